@@ -1,0 +1,31 @@
+//! Binarizers and quantizers as Burn modules, one file each.
+//!
+//! | module | maps | used for |
+//! | --- | --- | --- |
+//! | [`WeightBinarizer`] | to `{-s, s}`, `s` computed | weights of binary layers |
+//! | [`SignedBinarizer`] | to `{-a, a}` or signed levels of several bits, `a` learned | query, key, inputs |
+//! | [`UnsignedBinarizer`] | to `{0, a}` or unsigned levels, `a` learned | inputs after GELU |
+//! | [`ChannelQuantizer`] | to signed levels, one learned scale per output channel | patch embedding |
+//! | [`AttentionBinarizer`] | to a superposition of nested `{0, a_k}` groups | attention matrix |
+//! | [`ValueBinarizer`] | to a superposition of nested `{-a_k, 0, a_k}` groups | value |
+//!
+//! A learned scale starts at 1. `calibrate` sets it from data once, before training; that it has
+//! been set is part of the module's state and of its record. An uncalibrated binarizer is a
+//! well-defined function: the one of scale 1.
+
+mod attention;
+mod channel;
+mod scale;
+mod signed;
+mod unsigned;
+mod value;
+mod weight;
+
+pub use crate::ops::{Levels, SCALE_GUARD, ThresholdScope};
+pub use attention::{AttentionBinarizer, AttentionBinarizerConfig};
+pub use channel::{ChannelQuantizer, ChannelQuantizerConfig};
+pub use scale::{FirstForward, ScaleRule};
+pub use signed::{SignedBinarizer, SignedBinarizerConfig};
+pub use unsigned::{UnsignedBinarizer, UnsignedBinarizerConfig};
+pub use value::{ValueBinarizer, ValueBinarizerConfig};
+pub use weight::{WeightBinarizer, WeightBinarizerConfig, WeightScale};

@@ -1,0 +1,117 @@
+//! The operations every backend offers.
+
+use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+// The generated dispatch names the type of the backend's tensors through the prelude.
+#[allow(unused_imports)]
+use burn::backend::{Autodiff, Dispatch};
+
+use super::{Levels, Superposition, ThresholdScope, primitive};
+
+/// Forward and backward passes of the binarizers, as operations of a Burn backend.
+///
+/// Every method has a body of primitive operations, so that implementing the trait for a backend
+/// takes one empty `impl`; a backend overrides what it can do faster. On `Autodiff` the forward
+/// methods record the hand-written backward ones.
+///
+/// Scales are guarded inside: a scale that is not above [`SCALE_GUARD`](super::SCALE_GUARD) acts
+/// as that guard, while its gradient is passed on as if there were none.
+#[backend_extension(
+    Cube: cfg(feature = "cube"),
+    Flex: cfg(feature = "flex"),
+    LibTorch: cfg(feature = "tch"),
+    Autodiff,
+    Fusion: cfg(feature = "cube")
+)]
+pub trait BinaryOps: Backend {
+    /// Maximum and minimum of every scope of `x`, shape `[scopes, 2]`; never tracked.
+    #[fusion(default)]
+    fn extrema(x: FloatTensor<Self>, scope: ThresholdScope) -> FloatTensor<Self> {
+        primitive::extrema::<Self>(x, scope)
+    }
+
+    /// `level(x / scale) * scale`. The scale has the rank of `x` and shape `[1, ..]` (one scale)
+    /// or `[c, 1, ..]` (one for each entry of the first dimension).
+    #[fusion(default)]
+    fn lsq(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        levels: Levels,
+        guarded: bool,
+    ) -> FloatTensor<Self> {
+        primitive::lsq::<Self>(x, scale, levels, guarded)
+    }
+
+    /// Gradients of [`lsq`](BinaryOps::lsq) to `x` and to the scale.
+    #[fusion(default)]
+    fn lsq_backward(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        levels: Levels,
+        guarded: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        primitive::lsq_backward::<Self>(x, scale, grad, levels, guarded)
+    }
+
+    /// The attention superposition; `scales` has shape `[groups]`, `extrema` comes from
+    /// [`extrema`](BinaryOps::extrema).
+    #[fusion(default)]
+    fn superpose_attention(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        extrema: FloatTensor<Self>,
+        spec: Superposition,
+    ) -> FloatTensor<Self> {
+        primitive::superpose_attention::<Self>(x, scales, extrema, spec)
+    }
+
+    /// Gradients of [`superpose_attention`](BinaryOps::superpose_attention) to `x` and the scales.
+    #[fusion(default)]
+    fn superpose_attention_backward(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        extrema: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        spec: Superposition,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        primitive::superpose_attention_backward::<Self>(x, scales, extrema, grad, spec)
+    }
+
+    /// The value superposition; arguments as in
+    /// [`superpose_attention`](BinaryOps::superpose_attention).
+    #[fusion(default)]
+    fn superpose_value(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        extrema: FloatTensor<Self>,
+        spec: Superposition,
+    ) -> FloatTensor<Self> {
+        primitive::superpose_value::<Self>(x, scales, extrema, spec)
+    }
+
+    /// Gradients of [`superpose_value`](BinaryOps::superpose_value) to `x` and the scales.
+    #[fusion(default)]
+    fn superpose_value_backward(
+        x: FloatTensor<Self>,
+        scales: FloatTensor<Self>,
+        extrema: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        spec: Superposition,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        primitive::superpose_value_backward::<Self>(x, scales, extrema, grad, spec)
+    }
+
+    /// `sign(w - mean(w)) * mean|w|`, the second mean over the whole tensor or, with `output`,
+    /// over everything but that dimension. The gradient is the identity.
+    #[fusion(default)]
+    fn binarize_weight(w: FloatTensor<Self>, output: Option<usize>) -> FloatTensor<Self> {
+        primitive::binarize_weight::<Self>(w, output)
+    }
+}
+
+// What a backend does not override it inherits.
+#[cfg(feature = "tch")]
+#[allow(deprecated)] // Burn marks its LibTorch backend as deprecated since 0.22.
+impl BinaryOps for burn::backend::LibTorch {}
+#[cfg(feature = "cube")]
+impl BinaryOps for burn_cubecl::CubeBackend {}

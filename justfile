@@ -1,0 +1,43 @@
+# Recipes for working on gsb; `.ci/run` runs the same commands.
+
+# List the recipes.
+default:
+    @just --list
+
+# Formatting, lints and documentation, all without warnings.
+check:
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# All tests on the CPU backend.
+test:
+    cargo test --workspace
+
+# The golden tests on WGPU. Needs a Vulkan driver; VK_DRIVER_FILES chooses among several.
+test-wgpu:
+    cargo test -p gsb-tests --features wgpu --test golden
+
+# The CUDA backend compiles. Needs no GPU.
+check-cuda:
+    cargo check -p gsb --features cuda
+
+# The LibTorch backend (deprecated in Burn) compiles. Needs LIBTORCH or LIBTORCH_USE_PYTORCH.
+check-tch:
+    cargo check -p gsb --features tch
+
+# The benchmarks of docs/src/benchmarks.md.
+bench:
+    cargo bench -p gsb-benches
+
+# The book, into docs/book. Needs mdbook.
+docs:
+    mdbook build docs
+
+# Train a float teacher, a stage-1 and a stage-2 student on the embedded digits.
+demo:
+    cargo run --release
+
+# Licences, advisories, bans and sources of the dependencies. Needs cargo-deny.
+deny:
+    cargo deny check
