@@ -31,8 +31,7 @@
 //! (default, pure Rust on the CPU), `wgpu`, `vulkan`, `cuda`, and `tch` (LibTorch, which Burn
 //! marks as deprecated).
 
-#![deny(missing_docs)]
-#![forbid(unsafe_code)]
+
 
 pub mod binarize;
 pub mod distill;
