@@ -31,8 +31,6 @@
 //! (default, pure Rust on the CPU), `wgpu`, `vulkan`, `cuda`, and `tch` (LibTorch, which Burn
 //! marks as deprecated).
 
-
-
 pub mod binarize;
 pub mod distill;
 mod error;
@@ -40,3 +38,7 @@ pub mod nn;
 pub mod ops;
 
 pub use error::Error;
+
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,2 +1,218 @@
-use super::BinaryOps;
-impl BinaryOps for burn::backend::Flex {}
+//! The operations on Burn's CPU backend `flex`, as fused loops.
+//!
+//! One pass over the elements replaces a chain of tensor operations: each element is read once,
+//! and no intermediate value reaches memory. Loops run in parallel over chunks, compiled for the
+//! widest vector instructions of the machine. Sums are added chunk by chunk in a fixed order, so
+//! that results do not depend on the number of threads.
+//!
+//! What has no loop here (element types other than `f32`, one scale per channel or output, more
+//! than four groups) runs as the primitive operations do.
+
+mod elementwise;
+mod kernel;
+mod reduce;
+
+use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
+use burn::tensor::{DType, Shape, TensorData};
+
+use super::{BinaryOps, Levels, SCALE_GUARD, Superposition, ThresholdScope, primitive};
+use elementwise::{contiguous, elements, map, map_gradient};
+use kernel::{AttentionGroups, Centred, Groups, Level, ValueGroups};
+
+/// Runs a superposition with the number of its groups as a constant, or `$otherwise`.
+macro_rules! by_groups {
+    ($kernel:ident, $run:ident($x:ident, $scales:ident, $($arg:expr),*), $spec:ident, $otherwise:expr) => {
+        match (is_f32(&[&$x, &$scales]), $spec.groups()) {
+            (true, 1) => $run::<1, $kernel<1>>($x, $scales, $($arg),*),
+            (true, 2) => $run::<2, $kernel<2>>($x, $scales, $($arg),*),
+            (true, 3) => $run::<3, $kernel<3>>($x, $scales, $($arg),*),
+            (true, 4) => $run::<4, $kernel<4>>($x, $scales, $($arg),*),
+            _ => $otherwise,
+        }
+    };
+}
+
+impl BinaryOps for Flex {
+    fn extrema(x: FlexTensor, scope: ThresholdScope) -> FlexTensor {
+        if !is_f32(&[&x]) {
+            return primitive::extrema::<Self>(x, scope);
+        }
+        let (scopes, len) = scope.split(&x.shape());
+        let x = contiguous(x);
+        vector(reduce::extrema(elements(&x), len), Shape::new([scopes, 2]))
+    }
+
+    fn lsq(x: FlexTensor, scale: FlexTensor, levels: Levels, guarded: bool) -> FlexTensor {
+        let Some(value) = single_scale(&x, &scale, guarded) else {
+            return primitive::lsq::<Self>(x, scale, levels, guarded);
+        };
+        let n = x.shape().num_elements();
+        if levels.is_sign() {
+            map(x, n, &[Level::<true>::new(value, levels.range())])
+        } else {
+            map(x, n, &[Level::<false>::new(value, levels.range())])
+        }
+    }
+
+    fn lsq_backward(
+        x: FlexTensor,
+        scale: FlexTensor,
+        grad: FlexTensor,
+        levels: Levels,
+        guarded: bool,
+    ) -> (FlexTensor, FlexTensor) {
+        let Some(value) = single_scale(&x, &scale, guarded) else {
+            return primitive::lsq_backward::<Self>(x, scale, grad, levels, guarded);
+        };
+        let (n, range) = (x.shape().num_elements(), levels.range());
+        let (grad_x, sums) = if levels.is_sign() {
+            map_gradient(x, grad, n, &[Level::<true>::new(value, range)])
+        } else {
+            map_gradient(x, grad, n, &[Level::<false>::new(value, range)])
+        };
+        (
+            grad_x,
+            vector(sums.scale_gradients(n, range.1).to_vec(), scale.shape()),
+        )
+    }
+
+    fn superpose_attention(
+        x: FlexTensor,
+        scales: FlexTensor,
+        extrema: FlexTensor,
+        spec: Superposition,
+    ) -> FlexTensor {
+        by_groups!(
+            AttentionGroups,
+            superpose(x, scales, &extrema, &spec),
+            spec,
+            primitive::superpose_attention::<Self>(x, scales, extrema, spec)
+        )
+    }
+
+    fn superpose_attention_backward(
+        x: FlexTensor,
+        scales: FlexTensor,
+        extrema: FlexTensor,
+        grad: FlexTensor,
+        spec: Superposition,
+    ) -> (FlexTensor, FlexTensor) {
+        by_groups!(
+            AttentionGroups,
+            superpose_gradient(x, scales, &extrema, grad, &spec),
+            spec,
+            primitive::superpose_attention_backward::<Self>(x, scales, extrema, grad, spec)
+        )
+    }
+
+    fn superpose_value(
+        x: FlexTensor,
+        scales: FlexTensor,
+        extrema: FlexTensor,
+        spec: Superposition,
+    ) -> FlexTensor {
+        by_groups!(
+            ValueGroups,
+            superpose(x, scales, &extrema, &spec),
+            spec,
+            primitive::superpose_value::<Self>(x, scales, extrema, spec)
+        )
+    }
+
+    fn superpose_value_backward(
+        x: FlexTensor,
+        scales: FlexTensor,
+        extrema: FlexTensor,
+        grad: FlexTensor,
+        spec: Superposition,
+    ) -> (FlexTensor, FlexTensor) {
+        by_groups!(
+            ValueGroups,
+            superpose_gradient(x, scales, &extrema, grad, &spec),
+            spec,
+            primitive::superpose_value_backward::<Self>(x, scales, extrema, grad, spec)
+        )
+    }
+
+    fn binarize_weight(w: FlexTensor, output: Option<usize>) -> FlexTensor {
+        if output.is_some() || !is_f32(&[&w]) {
+            return primitive::binarize_weight::<Self>(w, output);
+        }
+        let w = contiguous(w);
+        let n = w.shape().num_elements();
+        let (mean, scale) = reduce::means(elements(&w));
+        map(w, n, &[Centred { mean, scale }])
+    }
+}
+
+fn superpose<const G: usize, K: Groups<G>>(
+    x: FlexTensor,
+    scales: FlexTensor,
+    extrema: &FlexTensor,
+    spec: &Superposition,
+) -> FlexTensor {
+    let (_, len) = spec.scope.split(&x.shape());
+    map(x, len, &kernels::<G, K>(&scales, extrema, spec))
+}
+
+fn superpose_gradient<const G: usize, K: Groups<G>>(
+    x: FlexTensor,
+    scales: FlexTensor,
+    extrema: &FlexTensor,
+    grad: FlexTensor,
+    spec: &Superposition,
+) -> (FlexTensor, FlexTensor) {
+    let shape = x.shape();
+    let (_, len) = spec.scope.split(&shape);
+    let (grad_x, sums) = map_gradient(x, grad, len, &kernels::<G, K>(&scales, extrema, spec));
+    let grad_scales = sums.scale_gradients(shape.num_elements(), spec.range.1);
+    (grad_x, vector(grad_scales.to_vec(), Shape::new([G])))
+}
+
+/// One kernel for each scope.
+fn kernels<const G: usize, K: Groups<G>>(
+    scales: &FlexTensor,
+    extrema: &FlexTensor,
+    spec: &Superposition,
+) -> Vec<K> {
+    let (scales, extrema) = (contiguous(scales.clone()), contiguous(extrema.clone()));
+    let scales = elements(&scales);
+    let scales: [f32; G] = std::array::from_fn(|k| guard(scales[k]));
+    elements(&extrema)
+        .chunks_exact(2)
+        .map(|ends| K::new(scales, ends[0], ends[1], spec))
+        .collect()
+}
+
+/// The scale as it acts, if there is one for all and everything is `f32`.
+fn single_scale(x: &FlexTensor, scale: &FlexTensor, guarded: bool) -> Option<f32> {
+    if !is_f32(&[x, scale]) || scale.shape().num_elements() != 1 {
+        return None;
+    }
+    let scale = contiguous(scale.clone());
+    match elements(&scale)[0] {
+        scale if guarded => Some(guard(scale)),
+        0.0 => Some(SCALE_GUARD),
+        scale => Some(scale),
+    }
+}
+
+/// `max(scale, guard)`, the guard also for NaN.
+fn guard(scale: f32) -> f32 {
+    if scale > SCALE_GUARD {
+        scale
+    } else {
+        SCALE_GUARD
+    }
+}
+
+fn is_f32(tensors: &[&FlexTensor]) -> bool {
+    tensors.iter().all(|tensor| tensor.dtype() == DType::F32)
+}
+
+fn vector(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Forward, and forward with backward, of each binarizer at DeiT-S sizes: the custom operation on
+//! one thread and on two, against plain tensor operations on two.
+
+use burn::Tensor;
+use burn::tensor::Device;
+use criterion::{Criterion, criterion_group, criterion_main};
+use gsb::binarize::ThresholdScope;
+use gsb::ops::{self, Levels, Superposition};
+use gsb_benches as plain;
+use gsb_benches::{ATTENTION, HIDDEN, VALUE, WEIGHT, leaf, normal, probabilities};
+use rayon::ThreadPoolBuilder;
+
+fn compare<const D: usize>(
+    criterion: &mut Criterion,
+    name: &str,
+    x: Tensor<D>,
+    scales: &[f32],
+    custom: impl Fn(Tensor<D>, Tensor<1>) -> Tensor<D> + Sync,
+    plain: impl Fn(Tensor<D>, Tensor<1>) -> Tensor<D> + Sync,
+) {
+    let upstream = normal(x.dims());
+    let scales = Tensor::<1>::from_floats(scales, &Device::flex().autodiff());
+    let mut group = criterion.benchmark_group(name);
+    let variants: [(
+        &str,
+        usize,
+        &(dyn Fn(Tensor<D>, Tensor<1>) -> Tensor<D> + Sync),
+    ); 3] = [
+        ("custom", 1, &custom),
+        ("custom", 2, &custom),
+        ("plain", 2, &plain),
+    ];
+    for (variant, threads, f) in variants {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("two threads");
+        let label = format!("{variant}/{threads} threads");
+        group.bench_function(format!("forward/{label}"), |bencher| {
+            pool.install(|| bencher.iter(|| f(leaf(&x), leaf(&scales))));
+        });
+        group.bench_function(format!("forward and backward/{label}"), |bencher| {
+            pool.install(|| {
+                bencher.iter(|| {
+                    let (x, scales) = (leaf(&x), leaf(&scales));
+                    let y = f(x.clone(), scales.clone());
+                    let grads = (y * upstream.clone()).sum().backward();
+                    (x.grad(&grads), scales.grad(&grads))
+                });
+            });
+        });
+    }
+}
+
+fn binarizers(criterion: &mut Criterion) {
+    let spec = |low| Superposition {
+        thresholds: vec![0.7, 0.9],
+        range: (low, 1.0),
+        scope: ThresholdScope::Sample,
+    };
+    compare(
+        criterion,
+        "weight",
+        normal(WEIGHT),
+        &[1.0],
+        |w, _| ops::binarize_weight(w, None),
+        |w, _| plain::weight(w),
+    );
+    compare(
+        criterion,
+        "signed",
+        normal(VALUE),
+        &[0.8],
+        |x, scale| ops::quantize(x, scale, Levels::signed(1)),
+        plain::signed,
+    );
+    compare(
+        criterion,
+        "unsigned",
+        normal(HIDDEN),
+        &[0.8],
+        |x, scale| ops::quantize(x, scale, Levels::unsigned(1)),
+        plain::unsigned,
+    );
+    compare(
+        criterion,
+        "attention",
+        probabilities(ATTENTION),
+        &[0.01, 0.02, 0.03],
+        |x, scales| ops::superpose_attention(x, scales, &spec(0.0)),
+        plain::attention,
+    );
+    compare(
+        criterion,
+        "value",
+        normal(VALUE),
+        &[0.8, 2.0, 3.0],
+        |x, scales| ops::superpose_value(x, scales, &spec(-1.0)),
+        plain::value,
+    );
+}
+
+criterion_group!(benches, binarizers);
+criterion_main!(benches);

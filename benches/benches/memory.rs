@@ -1,0 +1,97 @@
+//! Peak memory of forward and backward, beyond what is held before: custom and plain operations.
+
+use burn::Tensor;
+use burn::tensor::Device;
+use gsb::binarize::ThresholdScope;
+use gsb::nn::{Stage1BlockConfig, Stage2BlockConfig};
+use gsb::ops::{self, Levels, Superposition};
+use gsb_benches as plain;
+use gsb_benches::{
+    ATTENTION, BATCH, HEADS, HIDDEN, TOKENS, VALUE, WEIGHT, WIDTH, leaf, normal, probabilities,
+};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// MiB at the peak of `run` beyond those before it.
+fn peak<R>(run: impl FnOnce() -> R) -> f32 {
+    let before = ALLOCATOR.current_usage_as_mb();
+    ALLOCATOR.reset_peak_usage();
+    drop(run());
+    ALLOCATOR.peak_usage_as_mb() - before
+}
+
+fn row<R>(name: &str, custom: impl Fn() -> R, plain: impl Fn() -> R) {
+    let (custom, plain) = (peak(custom), peak(plain));
+    println!(
+        "{name:<14} {custom:>8.1} {plain:>8.1} {:>6.2}",
+        plain / custom
+    );
+}
+
+fn binarizer<const D: usize>(
+    name: &str,
+    x: Tensor<D>,
+    scales: &[f32],
+    custom: impl Fn(Tensor<D>, Tensor<1>) -> Tensor<D>,
+    plain: impl Fn(Tensor<D>, Tensor<1>) -> Tensor<D>,
+) {
+    let upstream = normal(x.dims());
+    let scales = Tensor::<1>::from_floats(scales, &Device::flex().autodiff());
+    let run = |f: &dyn Fn(Tensor<D>, Tensor<1>) -> Tensor<D>| {
+        let (x, scales) = (leaf(&x), leaf(&scales));
+        let y = f(x.clone(), scales.clone());
+        let grads = (y * upstream.clone()).sum().backward();
+        (x.grad(&grads), scales.grad(&grads))
+    };
+    row(name, || run(&custom), || run(&plain));
+}
+
+fn main() {
+    println!(
+        "{:<14} {:>8} {:>8} {:>6}",
+        "MiB", "custom", "plain", "ratio"
+    );
+    let spec = |low| Superposition {
+        thresholds: vec![0.7, 0.9],
+        range: (low, 1.0),
+        scope: ThresholdScope::Sample,
+    };
+    let scales = [0.8, 2.0, 3.0];
+    binarizer(
+        "weight",
+        normal(WEIGHT),
+        &[1.0],
+        |w, _| ops::binarize_weight(w, None),
+        |w, _| plain::weight(w),
+    );
+    let custom = |x, scale| ops::quantize(x, scale, Levels::signed(1));
+    binarizer("signed", normal(VALUE), &[0.8], custom, plain::signed);
+    let custom = |x, scale| ops::quantize(x, scale, Levels::unsigned(1));
+    binarizer("unsigned", normal(HIDDEN), &[0.8], custom, plain::unsigned);
+    let custom = |x, scales| ops::superpose_attention(x, scales, &spec(0.0));
+    binarizer(
+        "attention",
+        probabilities(ATTENTION),
+        &scales,
+        custom,
+        plain::attention,
+    );
+    let custom = |x, scales| ops::superpose_value(x, scales, &spec(-1.0));
+    binarizer("value", normal(VALUE), &scales, custom, plain::value);
+
+    let x = normal([BATCH, TOKENS, WIDTH]);
+    let block = Stage1BlockConfig::new(WIDTH, HEADS).init(&x.device());
+    let custom = || block.forward(leaf(&x)).sum().backward();
+    row("stage 1 block", custom, || {
+        plain::stage1(&block, leaf(&x)).sum().backward()
+    });
+    let block = Stage2BlockConfig::new(WIDTH, HEADS, TOKENS)
+        .init(&x.device())
+        .calibrate(&x);
+    let custom = || block.forward(leaf(&x)).sum().backward();
+    row("stage 2 block", custom, || {
+        plain::stage2(&block, leaf(&x)).sum().backward()
+    });
+}

@@ -1,0 +1,99 @@
+//! The loops that reduce.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::elementwise::{CHUNK, LANES};
+
+/// Maximum and minimum of each run of `len` elements, one after the other.
+pub(super) fn extrema(xs: &[f32], len: usize) -> Vec<f32> {
+    let arch = Arch::new();
+    let ends = |xs: &[f32]| arch.dispatch(|| ends(xs));
+    let join = |(a, b): (f32, f32), (c, d): (f32, f32)| (a.max(c), b.min(d));
+    const NOTHING: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
+    let run = |xs: &[f32]| match xs.len() {
+        0..=CHUNK => ends(xs),
+        _ => xs.par_chunks(CHUNK).map(ends).reduce(|| NOTHING, join),
+    };
+    let pairs: Vec<(f32, f32)> = match xs.len() {
+        0 => Vec::new(),
+        1..=CHUNK => xs.chunks(len).map(run).collect(),
+        _ => xs
+            .par_chunks(len)
+            .with_min_len(CHUNK.div_ceil(len))
+            .map(run)
+            .collect(),
+    };
+    pairs
+        .into_iter()
+        .flat_map(|(max, min)| [max, min])
+        .collect()
+}
+
+#[inline(always)]
+fn ends(xs: &[f32]) -> (f32, f32) {
+    let mut max = [f32::NEG_INFINITY; LANES];
+    let mut min = [f32::INFINITY; LANES];
+    let (full, rest) = xs.as_chunks::<LANES>();
+    for xs in full.iter() {
+        for lane in 0..LANES {
+            max[lane] = if xs[lane] > max[lane] {
+                xs[lane]
+            } else {
+                max[lane]
+            };
+            min[lane] = if xs[lane] < min[lane] {
+                xs[lane]
+            } else {
+                min[lane]
+            };
+        }
+    }
+    let max = max
+        .iter()
+        .chain(rest)
+        .copied()
+        .fold(f32::NEG_INFINITY, f32::max);
+    let min = min
+        .iter()
+        .chain(rest)
+        .copied()
+        .fold(f32::INFINITY, f32::min);
+    (max, min)
+}
+
+/// Mean and mean magnitude; 0 of nothing.
+pub(super) fn means(xs: &[f32]) -> (f32, f32) {
+    let arch = Arch::new();
+    let sums = |xs: &[f32]| arch.dispatch(|| sums(xs));
+    let (mut sum, mut magnitude) = (0.0, 0.0);
+    let parts: Vec<(f64, f64)> = match xs.len() {
+        0..=CHUNK => vec![sums(xs)],
+        _ => xs.par_chunks(CHUNK).map(sums).collect(),
+    };
+    for part in parts {
+        sum += part.0;
+        magnitude += part.1;
+    }
+    let n = xs.len().max(1) as f64;
+    ((sum / n) as f32, (magnitude / n) as f32)
+}
+
+#[inline(always)]
+fn sums(xs: &[f32]) -> (f64, f64) {
+    let mut sum = [0.0f64; LANES];
+    let mut magnitude = [0.0f64; LANES];
+    let (full, rest) = xs.as_chunks::<LANES>();
+    for xs in full.iter() {
+        for lane in 0..LANES {
+            let x = f64::from(xs[lane]);
+            sum[lane] += x;
+            magnitude[lane] += x.abs();
+        }
+    }
+    for (lane, &x) in rest.iter().enumerate() {
+        sum[lane] += f64::from(x);
+        magnitude[lane] += f64::from(x).abs();
+    }
+    (sum.iter().sum(), magnitude.iter().sum())
+}
