@@ -37,9 +37,12 @@ impl BinaryOps for Flex {
         if !is_f32(&[&x]) {
             return primitive::extrema::<Self>(x, scope);
         }
-        let (scopes, len) = scope.split(&x.shape());
+        let (scopes, _) = scope.split(&x.shape());
         let x = contiguous(x);
-        vector(reduce::extrema(elements(&x), len), Shape::new([scopes, 2]))
+        vector(
+            reduce::extrema(elements(&x), scopes),
+            Shape::new([scopes, 2]),
+        )
     }
 
     fn lsq(x: FlexTensor, scale: FlexTensor, levels: Levels, guarded: bool) -> FlexTensor {

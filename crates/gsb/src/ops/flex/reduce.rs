@@ -5,8 +5,12 @@ use rayon::prelude::*;
 
 use super::elementwise::{CHUNK, LANES};
 
-/// Maximum and minimum of each run of `len` elements, one after the other.
-pub(super) fn extrema(xs: &[f32], len: usize) -> Vec<f32> {
+/// Maximum and minimum of each of `scopes` runs of elements, one after the other; 0 of no elements.
+pub(super) fn extrema(xs: &[f32], scopes: usize) -> Vec<f32> {
+    let len = xs.len() / scopes;
+    if len == 0 {
+        return vec![0.0; 2 * scopes];
+    }
     let arch = Arch::new();
     let ends = |xs: &[f32]| arch.dispatch(|| ends(xs));
     let join = |(a, b): (f32, f32), (c, d): (f32, f32)| (a.max(c), b.min(d));
@@ -16,8 +20,7 @@ pub(super) fn extrema(xs: &[f32], len: usize) -> Vec<f32> {
         _ => xs.par_chunks(CHUNK).map(ends).reduce(|| NOTHING, join),
     };
     let pairs: Vec<(f32, f32)> = match xs.len() {
-        0 => Vec::new(),
-        1..=CHUNK => xs.chunks(len).map(run).collect(),
+        0..=CHUNK => xs.chunks(len).map(run).collect(),
         _ => xs
             .par_chunks(len)
             .with_min_len(CHUNK.div_ceil(len))
