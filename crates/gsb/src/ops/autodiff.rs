@@ -35,7 +35,7 @@ impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
                 grads: &mut Gradients,
                 checkpointer: &mut Checkpointer,
             ) {
-                let (x, scale, levels, guarded) = ops.state.clone();
+                let (x, scale, levels, guarded) = ops.state;
                 let x = checkpointer.retrieve_node_output(x);
                 let scale = checkpointer.retrieve_node_output(scale);
                 register::<B, _>(ops, grads, |grad| {

@@ -173,23 +173,32 @@ pub(super) fn superpose_value_backward<B: Backend>(
 
 pub(super) fn binarize_weight<B: Backend>(w: Float<B>, output: Option<usize>) -> Float<B> {
     let shape = w.shape();
-    let ones = Shape::from(vec![1; shape.num_dims()]);
-    let n = shape.num_elements().max(1) as f32;
-    // Divided before they are added, so that no finite weight overflows the sum.
-    let share = |t: Float<B>| B::float_div_scalar(t, Scalar::from(n));
-    let mean = |t: Float<B>| B::float_reshape(B::float_sum(share(t)), ones.clone());
+    let one = |t: Float<B>| B::float_reshape(t, Shape::from(vec![1; shape.num_dims()]));
+    let n = shape.num_elements();
     let scale = match output {
-        None => mean(B::float_abs(w.clone())),
-        Some(kept) => {
-            let mut sums = share(B::float_abs(w.clone()));
-            for dim in (0..shape.num_dims()).filter(|&dim| dim != kept) {
-                sums = B::float_sum_dim(sums, dim);
-            }
-            B::float_mul_scalar(sums, Scalar::from(shape.as_slice()[kept] as f32))
-        }
+        None => one(mean::<B>(B::float_abs(w.clone()), n, B::float_sum)),
+        Some(dim) => output_scale::<B>(w.clone(), dim),
     };
-    let centred = B::float_sub(w.clone(), mean(w));
-    B::float_mul(B::float_sign(centred), scale)
+    let centre = one(mean::<B>(w.clone(), n, B::float_sum));
+    B::float_mul(B::float_sign(B::float_sub(w, centre)), scale)
+}
+
+/// Mean magnitude over everything but one dimension, whose size the result keeps.
+pub(super) fn output_scale<B: Backend>(w: Float<B>, output: usize) -> Float<B> {
+    let shape = w.shape();
+    let n = shape.num_elements() / shape.as_slice()[output].max(1);
+    let dims = (0..shape.num_dims()).filter(|&dim| dim != output);
+    mean::<B>(B::float_abs(w), n, |w| {
+        dims.fold(w, |w, dim| B::float_sum_dim(w, dim))
+    })
+}
+
+/// A mean of `n` elements that no finite element overflows: they are divided by a power of two,
+/// which rounds nothing, before they are added.
+fn mean<B: Backend>(x: Float<B>, n: usize, sum: impl FnOnce(Float<B>) -> Float<B>) -> Float<B> {
+    let power = n.max(1).next_power_of_two() as f32;
+    let total = sum(B::float_mul_scalar(x, Scalar::from(1.0 / power)));
+    B::float_div_scalar(total, Scalar::from(n.max(1) as f32 / power))
 }
 
 /// The scale as it acts: guarded, or only kept from being 0.

@@ -5,14 +5,14 @@
 //! widest vector instructions of the machine. Sums are added chunk by chunk in a fixed order, so
 //! that results do not depend on the number of threads.
 //!
-//! What has no loop here (element types other than `f32`, one scale per channel or output, more
-//! than four groups) runs as the primitive operations do.
+//! What has no loop here (element types other than `f32`, one scale per channel, more than four
+//! groups) runs as the primitive operations do.
 
 mod elementwise;
 mod kernel;
 mod reduce;
 
-use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
+use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps};
 use burn::tensor::{DType, Shape, TensorData};
 
 use super::{BinaryOps, Levels, SCALE_GUARD, Superposition, ThresholdScope, primitive};
@@ -138,13 +138,19 @@ impl BinaryOps for Flex {
     }
 
     fn binarize_weight(w: FlexTensor, output: Option<usize>) -> FlexTensor {
-        if output.is_some() || !is_f32(&[&w]) {
+        if !is_f32(&[&w]) {
             return primitive::binarize_weight::<Self>(w, output);
         }
         let w = contiguous(w);
         let n = w.shape().num_elements();
         let (mean, scale) = reduce::means(elements(&w));
-        map(w, n, &[Centred { mean, scale }])
+        match output {
+            None => map(w, n, &[Centred { mean, scale }]),
+            Some(dim) => {
+                let scales = primitive::output_scale::<Self>(w.clone(), dim);
+                Self::float_mul(map(w, n, &[Centred { mean, scale: 1.0 }]), scales)
+            }
+        }
     }
 }
 
