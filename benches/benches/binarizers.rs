@@ -5,7 +5,7 @@ use burn::Tensor;
 use burn::tensor::Device;
 use criterion::{Criterion, criterion_group, criterion_main};
 use gsb::binarize::ThresholdScope;
-use gsb::ops::{self, Levels, Superposition};
+use gsb::ops::{self, Levels, Superposed, Superposition};
 use gsb_benches as plain;
 use gsb_benches::{ATTENTION, HIDDEN, VALUE, WEIGHT, leaf, normal, probabilities};
 use rayon::ThreadPoolBuilder;
@@ -53,11 +53,7 @@ fn compare<const D: usize>(
 }
 
 fn binarizers(criterion: &mut Criterion) {
-    let spec = |low| Superposition {
-        thresholds: vec![0.7, 0.9],
-        range: (low, 1.0),
-        scope: ThresholdScope::Sample,
-    };
+    let spec = |kind| Superposition::paper(kind, ThresholdScope::Sample);
     compare(
         criterion,
         "weight",
@@ -87,7 +83,7 @@ fn binarizers(criterion: &mut Criterion) {
         "attention",
         probabilities(ATTENTION),
         &[0.01, 0.02, 0.03],
-        |x, scales| ops::superpose_attention(x, scales, &spec(0.0)),
+        |x, scales| ops::superpose(x, scales, &spec(Superposed::Attention)),
         plain::attention,
     );
     compare(
@@ -95,7 +91,7 @@ fn binarizers(criterion: &mut Criterion) {
         "value",
         normal(VALUE),
         &[0.8, 2.0, 3.0],
-        |x, scales| ops::superpose_value(x, scales, &spec(-1.0)),
+        |x, scales| ops::superpose(x, scales, &spec(Superposed::Value)),
         plain::value,
     );
 }

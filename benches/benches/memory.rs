@@ -4,7 +4,7 @@ use burn::Tensor;
 use burn::tensor::Device;
 use gsb::binarize::ThresholdScope;
 use gsb::nn::{Stage1BlockConfig, Stage2BlockConfig};
-use gsb::ops::{self, Levels, Superposition};
+use gsb::ops::{self, Levels, Superposed, Superposition};
 use gsb_benches as plain;
 use gsb_benches::{
     ATTENTION, BATCH, HEADS, HIDDEN, TOKENS, VALUE, WEIGHT, WIDTH, leaf, normal, probabilities,
@@ -53,11 +53,7 @@ fn main() {
         "{:<14} {:>8} {:>8} {:>6}",
         "MiB", "custom", "plain", "ratio"
     );
-    let spec = |low| Superposition {
-        thresholds: vec![0.7, 0.9],
-        range: (low, 1.0),
-        scope: ThresholdScope::Sample,
-    };
+    let spec = |kind| Superposition::paper(kind, ThresholdScope::Sample);
     let scales = [0.8, 2.0, 3.0];
     binarizer(
         "weight",
@@ -70,7 +66,7 @@ fn main() {
     binarizer("signed", normal(VALUE), &[0.8], custom, plain::signed);
     let custom = |x, scale| ops::quantize(x, scale, Levels::unsigned(1));
     binarizer("unsigned", normal(HIDDEN), &[0.8], custom, plain::unsigned);
-    let custom = |x, scales| ops::superpose_attention(x, scales, &spec(0.0));
+    let custom = |x, scales| ops::superpose(x, scales, &spec(Superposed::Attention));
     binarizer(
         "attention",
         probabilities(ATTENTION),
@@ -78,7 +74,7 @@ fn main() {
         custom,
         plain::attention,
     );
-    let custom = |x, scales| ops::superpose_value(x, scales, &spec(-1.0));
+    let custom = |x, scales| ops::superpose(x, scales, &spec(Superposed::Value));
     binarizer("value", normal(VALUE), &scales, custom, plain::value);
 
     let x = normal([BATCH, TOKENS, WIDTH]);

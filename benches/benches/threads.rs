@@ -3,7 +3,7 @@
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 use burn::tensor::{Shape, Tensor, TensorData};
 use criterion::{Criterion, criterion_group, criterion_main};
-use gsb::ops::{BinaryOps, Levels, Superposition, ThresholdScope};
+use gsb::ops::{BinaryOps, Levels, Superposed, Superposition, ThresholdScope};
 use gsb_benches::{ATTENTION, HIDDEN, VALUE, normal, probabilities};
 use rayon::ThreadPoolBuilder;
 
@@ -35,11 +35,7 @@ fn compare<const D: usize>(
 }
 
 fn threads(criterion: &mut Criterion) {
-    let spec = |low| Superposition {
-        thresholds: vec![0.7, 0.9],
-        range: (low, 1.0),
-        scope: ThresholdScope::Sample,
-    };
+    let spec = |kind| Superposition::paper(kind, ThresholdScope::Sample);
     let scale = |rank: usize| {
         FlexTensor::from_data(TensorData::new(vec![0.8f32], Shape::from(vec![1; rank])))
     };
@@ -61,19 +57,24 @@ fn threads(criterion: &mut Criterion) {
         probabilities(ATTENTION),
         |x, grad| {
             let ends = Flex::extrema(x.clone(), ThresholdScope::Sample);
-            let y = Flex::superpose_attention(x.clone(), scales(), ends.clone(), spec(0.0));
+            let y = Flex::superpose(
+                x.clone(),
+                scales(),
+                ends.clone(),
+                spec(Superposed::Attention),
+            );
             drop((
                 y,
-                Flex::superpose_attention_backward(x, scales(), ends, grad, spec(0.0)),
+                Flex::superpose_backward(x, scales(), ends, grad, spec(Superposed::Attention)),
             ));
         },
     );
     compare(criterion, "value", normal(VALUE), |x, grad| {
         let ends = Flex::extrema(x.clone(), ThresholdScope::Sample);
-        let y = Flex::superpose_value(x.clone(), scales(), ends.clone(), spec(-1.0));
+        let y = Flex::superpose(x.clone(), scales(), ends.clone(), spec(Superposed::Value));
         drop((
             y,
-            Flex::superpose_value_backward(x, scales(), ends, grad, spec(-1.0)),
+            Flex::superpose_backward(x, scales(), ends, grad, spec(Superposed::Value)),
         ));
     });
 }

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::{leaf, normal, probabilities};
     use gsb::binarize::ThresholdScope;
-    use gsb::ops::{self, Levels, Superposition};
+    use gsb::ops::{self, Levels, Superposed, Superposition};
 
     fn close(a: Tensor<4>, b: Tensor<4>) {
         a.into_data()
@@ -154,17 +154,13 @@ mod tests {
         same(normal(shape), &[0.8], unsigned, |x, s| {
             ops::quantize(x, s, Levels::unsigned(1))
         });
-        let spec = |low| Superposition {
-            thresholds: vec![0.7, 0.9],
-            range: (low, 1.0),
-            scope: ThresholdScope::Sample,
-        };
+        let spec = |kind| Superposition::paper(kind, ThresholdScope::Sample);
         let scales = [0.3, 0.2, 0.1];
         same(probabilities(shape), &scales, attention, |x, s| {
-            ops::superpose_attention(x, s, &spec(0.0))
+            ops::superpose(x, s, &spec(Superposed::Attention))
         });
         same(normal(shape), &scales, value, |x, s| {
-            ops::superpose_value(x, s, &spec(-1.0))
+            ops::superpose(x, s, &spec(Superposed::Value))
         });
         let w = normal([7, 5]);
         let plain = weight(w.clone()).into_data();

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Slice};
 
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
 use super::{FirstForward, ScaleRule};
-use crate::ops::{self, Levels, Superposition, ThresholdScope};
+use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of an [`AttentionBinarizer`].
 #[derive(Config, Debug)]
@@ -93,6 +93,7 @@ impl AttentionBinarizerConfig {
         let (scales, calibrated) = fresh(self.groups, device);
         let thresholds = checked_thresholds(self.groups, &self.thresholds);
         let spec = Superposition {
+            kind: Superposed::Attention,
             thresholds,
             range: (0.0, qp),
             scope: self.scope,
@@ -112,7 +113,7 @@ impl AttentionBinarizer {
     /// # Shapes
     /// - x and output: any; `[batch, heads, queries, keys]` in an attention.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::superpose_attention(x, self.scales.val(), &self.spec)
+        ops::superpose(x, self.scales.val(), &self.spec)
     }
 
     /// Sets the scales from `x` that have not been set before.
@@ -133,7 +134,7 @@ impl AttentionBinarizer {
             FirstForward::Stored => self.scales.val(),
             FirstForward::Published => first_forward(self.scales.val(), was_fresh, measured.empty),
         };
-        let y = ops::superpose_attention(x, scales, &self.spec);
+        let y = ops::superpose(x, scales, &self.spec);
         (self, y)
     }
 

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Slice};
 use super::attention::{checked_thresholds, describe, keep};
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
 use super::{FirstForward, ScaleRule};
-use crate::ops::{self, Levels, Superposition, ThresholdScope};
+use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of a [`ValueBinarizer`].
 #[derive(Config, Debug)]
@@ -91,6 +91,7 @@ impl ValueBinarizerConfig {
         let (scales, calibrated) = fresh(self.groups, device);
         let thresholds = checked_thresholds(self.groups, &self.thresholds);
         let spec = Superposition {
+            kind: Superposed::Value,
             thresholds,
             range: (qn, -qn),
             scope: self.scope,
@@ -110,7 +111,7 @@ impl ValueBinarizer {
     /// # Shapes
     /// - x and output: any; `[batch, heads, tokens, channels]` in an attention.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::superpose_value(x, self.scales.val(), &self.spec)
+        ops::superpose(x, self.scales.val(), &self.spec)
     }
 
     /// Sets the scales from `x` that have not been set before.
@@ -131,7 +132,7 @@ impl ValueBinarizer {
             FirstForward::Stored => self.scales.val(),
             FirstForward::Published => first_forward(self.scales.val(), was_fresh, measured.empty),
         };
-        let y = ops::superpose_value(x, scales, &self.spec);
+        let y = ops::superpose(x, scales, &self.spec);
         (self, y)
     }
 

@@ -69,15 +69,15 @@ impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
         }
     }
 
-    fn superpose_attention(
+    fn superpose(
         x: FloatTensor<Self>,
         scales: FloatTensor<Self>,
         extrema: FloatTensor<Self>,
         spec: Superposition,
     ) -> FloatTensor<Self> {
         #[derive(Debug)]
-        struct Attention;
-        impl<B: BinaryOps> Backward<B, 2> for Attention {
+        struct Superpose;
+        impl<B: BinaryOps> Backward<B, 2> for Superpose {
             type State = (NodeId, NodeId, FloatTensor<B>, Superposition);
             fn backward(
                 self,
@@ -89,12 +89,12 @@ impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
                 let x = checkpointer.retrieve_node_output(x);
                 let scales = checkpointer.retrieve_node_output(scales);
                 register::<B, _>(ops, grads, |grad| {
-                    B::superpose_attention_backward(x, scales, extrema, grad, spec)
+                    B::superpose_backward(x, scales, extrema, grad, spec)
                 });
             }
         }
         let extrema = extrema.into_primitive();
-        match Attention
+        match Superpose
             .prepare::<C>([x.node(), scales.node()])
             .compute_bound()
             .stateful()
@@ -108,66 +108,10 @@ impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
                 );
                 prep.finish(
                     state,
-                    B::superpose_attention(
-                        x.into_primitive(),
-                        scales.into_primitive(),
-                        extrema,
-                        spec,
-                    ),
+                    B::superpose(x.into_primitive(), scales.into_primitive(), extrema, spec),
                 )
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::superpose_attention(
-                x.into_primitive(),
-                scales.into_primitive(),
-                extrema,
-                spec,
-            )),
-        }
-    }
-
-    fn superpose_value(
-        x: FloatTensor<Self>,
-        scales: FloatTensor<Self>,
-        extrema: FloatTensor<Self>,
-        spec: Superposition,
-    ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Value;
-        impl<B: BinaryOps> Backward<B, 2> for Value {
-            type State = (NodeId, NodeId, FloatTensor<B>, Superposition);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 2>,
-                grads: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let (x, scales, extrema, spec) = ops.state.clone();
-                let x = checkpointer.retrieve_node_output(x);
-                let scales = checkpointer.retrieve_node_output(scales);
-                register::<B, _>(ops, grads, |grad| {
-                    B::superpose_value_backward(x, scales, extrema, grad, spec)
-                });
-            }
-        }
-        let extrema = extrema.into_primitive();
-        match Value
-            .prepare::<C>([x.node(), scales.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let state = (
-                    prep.checkpoint(&x),
-                    prep.checkpoint(&scales),
-                    extrema.clone(),
-                    spec.clone(),
-                );
-                prep.finish(
-                    state,
-                    B::superpose_value(x.into_primitive(), scales.into_primitive(), extrema, spec),
-                )
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::superpose_value(
+            OpsKind::UnTracked(prep) => prep.finish(B::superpose(
                 x.into_primitive(),
                 scales.into_primitive(),
                 extrema,

@@ -53,52 +53,28 @@ pub trait BinaryOps: Backend {
         primitive::lsq_backward::<Self>(x, scale, grad, levels, guarded)
     }
 
-    /// The attention superposition; `scales` has shape `[groups]`, `extrema` comes from
+    /// A superposition; `scales` has shape `[groups]`, `extrema` comes from
     /// [`extrema`](BinaryOps::extrema).
     #[fusion(default)]
-    fn superpose_attention(
+    fn superpose(
         x: FloatTensor<Self>,
         scales: FloatTensor<Self>,
         extrema: FloatTensor<Self>,
         spec: Superposition,
     ) -> FloatTensor<Self> {
-        primitive::superpose_attention::<Self>(x, scales, extrema, spec)
+        primitive::superpose::<Self>(x, scales, extrema, spec)
     }
 
-    /// Gradients of [`superpose_attention`](BinaryOps::superpose_attention) to `x` and the scales.
+    /// Gradients of [`superpose`](BinaryOps::superpose) to `x` and the scales.
     #[fusion(default)]
-    fn superpose_attention_backward(
+    fn superpose_backward(
         x: FloatTensor<Self>,
         scales: FloatTensor<Self>,
         extrema: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         spec: Superposition,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        primitive::superpose_attention_backward::<Self>(x, scales, extrema, grad, spec)
-    }
-
-    /// The value superposition; arguments as in
-    /// [`superpose_attention`](BinaryOps::superpose_attention).
-    #[fusion(default)]
-    fn superpose_value(
-        x: FloatTensor<Self>,
-        scales: FloatTensor<Self>,
-        extrema: FloatTensor<Self>,
-        spec: Superposition,
-    ) -> FloatTensor<Self> {
-        primitive::superpose_value::<Self>(x, scales, extrema, spec)
-    }
-
-    /// Gradients of [`superpose_value`](BinaryOps::superpose_value) to `x` and the scales.
-    #[fusion(default)]
-    fn superpose_value_backward(
-        x: FloatTensor<Self>,
-        scales: FloatTensor<Self>,
-        extrema: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        spec: Superposition,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        primitive::superpose_value_backward::<Self>(x, scales, extrema, grad, spec)
+        primitive::superpose_backward::<Self>(x, scales, extrema, grad, spec)
     }
 
     /// `sign(w - mean(w)) * mean|w|`, the second mean over the whole tensor or, with `output`,

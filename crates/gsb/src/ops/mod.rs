@@ -20,7 +20,7 @@ mod superposition;
 pub use backend::BinaryOps;
 pub use levels::Levels;
 pub use scope::ThresholdScope;
-pub use superposition::Superposition;
+pub use superposition::{Superposed, Superposition};
 
 use burn::Tensor;
 use burn::backend::Dispatch;
@@ -96,66 +96,47 @@ pub fn extrema<const D: usize>(x: Tensor<D>, scope: ThresholdScope) -> Tensor<2>
     Tensor::from_dispatch(Dispatch::extrema(x.into_dispatch(), scope))
 }
 
-/// Group superposition of a non-negative tensor such as an attention matrix.
+/// Group superposition of a tensor, see [`AttentionBinarizer`](crate::binarize::AttentionBinarizer)
+/// and [`ValueBinarizer`](crate::binarize::ValueBinarizer) for equations and gradients:
 ///
-/// `clamp(round(x / a1), Qn, Qp) * a1 + T1 * a2 + T2 * a3 + ..`, see
-/// [`AttentionBinarizer`](crate::binarize::AttentionBinarizer) for the equations and gradients.
-///
-/// # Shapes
-/// - `x`: any; `scales`: `[groups]`; output: that of `x`.
-///
-/// # Panics
-/// If the number of scales is not that of the groups.
-pub fn superpose_attention<const D: usize>(
-    x: Tensor<D>,
-    scales: Tensor<1>,
-    spec: &Superposition,
-) -> Tensor<D> {
-    let extrema = checked_extrema(&x, &scales, spec);
-    Tensor::from_dispatch(Dispatch::superpose_attention(
-        x.into_dispatch(),
-        scales.into_dispatch(),
-        extrema.into_dispatch(),
-        spec.clone(),
-    ))
-}
-
-/// Group superposition of a signed tensor such as the value of an attention.
-///
-/// `sign(x) * a1 + sign(x T1) * a2 + sign(x T2) * a3 + ..`, see
-/// [`ValueBinarizer`](crate::binarize::ValueBinarizer) for the equations and gradients.
+/// - attention: `clamp(round(x / a1), Qn, Qp) * a1 + T1 * a2 + T2 * a3 + ..`
+/// - value: `sign(x) * a1 + sign(x T1) * a2 + sign(x T2) * a3 + ..`
 ///
 /// # Shapes
 /// - `x`: any; `scales`: `[groups]`; output: that of `x`.
 ///
 /// # Panics
 /// If the number of scales is not that of the groups.
-pub fn superpose_value<const D: usize>(
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use gsb::ops::{Superposed, Superposition, ThresholdScope, superpose};
+///
+/// let device = Device::default();
+/// let x = Tensor::<1>::from_floats([-1.0, -0.8, 0.5, 1.0], &device);
+/// let scales = Tensor::<1>::from_floats([1.0, 0.5, 0.25], &device);
+/// let spec = Superposition::paper(Superposed::Value, ThresholdScope::Batch);
+/// let y = superpose(x, scales, &spec);
+/// assert_eq!(y.into_data().try_to_vec::<f32>().unwrap(), [-1.75, -1.5, 1.0, 1.75]);
+/// ```
+pub fn superpose<const D: usize>(
     x: Tensor<D>,
     scales: Tensor<1>,
     spec: &Superposition,
 ) -> Tensor<D> {
-    let extrema = checked_extrema(&x, &scales, spec);
-    Tensor::from_dispatch(Dispatch::superpose_value(
-        x.into_dispatch(),
-        scales.into_dispatch(),
-        extrema.into_dispatch(),
-        spec.clone(),
-    ))
-}
-
-fn checked_extrema<const D: usize>(
-    x: &Tensor<D>,
-    scales: &Tensor<1>,
-    spec: &Superposition,
-) -> Tensor<2> {
     let [n] = scales.dims();
     assert!(
         n == spec.groups(),
         "a superposition of {} groups takes as many scales, got {n}",
         spec.groups()
     );
-    extrema(x.clone(), spec.scope)
+    let extrema = extrema(x.clone(), spec.scope);
+    Tensor::from_dispatch(Dispatch::superpose(
+        x.into_dispatch(),
+        scales.into_dispatch(),
+        extrema.into_dispatch(),
+        spec.clone(),
+    ))
 }
 
 /// Binarizes a weight: `sign(w - mean(w)) * mean|w|`, straight-through gradient (`dw = g`).

@@ -4,7 +4,7 @@
 use burn::backend::{Backend, Scalar, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{BoolDType, FloatDType, Shape, Slice};
 
-use super::{Levels, SCALE_GUARD, Superposition, ThresholdScope};
+use super::{Levels, SCALE_GUARD, Superposed, Superposition, ThresholdScope};
 
 type Float<B> = FloatTensor<B>;
 type Mask<B> = burn::backend::tensor::BoolTensor<B>;
@@ -59,7 +59,7 @@ pub(super) fn lsq_backward<B: Backend>(
     )
 }
 
-pub(super) fn superpose_attention<B: Backend>(
+pub(super) fn superpose<B: Backend>(
     x: Float<B>,
     scales: Float<B>,
     extrema: Float<B>,
@@ -68,6 +68,42 @@ pub(super) fn superpose_attention<B: Backend>(
     let shape = x.shape();
     let x = by_scope::<B>(x, &spec);
     let scales = guard::<B>(scales);
+    let y = match spec.kind {
+        Superposed::Attention => attention::<B>(x, scales, extrema, &spec),
+        Superposed::Value => value::<B>(x, scales, extrema, &spec),
+    };
+    B::float_reshape(y, shape)
+}
+
+pub(super) fn superpose_backward<B: Backend>(
+    x: Float<B>,
+    scales: Float<B>,
+    extrema: Float<B>,
+    grad: Float<B>,
+    spec: Superposition,
+) -> (Float<B>, Float<B>) {
+    let shape = x.shape();
+    let x = by_scope::<B>(x, &spec);
+    let grad = by_scope::<B>(grad, &spec);
+    let scales = guard::<B>(scales);
+    let (grad_x, grad_scales) = match spec.kind {
+        Superposed::Attention => attention_backward::<B>(x, scales, extrema, grad, &spec),
+        Superposed::Value => value_backward::<B>(x, scales, extrema, grad, &spec),
+    };
+    (
+        B::float_reshape(grad_x, shape),
+        B::float_cat(grad_scales, 0),
+    )
+}
+
+// Below, x, the gradient and the result have one row for each scope, and scales are guarded.
+
+fn attention<B: Backend>(
+    x: Float<B>,
+    scales: Float<B>,
+    extrema: Float<B>,
+    spec: &Superposition,
+) -> Float<B> {
     let first = column::<B>(scales.clone(), 0);
     let level = rounded::<B>(B::float_div(x.clone(), first.clone()), spec.range);
     let mut y = B::float_mul(level, first);
@@ -75,53 +111,39 @@ pub(super) fn superpose_attention<B: Backend>(
         let group = as_float::<B>(above::<B>(&x, &extrema, threshold), &x);
         y = B::float_add(y, B::float_mul(group, column::<B>(scales.clone(), k + 1)));
     }
-    B::float_reshape(y, shape)
+    y
 }
 
-pub(super) fn superpose_attention_backward<B: Backend>(
+fn attention_backward<B: Backend>(
     x: Float<B>,
     scales: Float<B>,
     extrema: Float<B>,
     grad: Float<B>,
-    spec: Superposition,
-) -> (Float<B>, Float<B>) {
-    let shape = x.shape();
-    let n = shape.num_elements();
-    let x = by_scope::<B>(x, &spec);
-    let grad = by_scope::<B>(grad, &spec);
-    let scales = guard::<B>(scales);
+    spec: &Superposition,
+) -> (Float<B>, Vec<Float<B>>) {
     let q = B::float_div(x.clone(), column::<B>(scales.clone(), 0));
     let outside = outside::<B>(q.clone(), spec.range);
     let level = rounded::<B>(q.clone(), spec.range);
     let inner = B::float_mask_fill(q, outside.clone(), Scalar::from(0.0f32));
     let terms = B::float_mul(B::float_sub(level, inner), grad.clone());
-    let rate = 1.0 / (n.max(1) as f32 * spec.range.1).sqrt();
-    let mut grad_scales = vec![B::float_mul_scalar(total::<B>(terms), Scalar::from(rate))];
+    let mut grad_scales = vec![first_gradient::<B>(terms, spec.range.1)];
     let mut grad_x = B::float_mask_fill(grad.clone(), outside, Scalar::from(0.0f32));
     for (k, &threshold) in spec.thresholds.iter().enumerate() {
         let group = as_float::<B>(above::<B>(&x, &extrema, threshold), &x);
         let inside = B::float_mul(group.clone(), grad.clone());
         grad_scales.push(group_gradient::<B>(inside.clone(), group, spec.range.1));
-        grad_x = B::float_add(
-            grad_x,
-            B::float_mul(inside, column::<B>(scales.clone(), k + 1)),
-        );
+        let scaled = B::float_mul(inside, column::<B>(scales.clone(), k + 1));
+        grad_x = B::float_add(grad_x, scaled);
     }
-    (
-        B::float_reshape(grad_x, shape),
-        B::float_cat(grad_scales, 0),
-    )
+    (grad_x, grad_scales)
 }
 
-pub(super) fn superpose_value<B: Backend>(
+fn value<B: Backend>(
     x: Float<B>,
     scales: Float<B>,
     extrema: Float<B>,
-    spec: Superposition,
+    spec: &Superposition,
 ) -> Float<B> {
-    let shape = x.shape();
-    let x = by_scope::<B>(x, &spec);
-    let scales = guard::<B>(scales);
     let sign = B::float_sign(x.clone());
     let mut y = B::float_mul(sign.clone(), column::<B>(scales.clone(), 0));
     for (k, &threshold) in spec.thresholds.iter().enumerate() {
@@ -129,21 +151,16 @@ pub(super) fn superpose_value<B: Backend>(
         let sign = B::float_mul(sign.clone(), group);
         y = B::float_add(y, B::float_mul(sign, column::<B>(scales.clone(), k + 1)));
     }
-    B::float_reshape(y, shape)
+    y
 }
 
-pub(super) fn superpose_value_backward<B: Backend>(
+fn value_backward<B: Backend>(
     x: Float<B>,
     scales: Float<B>,
     extrema: Float<B>,
     grad: Float<B>,
-    spec: Superposition,
-) -> (Float<B>, Float<B>) {
-    let shape = x.shape();
-    let n = shape.num_elements();
-    let x = by_scope::<B>(x, &spec);
-    let grad = by_scope::<B>(grad, &spec);
-    let scales = guard::<B>(scales);
+    spec: &Superposition,
+) -> (Float<B>, Vec<Float<B>>) {
     // The part of one group's x: its term of the scale's gradient and where it lets x's pass.
     let part = |x: Float<B>, k: usize| {
         let q = B::float_div(x.clone(), column::<B>(scales.clone(), k));
@@ -154,8 +171,7 @@ pub(super) fn superpose_value_backward<B: Backend>(
         (terms, inside)
     };
     let (terms, mut inside) = part(x.clone(), 0);
-    let rate = 1.0 / (n.max(1) as f32 * spec.range.1).sqrt();
-    let mut grad_scales = vec![B::float_mul_scalar(total::<B>(terms), Scalar::from(rate))];
+    let mut grad_scales = vec![first_gradient::<B>(terms, spec.range.1)];
     for (k, &threshold) in spec.thresholds.iter().enumerate() {
         let group = as_float::<B>(beyond::<B>(&x, &extrema, threshold), &x);
         let (terms, inside_k) = part(B::float_mul(x.clone(), group.clone()), k + 1);
@@ -164,11 +180,7 @@ pub(super) fn superpose_value_backward<B: Backend>(
         let present = present::<B>(&extrema, threshold, &x);
         inside = B::float_add(inside, B::float_mul(inside_k, present));
     }
-    let grad_x = B::float_mul(inside, grad);
-    (
-        B::float_reshape(grad_x, shape),
-        B::float_cat(grad_scales, 0),
-    )
+    (B::float_mul(inside, grad), grad_scales)
 }
 
 pub(super) fn binarize_weight<B: Backend>(w: Float<B>, output: Option<usize>) -> Float<B> {
@@ -297,6 +309,12 @@ fn as_float<B: Backend>(mask: Mask<B>, like: &Float<B>) -> Float<B> {
 /// Sum of everything, shape `[1]`.
 fn total<B: Backend>(x: Float<B>) -> Float<B> {
     B::float_reshape(B::float_sum(x), Shape::new([1]))
+}
+
+/// Gradient of a scale that every element has: the sum of its terms over `sqrt(n * Qp)`.
+fn first_gradient<B: Backend>(terms: Float<B>, qp: f32) -> Float<B> {
+    let n = terms.shape().num_elements().max(1) as f32;
+    B::float_mul_scalar(total::<B>(terms), Scalar::from(1.0 / (n * qp).sqrt()))
 }
 
 /// Gradient of the scale of a group: the sum of its terms over `sqrt(members * Qp)`, and 0 for an

@@ -5,7 +5,7 @@
 //! widest vector instructions of the machine. Sums are added chunk by chunk in a fixed order, so
 //! that results do not depend on the number of threads.
 //!
-//! What has no loop here (element types other than `f32`, one scale per channel, more than four
+//! What has no loop here (element types other than `f32`, one scale per channel, more than three
 //! groups) runs as the primitive operations do.
 
 mod elementwise;
@@ -15,18 +15,20 @@ mod reduce;
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps};
 use burn::tensor::{DType, Shape, TensorData};
 
-use super::{BinaryOps, Levels, SCALE_GUARD, Superposition, ThresholdScope, primitive};
+use super::{BinaryOps, Levels, SCALE_GUARD, Superposed, Superposition, ThresholdScope, primitive};
 use elementwise::{contiguous, elements, map, map_gradient};
 use kernel::{AttentionGroups, Centred, Groups, Level, ValueGroups};
 
-/// Runs a superposition with the number of its groups as a constant, or `$otherwise`.
-macro_rules! by_groups {
-    ($kernel:ident, $run:ident($x:ident, $scales:ident, $($arg:expr),*), $spec:ident, $otherwise:expr) => {
-        match (is_f32(&[&$x, &$scales]), $spec.groups()) {
-            (true, 1) => $run::<1, $kernel<1>>($x, $scales, $($arg),*),
-            (true, 2) => $run::<2, $kernel<2>>($x, $scales, $($arg),*),
-            (true, 3) => $run::<3, $kernel<3>>($x, $scales, $($arg),*),
-            (true, 4) => $run::<4, $kernel<4>>($x, $scales, $($arg),*),
+/// Runs a superposition with its kind and the number of its groups as constants, or `$otherwise`.
+macro_rules! by_kind {
+    ($run:ident($x:ident, $scales:ident, $($arg:expr),*), $spec:ident, $otherwise:expr) => {
+        match (is_f32(&[&$x, &$scales]), $spec.kind, $spec.groups()) {
+            (true, Superposed::Attention, 1) => $run::<1, AttentionGroups<1>>($x, $scales, $($arg),*),
+            (true, Superposed::Attention, 2) => $run::<2, AttentionGroups<2>>($x, $scales, $($arg),*),
+            (true, Superposed::Attention, 3) => $run::<3, AttentionGroups<3>>($x, $scales, $($arg),*),
+            (true, Superposed::Value, 1) => $run::<1, ValueGroups<1>>($x, $scales, $($arg),*),
+            (true, Superposed::Value, 2) => $run::<2, ValueGroups<2>>($x, $scales, $($arg),*),
+            (true, Superposed::Value, 3) => $run::<3, ValueGroups<3>>($x, $scales, $($arg),*),
             _ => $otherwise,
         }
     };
@@ -79,61 +81,30 @@ impl BinaryOps for Flex {
         )
     }
 
-    fn superpose_attention(
+    fn superpose(
         x: FlexTensor,
         scales: FlexTensor,
         extrema: FlexTensor,
         spec: Superposition,
     ) -> FlexTensor {
-        by_groups!(
-            AttentionGroups,
+        by_kind!(
             superpose(x, scales, &extrema, &spec),
             spec,
-            primitive::superpose_attention::<Self>(x, scales, extrema, spec)
+            primitive::superpose::<Self>(x, scales, extrema, spec)
         )
     }
 
-    fn superpose_attention_backward(
+    fn superpose_backward(
         x: FlexTensor,
         scales: FlexTensor,
         extrema: FlexTensor,
         grad: FlexTensor,
         spec: Superposition,
     ) -> (FlexTensor, FlexTensor) {
-        by_groups!(
-            AttentionGroups,
+        by_kind!(
             superpose_gradient(x, scales, &extrema, grad, &spec),
             spec,
-            primitive::superpose_attention_backward::<Self>(x, scales, extrema, grad, spec)
-        )
-    }
-
-    fn superpose_value(
-        x: FlexTensor,
-        scales: FlexTensor,
-        extrema: FlexTensor,
-        spec: Superposition,
-    ) -> FlexTensor {
-        by_groups!(
-            ValueGroups,
-            superpose(x, scales, &extrema, &spec),
-            spec,
-            primitive::superpose_value::<Self>(x, scales, extrema, spec)
-        )
-    }
-
-    fn superpose_value_backward(
-        x: FlexTensor,
-        scales: FlexTensor,
-        extrema: FlexTensor,
-        grad: FlexTensor,
-        spec: Superposition,
-    ) -> (FlexTensor, FlexTensor) {
-        by_groups!(
-            ValueGroups,
-            superpose_gradient(x, scales, &extrema, grad, &spec),
-            spec,
-            primitive::superpose_value_backward::<Self>(x, scales, extrema, grad, spec)
+            primitive::superpose_backward::<Self>(x, scales, extrema, grad, spec)
         )
     }
 

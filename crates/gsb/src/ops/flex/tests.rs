@@ -91,64 +91,41 @@ fn superpositions_equal_the_primitive_ones() {
         (vec![0.7, 0.9], vec![0.5, -1.0, 0.1]),
         (vec![0.5, 0.7, 0.9], vec![0.5, 0.0, 0.1, 0.3]),
     ] {
-        for (seed, shape) in SHAPES.into_iter().enumerate() {
-            for scope in SCOPES {
-                for range in [(0.0, 1.0), (0.0, 7.0), (-1.0, 1.0), (-128.0, 128.0)] {
+        for kind in [Superposed::Attention, Superposed::Value] {
+            for range in [(0.0, 1.0), (0.0, 7.0), (-1.0, 1.0), (-128.0, 128.0)] {
+                for scope in SCOPES {
                     let spec = Superposition {
+                        kind,
                         thresholds: thresholds.clone(),
                         range,
                         scope,
                     };
-                    let (x, grad) = (data(shape, seed as u64), data(shape, 100));
-                    let n = x.shape().num_elements();
-                    let ends = Flex::extrema(x.clone(), scope);
-                    equal(&ends, &primitive::extrema::<Flex>(x.clone(), scope));
-                    let args = || (x.clone(), scales(&values), ends.clone());
-
-                    let (x, a, e) = args();
-                    let y = Flex::superpose_attention(x, a, e, spec.clone());
-                    let (x, a, e) = args();
-                    equal(
-                        &y,
-                        &primitive::superpose_attention::<Flex>(x, a, e, spec.clone()),
-                    );
-                    let (x, a, e) = args();
-                    let y = Flex::superpose_value(x, a, e, spec.clone());
-                    let (x, a, e) = args();
-                    equal(
-                        &y,
-                        &primitive::superpose_value::<Flex>(x, a, e, spec.clone()),
-                    );
-
-                    let (x, a, e) = args();
-                    let (dx, da) =
-                        Flex::superpose_attention_backward(x, a, e, grad.clone(), spec.clone());
-                    let (x, a, e) = args();
-                    let (dx_p, da_p) = primitive::superpose_attention_backward::<Flex>(
-                        x,
-                        a,
-                        e,
-                        grad.clone(),
-                        spec.clone(),
-                    );
-                    equal(&dx, &dx_p);
-                    close(&da, &da_p, n, 128.0 * 100.0);
-                    let (x, a, e) = args();
-                    let (dx, da) =
-                        Flex::superpose_value_backward(x, a, e, grad.clone(), spec.clone());
-                    let (x, a, e) = args();
-                    let (dx_p, da_p) = primitive::superpose_value_backward::<Flex>(
-                        x,
-                        a,
-                        e,
-                        grad.clone(),
-                        spec.clone(),
-                    );
-                    equal(&dx, &dx_p);
-                    close(&da, &da_p, n, 128.0 * 100.0);
+                    superposition_equals_the_primitive_one(&spec, &scales(&values));
                 }
             }
         }
+    }
+}
+
+fn superposition_equals_the_primitive_one(spec: &Superposition, scales: &FlexTensor) {
+    for (seed, shape) in SHAPES.into_iter().enumerate() {
+        let (x, grad) = (data(shape, seed as u64), data(shape, 100));
+        let ends = Flex::extrema(x.clone(), spec.scope);
+        equal(&ends, &primitive::extrema::<Flex>(x.clone(), spec.scope));
+        let args = || (x.clone(), scales.clone(), ends.clone());
+
+        let (x, a, e) = args();
+        let y = Flex::superpose(x, a, e, spec.clone());
+        let (x, a, e) = args();
+        equal(&y, &primitive::superpose::<Flex>(x, a, e, spec.clone()));
+
+        let (x, a, e) = args();
+        let n = x.shape().num_elements();
+        let (dx, da) = Flex::superpose_backward(x, a, e, grad.clone(), spec.clone());
+        let (x, a, e) = args();
+        let (dx_p, da_p) = primitive::superpose_backward::<Flex>(x, a, e, grad, spec.clone());
+        equal(&dx, &dx_p);
+        close(&da, &da_p, n, 128.0 * 100.0);
     }
 }
 
@@ -202,14 +179,10 @@ fn results_do_not_depend_on_the_number_of_threads() {
             .unwrap();
         pool.install(|| {
             let (x, grad) = (data([8, 100, 198], 3), data([8, 100, 198], 4));
-            let spec = Superposition {
-                thresholds: vec![0.7, 0.9],
-                range: (-1.0, 1.0),
-                scope: ThresholdScope::Sample,
-            };
+            let spec = Superposition::paper(Superposed::Value, ThresholdScope::Sample);
             let ends = Flex::extrema(x.clone(), spec.scope);
             let a = scales(&[0.5, 0.2, 0.1]);
-            let (dx, da) = Flex::superpose_value_backward(x.clone(), a, ends, grad, spec);
+            let (dx, da) = Flex::superpose_backward(x.clone(), a, ends, grad, spec);
             (
                 floats(&dx),
                 floats(&da),
