@@ -1,7 +1,9 @@
 //! The loops over elements.
 
+use std::mem::MaybeUninit;
+
 use burn::backend::{TensorMetadata, flex::FlexTensor};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::kernel::Pointwise;
@@ -38,27 +40,32 @@ pub(super) fn map<const G: usize, K: Pointwise<G>>(
 ) -> FlexTensor {
     let shape = x.shape();
     let mut x = contiguous(x);
+    let arch = Arch::new();
     if let Some(values) = owned(&mut x) {
         tasks(values, |start, chunk| {
             scopes(start, chunk.len(), len, |scope, range| {
-                let kernel = kernels[scope];
-                chunk[range].iter_mut().for_each(|x| *x = kernel.value(*x));
+                let (kernel, values) = (kernels[scope], &mut chunk[range]);
+                arch.dispatch(InPlace::<G, K> { kernel, values });
             });
         });
         return x;
     }
     let xs = elements(&x);
-    let mut ys = vec![0.0; xs.len()];
-    tasks(&mut ys, |start, chunk| {
+    let mut ys = Vec::with_capacity(xs.len());
+    tasks(&mut ys.spare_capacity_mut()[..xs.len()], |start, chunk| {
         scopes(start, chunk.len(), len, |scope, range| {
-            let kernel = kernels[scope];
             let xs = &xs[start + range.start..start + range.end];
-            chunk[range]
-                .iter_mut()
-                .zip(xs)
-                .for_each(|(y, &x)| *y = kernel.value(x));
+            let (kernel, ys) = (kernels[scope], &mut chunk[range]);
+            arch.dispatch(Values::<G, K> { kernel, xs, ys });
         });
     });
+    // SAFETY: the capacity is at least `xs.len()`. The tasks are given every one of the first
+    // `xs.len()` elements, `scopes` covers each task without a gap, and `Values` writes all of its
+    // output, which is as long as its input.
+    #[allow(unsafe_code)]
+    unsafe {
+        ys.set_len(xs.len());
+    }
     vector(ys, shape)
 }
 
@@ -73,11 +80,13 @@ pub(super) fn map_gradient<const G: usize, K: Pointwise<G>>(
     let shape = x.shape();
     let (x, mut grad) = (contiguous(x), contiguous(grad));
     let xs = elements(&x);
+    let arch = Arch::new();
     let run = |start: usize, chunk: &mut [f32]| {
         let mut sums = Sums::default();
         scopes(start, chunk.len(), len, |scope, range| {
             let xs = &xs[start + range.start..start + range.end];
-            sums.add(gradient_run(kernels[scope], xs, &mut chunk[range]));
+            let (kernel, grads) = (kernels[scope], &mut chunk[range]);
+            sums.add(arch.dispatch(Gradients::<G, K> { kernel, xs, grads }));
         });
         sums
     };
@@ -90,40 +99,84 @@ pub(super) fn map_gradient<const G: usize, K: Pointwise<G>>(
     (vector(values, shape), sums)
 }
 
-/// One scope's part of one chunk: gradients to `x` replace those of the values.
-#[inline(always)]
-fn gradient_run<const G: usize, K: Pointwise<G>>(
+// The loops over one scope's part of one chunk. Dispatching a type whose method is always inlined
+// compiles the loop for the machine's vectors; a closure may end up outside, in baseline code.
+
+struct InPlace<'a, const G: usize, K> {
     kernel: K,
-    xs: &[f32],
-    grads: &mut [f32],
-) -> Sums<G> {
-    let mut terms = [[0.0f32; LANES]; G];
-    let mut members = [[0.0f32; LANES]; G];
-    let (full_x, rest_x) = xs.as_chunks::<LANES>();
-    let (full_g, rest_g) = grads.as_chunks_mut::<LANES>();
-    for (xs, grads) in full_x.iter().zip(full_g) {
-        for lane in 0..LANES {
-            let (grad, term, member) = kernel.gradient(xs[lane], grads[lane]);
-            grads[lane] = grad;
+    values: &'a mut [f32],
+}
+
+impl<const G: usize, K: Pointwise<G>> WithSimd for InPlace<'_, G, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        for x in self.values {
+            *x = self.kernel.value(*x);
+        }
+    }
+}
+
+/// Zeroing the output first would be a pass of its own, on one thread.
+struct Values<'a, const G: usize, K> {
+    kernel: K,
+    xs: &'a [f32],
+    ys: &'a mut [MaybeUninit<f32>],
+}
+
+impl<const G: usize, K: Pointwise<G>> WithSimd for Values<'_, G, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        assert_eq!(self.xs.len(), self.ys.len());
+        for (y, &x) in self.ys.iter_mut().zip(self.xs) {
+            y.write(self.kernel.value(x));
+        }
+    }
+}
+
+/// Gradients to `x` replace those of the values.
+struct Gradients<'a, const G: usize, K> {
+    kernel: K,
+    xs: &'a [f32],
+    grads: &'a mut [f32],
+}
+
+impl<const G: usize, K: Pointwise<G>> WithSimd for Gradients<'_, G, K> {
+    type Output = Sums<G>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> Sums<G> {
+        let mut terms = [[0.0f32; LANES]; G];
+        let mut members = [[0.0f32; LANES]; G];
+        let (full_x, rest_x) = self.xs.as_chunks::<LANES>();
+        let (full_g, rest_g) = self.grads.as_chunks_mut::<LANES>();
+        for (xs, grads) in full_x.iter().zip(full_g) {
+            for lane in 0..LANES {
+                let (grad, term, member) = self.kernel.gradient(xs[lane], grads[lane]);
+                grads[lane] = grad;
+                for k in 0..G {
+                    terms[k][lane] += term[k];
+                    members[k][lane] += member[k];
+                }
+            }
+        }
+        for (lane, (&x, g)) in rest_x.iter().zip(rest_g).enumerate() {
+            let (grad, term, member) = self.kernel.gradient(x, *g);
+            *g = grad;
             for k in 0..G {
                 terms[k][lane] += term[k];
                 members[k][lane] += member[k];
             }
         }
-    }
-    for (lane, (&x, g)) in rest_x.iter().zip(rest_g).enumerate() {
-        let (grad, term, member) = kernel.gradient(x, *g);
-        *g = grad;
+        let mut sums = Sums::default();
         for k in 0..G {
-            terms[k][lane] += term[k];
-            members[k][lane] += member[k];
+            sums.terms[k] = terms[k].iter().copied().map(f64::from).sum();
+            sums.members[k] = members[k].iter().copied().map(f64::from).sum();
         }
-    }
-    let total =
-        |lanes: [[f32; LANES]; G]| lanes.map(|lanes| lanes.iter().copied().map(f64::from).sum());
-    Sums {
-        terms: total(terms),
-        members: total(members),
+        sums
     }
 }
 
@@ -168,21 +221,19 @@ fn owned(x: &mut FlexTensor) -> Option<&mut [f32]> {
 }
 
 /// Runs `task(index of the first element, chunk)` on every chunk.
-fn tasks(values: &mut [f32], task: impl Fn(usize, &mut [f32]) + Sync) {
-    task_sums::<0>(values, |start, chunk| {
+fn tasks<T: Send>(values: &mut [T], task: impl Fn(usize, &mut [T]) + Sync) {
+    task_sums::<0, T>(values, |start, chunk| {
         task(start, chunk);
         Sums::default()
     });
 }
 
 /// Runs `task(index of the first element, chunk)` on every chunk; the sums added in order.
-fn task_sums<const G: usize>(
-    values: &mut [f32],
-    task: impl Fn(usize, &mut [f32]) -> Sums<G> + Sync,
+fn task_sums<const G: usize, T: Send>(
+    values: &mut [T],
+    task: impl Fn(usize, &mut [T]) -> Sums<G> + Sync,
 ) -> Sums<G> {
-    let arch = Arch::new();
-    // Everything called from here is inlined, and so compiled for the machine's vectors.
-    let run = |index: usize, chunk: &mut [f32]| arch.dispatch(|| task(index * CHUNK, chunk));
+    let run = |index: usize, chunk: &mut [T]| task(index * CHUNK, chunk);
     let mut sums = Sums::default();
     if values.len() <= CHUNK {
         if !values.is_empty() {
@@ -200,7 +251,6 @@ fn task_sums<const G: usize>(
 }
 
 /// Calls `run(scope, range within the chunk)` for each scope that a chunk touches.
-#[inline(always)]
 fn scopes(
     start: usize,
     chunk: usize,

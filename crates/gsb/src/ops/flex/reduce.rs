@@ -1,6 +1,6 @@
 //! The loops that reduce.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::elementwise::{CHUNK, LANES};
@@ -12,7 +12,7 @@ pub(super) fn extrema(xs: &[f32], scopes: usize) -> Vec<f32> {
         return vec![0.0; 2 * scopes];
     }
     let arch = Arch::new();
-    let ends = |xs: &[f32]| arch.dispatch(|| ends(xs));
+    let ends = |xs: &[f32]| arch.dispatch(Ends(xs));
     let join = |(a, b): (f32, f32), (c, d): (f32, f32)| (a.max(c), b.min(d));
     const NOTHING: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
     let run = |xs: &[f32]| match xs.len() {
@@ -33,42 +33,50 @@ pub(super) fn extrema(xs: &[f32], scopes: usize) -> Vec<f32> {
         .collect()
 }
 
-#[inline(always)]
-fn ends(xs: &[f32]) -> (f32, f32) {
-    let mut max = [f32::NEG_INFINITY; LANES];
-    let mut min = [f32::INFINITY; LANES];
-    let (full, rest) = xs.as_chunks::<LANES>();
-    for xs in full.iter() {
-        for lane in 0..LANES {
-            max[lane] = if xs[lane] > max[lane] {
-                xs[lane]
-            } else {
-                max[lane]
-            };
-            min[lane] = if xs[lane] < min[lane] {
-                xs[lane]
-            } else {
-                min[lane]
-            };
+/// Maximum and minimum.
+struct Ends<'a>(&'a [f32]);
+
+impl WithSimd for Ends<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> (f32, f32) {
+        let xs = self.0;
+        let mut max = [f32::NEG_INFINITY; LANES];
+        let mut min = [f32::INFINITY; LANES];
+        let (full, rest) = xs.as_chunks::<LANES>();
+        for xs in full.iter() {
+            for lane in 0..LANES {
+                max[lane] = if xs[lane] > max[lane] {
+                    xs[lane]
+                } else {
+                    max[lane]
+                };
+                min[lane] = if xs[lane] < min[lane] {
+                    xs[lane]
+                } else {
+                    min[lane]
+                };
+            }
         }
+        let max = max
+            .iter()
+            .chain(rest)
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max);
+        let min = min
+            .iter()
+            .chain(rest)
+            .copied()
+            .fold(f32::INFINITY, f32::min);
+        (max, min)
     }
-    let max = max
-        .iter()
-        .chain(rest)
-        .copied()
-        .fold(f32::NEG_INFINITY, f32::max);
-    let min = min
-        .iter()
-        .chain(rest)
-        .copied()
-        .fold(f32::INFINITY, f32::min);
-    (max, min)
 }
 
 /// Mean and mean magnitude; 0 of nothing.
 pub(super) fn means(xs: &[f32]) -> (f32, f32) {
     let arch = Arch::new();
-    let sums = |xs: &[f32]| arch.dispatch(|| sums(xs));
+    let sums = |xs: &[f32]| arch.dispatch(Totals(xs));
     let (mut sum, mut magnitude) = (0.0, 0.0);
     let parts: Vec<(f64, f64)> = match xs.len() {
         0..=CHUNK => vec![sums(xs)],
@@ -82,21 +90,29 @@ pub(super) fn means(xs: &[f32]) -> (f32, f32) {
     ((sum / n) as f32, (magnitude / n) as f32)
 }
 
-#[inline(always)]
-fn sums(xs: &[f32]) -> (f64, f64) {
-    let mut sum = [0.0f64; LANES];
-    let mut magnitude = [0.0f64; LANES];
-    let (full, rest) = xs.as_chunks::<LANES>();
-    for xs in full.iter() {
-        for lane in 0..LANES {
-            let x = f64::from(xs[lane]);
-            sum[lane] += x;
-            magnitude[lane] += x.abs();
+/// Sum and sum of magnitudes.
+struct Totals<'a>(&'a [f32]);
+
+impl WithSimd for Totals<'_> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> (f64, f64) {
+        let xs = self.0;
+        let mut sum = [0.0f64; LANES];
+        let mut magnitude = [0.0f64; LANES];
+        let (full, rest) = xs.as_chunks::<LANES>();
+        for xs in full.iter() {
+            for lane in 0..LANES {
+                let x = f64::from(xs[lane]);
+                sum[lane] += x;
+                magnitude[lane] += x.abs();
+            }
         }
+        for (lane, &x) in rest.iter().enumerate() {
+            sum[lane] += f64::from(x);
+            magnitude[lane] += f64::from(x).abs();
+        }
+        (sum.iter().sum(), magnitude.iter().sum())
     }
-    for (lane, &x) in rest.iter().enumerate() {
-        sum[lane] += f64::from(x);
-        magnitude[lane] += f64::from(x).abs();
-    }
-    (sum.iter().sum(), magnitude.iter().sum())
 }
