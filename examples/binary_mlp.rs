@@ -1,2 +1,73 @@
-//! wip
-fn main() {}
+//! Put a binary layer into an ordinary Burn model and train it on handwritten digits.
+//!
+//! `cargo run --release -p gsb-examples --example binary_mlp`
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use gsb::nn::{BinaryLinear, BinaryLinearConfig};
+use gsb_data::{Error, ImageSet};
+
+/// The first and the last layer stay float; between them, weights and inputs have one bit.
+#[derive(Module, Debug)]
+struct Mlp {
+    first: Linear,
+    binary: BinaryLinear,
+    last: Linear,
+}
+
+impl Mlp {
+    fn new(device: &Device) -> Self {
+        Self {
+            first: LinearConfig::new(64, 128).init(device),
+            binary: BinaryLinearConfig::new(128, 128).init(device),
+            last: LinearConfig::new(128, 10).init(device),
+        }
+    }
+
+    fn forward(&self, images: Tensor<2>) -> Tensor<2> {
+        let hidden = self.binary.forward(self.first.forward(images));
+        self.last.forward(relu(hidden))
+    }
+}
+
+fn tensors(set: &ImageSet, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
+    let images = TensorData::new(set.pixels().to_vec(), [set.len(), set.shape().pixels()]);
+    let labels: Vec<i64> = set.labels().iter().map(|&label| label as i64).collect();
+    let labels = TensorData::new(labels, [set.len()]);
+    (
+        Tensor::from_data(images, device),
+        Tensor::from_data(labels, device),
+    )
+}
+
+fn main() -> Result<(), Error> {
+    let device = Device::flex().autodiff();
+    device.seed(0);
+    let split = gsb_data::digits()?.split(0.2, 0)?;
+    let (images, labels) = tensors(&split.train, &device);
+    let (test_images, test_labels) = tensors(&split.test, &device.clone().inner());
+    let mut model = Mlp::new(&device);
+    // The scale of the binary layer comes from data: once, before training.
+    let hidden = model.first.forward(images.clone());
+    model.binary = model.binary.calibrate(&hidden);
+    let mut optimizer = AdamWConfig::new().init();
+    let loss = CrossEntropyLossConfig::new().init(&device);
+    for epoch in 1..=10 {
+        let batches = images.clone().split(32, 0).into_iter();
+        for (images, labels) in batches.zip(labels.clone().split(32, 0)) {
+            let grads = loss.forward(model.forward(images), labels).backward();
+            let grads = GradientsParams::from_grads(grads, &model);
+            model = optimizer.step(2e-3, model, grads);
+        }
+        let logits = model.valid().forward(test_images.clone());
+        let decisions = logits.argmax(1).squeeze_dim::<1>(1);
+        let right = decisions.equal(test_labels.clone()).float();
+        let accuracy = 100.0 * right.mean().into_scalar::<f32>();
+        println!("epoch {epoch:2}: {accuracy:.1} % of held-out digits");
+    }
+    Ok(())
+}

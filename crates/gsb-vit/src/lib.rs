@@ -1,1 +1,42 @@
-//! wip
+//! Vision Transformers of the three phases of GSB, put together from [`gsb::nn`].
+//!
+//! | phase | model | weights | activations |
+//! | --- | --- | --- | --- |
+//! | teacher | [`VisionTransformer`] | float | float |
+//! | stage 1 | [`Stage1Student`] | 1 bit in the MLPs | float |
+//! | stage 2 | [`Stage2Student`] | 1 bit, 8 bits at both ends | 1 bit |
+//!
+//! One [`VitConfig`] describes all three. Stage 2 starts from the weights of stage 1, see
+//! [`Stage2Student::from_stage1`].
+//!
+//! ```
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use gsb_vit::{Classifier, Stage2Student, VitConfig};
+//!
+//! let device = Device::default();
+//! let config = VitConfig::micro(); // 8x8 pixels, 10 classes
+//! let images = Tensor::<4>::random([2, 1, 8, 8], Distribution::Default, &device);
+//!
+//! let stage1 = config.init_stage1(&device)?;
+//! let stage2 = Stage2Student::from_stage1(&stage1, &config)?.calibrate(&images);
+//! assert_eq!(stage2.infer(images).dims(), [2, 10]);
+//! # Ok::<(), gsb_vit::Error>(())
+//! ```
+
+mod classifier;
+mod config;
+mod embedding;
+mod error;
+mod float_block;
+mod stage1;
+mod stage2;
+mod teacher;
+
+pub use classifier::Classifier;
+pub use config::VitConfig;
+pub use embedding::{NormalizedPatchEmbedding, TokenEmbedding};
+pub use error::Error;
+pub use float_block::{FloatAttention, FloatBlock};
+pub use stage1::Stage1Student;
+pub use stage2::Stage2Student;
+pub use teacher::VisionTransformer;

@@ -1,0 +1,34 @@
+//! What training and evaluation ask of a model.
+
+use burn::Tensor;
+use burn::module::Module;
+use gsb::distill::Student;
+
+/// A model that classifies images with one head or two.
+pub trait Classifier: Module {
+    /// The logits of each head, for training.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - logits of a head: `[batch, classes]`
+    fn forward(&self, images: Tensor<4>) -> Student;
+
+    /// The logits of a prediction: the mean of the heads.
+    ///
+    /// What acts during training alone (drop path, statistics of a batch) acts here too on an
+    /// autodiff device; call it on [`Module::valid`] to evaluate.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - output: `[batch, classes]`
+    fn infer(&self, images: Tensor<4>) -> Tensor<2> {
+        let Student {
+            class,
+            distillation,
+        } = self.forward(images);
+        match distillation {
+            Some(distillation) => (class + distillation).div_scalar(2.0),
+            None => class,
+        }
+    }
+}

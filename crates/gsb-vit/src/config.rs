@@ -1,0 +1,217 @@
+//! The configuration that all phases share.
+
+use burn::config::Config;
+use burn::nn::Initializer;
+use gsb::binarize::ThresholdScope;
+
+use crate::Error;
+
+/// Configuration of the Vision Transformers of all three phases.
+///
+/// [`init_teacher`](Self::init_teacher), [`init_stage1`](Self::init_stage1) and
+/// [`init_stage2`](Self::init_stage2) make the models.
+#[derive(Config, Debug)]
+pub struct VitConfig {
+    /// Height and width of an image.
+    pub image_size: usize,
+    /// Height and width of a patch.
+    pub patch_size: usize,
+    /// Number of colour channels.
+    pub channels: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Width of a token.
+    pub width: usize,
+    /// Number of encoder blocks.
+    pub depth: usize,
+    /// Number of attention heads.
+    pub heads: usize,
+    /// Width of an MLP's hidden layer over that of a token.
+    #[config(default = 4.0)]
+    pub mlp_ratio: f64,
+    /// Probability of dropping a branch of a sample in the last block; from the first block on it
+    /// rises evenly from 0.
+    #[config(default = 0.0)]
+    pub drop_path: f64,
+    /// Stage 2: the elements of attention and value that share thresholds.
+    #[config(default = "ThresholdScope::Sample")]
+    pub scope: ThresholdScope,
+    /// Stage 2: groups of the attention matrix's superposition, 1 (the plain binarizer) to 3.
+    #[config(default = 3)]
+    pub attention_groups: usize,
+    /// Stage 2: groups of the value's superposition, 1 (the plain binarizer) to 3.
+    #[config(default = 3)]
+    pub value_groups: usize,
+    /// How the weights and biases of linear layers are initialised.
+    #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
+    pub initializer: Initializer,
+    /// How the learned tokens and the positions are initialised.
+    #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
+    pub token_initializer: Initializer,
+}
+
+impl VitConfig {
+    /// A small model for 8x8 digits: patches of 2 pixels, width 64, 4 blocks of 4 heads.
+    ///
+    /// Its positions start far apart (deviation 0.5): four pixels say little without their place,
+    /// and with positions near 0 it takes many epochs to tell the places apart.
+    ///
+    /// ```
+    /// let config = gsb_vit::VitConfig::micro();
+    /// assert!(config.validate().is_ok());
+    /// assert_eq!(config.patches(), 16);
+    /// ```
+    pub fn micro() -> Self {
+        let tokens = Initializer::Normal {
+            mean: 0.0,
+            std: 0.5,
+        };
+        Self::new(8, 2, 1, 10, 64, 4, 4).with_token_initializer(tokens)
+    }
+
+    /// Number of patches of an image.
+    ///
+    /// # Panics
+    /// If the patch size is 0.
+    pub fn patches(&self) -> usize {
+        let side = self.image_size / self.patch_size;
+        side * side
+    }
+
+    /// Checks that the numbers go together.
+    ///
+    /// # Errors
+    /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
+    /// that the heads cannot share, an MLP without hidden layer, a drop path outside `[0, 1)`, a
+    /// number of groups outside `1..=3`.
+    pub fn validate(&self) -> Result<(), Error> {
+        let sizes = [
+            ("image size", self.image_size),
+            ("patch size", self.patch_size),
+            ("number of channels", self.channels),
+            ("number of classes", self.classes),
+            ("width", self.width),
+            ("depth", self.depth),
+            ("number of heads", self.heads),
+        ];
+        if let Some((field, _)) = sizes.into_iter().find(|&(_, size)| size == 0) {
+            return Err(Error::Zero { field });
+        }
+        if !self.image_size.is_multiple_of(self.patch_size) {
+            return Err(Error::Patches {
+                image_size: self.image_size,
+                patch_size: self.patch_size,
+            });
+        }
+        if !self.width.is_multiple_of(self.heads) {
+            return Err(Error::Heads {
+                width: self.width,
+                heads: self.heads,
+            });
+        }
+        if !self.mlp_ratio.is_finite() || self.hidden_width() == 0 {
+            return Err(Error::MlpRatio {
+                ratio: self.mlp_ratio,
+                width: self.width,
+            });
+        }
+        if !(0.0..1.0).contains(&self.drop_path) {
+            return Err(Error::DropPath(self.drop_path));
+        }
+        let groups = [
+            ("attention", self.attention_groups),
+            ("value", self.value_groups),
+        ];
+        match groups.into_iter().find(|(_, n)| !(1..=3).contains(n)) {
+            Some((part, groups)) => Err(Error::Groups { part, groups }),
+            None => Ok(()),
+        }
+    }
+
+    /// Width of an MLP's hidden layer.
+    pub(crate) fn hidden_width(&self) -> usize {
+        (self.width as f64 * self.mlp_ratio) as usize
+    }
+
+    /// The drop path of each block.
+    pub(crate) fn drop_paths(&self) -> impl Iterator<Item = f64> + '_ {
+        let last = (self.depth - 1).max(1) as f64;
+        (0..self.depth).map(move |block| self.drop_path * block as f64 / last)
+    }
+
+    /// Whether the weights of a stage-1 model fit a stage-2 model of this configuration.
+    pub(crate) fn accepts_weights_of(&self, stage1: &Self) -> Result<(), Error> {
+        let sizes = [
+            ("image size", stage1.image_size, self.image_size),
+            ("patch size", stage1.patch_size, self.patch_size),
+            ("number of channels", stage1.channels, self.channels),
+            ("number of classes", stage1.classes, self.classes),
+            ("width", stage1.width, self.width),
+            ("depth", stage1.depth, self.depth),
+            ("number of heads", stage1.heads, self.heads),
+            ("hidden width", stage1.hidden_width(), self.hidden_width()),
+        ];
+        match sizes.into_iter().find(|(_, from, to)| from != to) {
+            Some((field, stage1, stage2)) => Err(Error::Transfer {
+                field,
+                stage1,
+                stage2,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(config: VitConfig) -> String {
+        config.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn clashes_name_their_numbers() {
+        let micro = VitConfig::micro;
+        let mut config = micro();
+        config.patch_size = 3;
+        assert_eq!(
+            complaint(config),
+            "an image of 8 pixels cannot be cut into patches of 3"
+        );
+        let mut config = micro();
+        config.heads = 5;
+        assert_eq!(
+            complaint(config),
+            "a width of 64 cannot be shared by 5 heads"
+        );
+        let mut config = micro();
+        config.depth = 0;
+        assert_eq!(
+            complaint(config),
+            "a Vision Transformer needs a positive depth, got 0"
+        );
+        assert_eq!(
+            complaint(micro().with_mlp_ratio(0.001)),
+            "an MLP ratio of 0.001 at width 64 leaves the MLP no hidden layer"
+        );
+        assert_eq!(
+            complaint(micro().with_drop_path(1.0)),
+            "the drop path must be at least 0 and below 1, got 1"
+        );
+        assert_eq!(
+            complaint(micro().with_value_groups(4)),
+            "the superposition of the value has 1 to 3 groups, got 4"
+        );
+    }
+
+    #[test]
+    fn drop_path_rises_evenly() {
+        let config = VitConfig::micro().with_drop_path(0.3);
+        let rates: Vec<f64> = config.drop_paths().collect();
+        assert_eq!(rates.len(), 4);
+        for (rate, expected) in rates.iter().zip([0.0, 0.1, 0.2, 0.3]) {
+            assert!((rate - expected).abs() < 1e-12, "{rates:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! From images to tokens.
+
+use burn::Tensor;
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::tensor::{Device, s};
+
+use crate::VitConfig;
+
+/// The float convolution that makes a token of each patch.
+pub(crate) fn patch_convolution(config: &VitConfig, device: &Device) -> Conv2d {
+    let patch = [config.patch_size; 2];
+    Conv2dConfig::new([config.channels, config.width], patch)
+        .with_stride(patch)
+        .init(device)
+}
+
+/// `[batch, width, rows, columns]` to `[batch, rows * columns, width]`.
+pub(crate) fn patch_tokens(x: Tensor<4>) -> Tensor<3> {
+    x.flatten::<3>(2, 3).swap_dims(1, 2)
+}
+
+/// The patch embedding of stage 1: a float convolution and batch normalization.
+#[derive(Module, Debug)]
+pub struct NormalizedPatchEmbedding {
+    /// The convolution, kernel and stride of the patch size.
+    pub convolution: Conv2d,
+    /// The normalization of its output channels.
+    pub norm: BatchNorm,
+}
+
+impl NormalizedPatchEmbedding {
+    pub(crate) fn new(config: &VitConfig, device: &Device) -> Self {
+        Self {
+            convolution: patch_convolution(config, device),
+            norm: BatchNormConfig::new(config.width).init(device),
+        }
+    }
+
+    /// Makes a feature map of images.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - output: `[batch, token width, rows, columns]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        self.norm.forward(self.convolution.forward(images))
+    }
+
+    /// Weight `[token width, channels, patch, patch]` and bias `[token width]` of the one
+    /// convolution that equals this embedding in evaluation, by the running statistics:
+    /// `w' = w gamma / sqrt(var + eps)`, `b' = (b - mean) gamma / sqrt(var + eps) + beta`. Detached.
+    pub fn folded(&self) -> (Tensor<4>, Tensor<1>) {
+        let norm = &self.norm;
+        let weight = self.convolution.weight.val();
+        let device = weight.device();
+        let mean = norm.running_mean.value_sync().to_device(&device);
+        let variance = norm.running_var.value_sync().to_device(&device);
+        let factor = norm.gamma.val() / variance.add_scalar(norm.epsilon).sqrt();
+        let bias = match &self.convolution.bias {
+            Some(bias) => bias.val() - mean,
+            None => mean.neg(),
+        };
+        let bias = bias * factor.clone() + norm.beta.val();
+        let channels = factor.dims()[0];
+        let weight = weight * factor.reshape([channels, 1, 1, 1]);
+        (weight.detach(), bias.detach())
+    }
+}
+
+/// Puts the learned tokens before those of the patches and adds the learned positions.
+#[derive(Module, Debug)]
+pub struct TokenEmbedding {
+    /// The class token, shape `[1, 1, width]`.
+    pub class_token: Param<Tensor<3>>,
+    /// The distillation token, shape `[1, 1, width]`, of a model that is distilled.
+    pub distillation_token: Option<Param<Tensor<3>>>,
+    /// The positions, shape `[1, tokens, width]`.
+    pub position: Param<Tensor<3>>,
+}
+
+impl TokenEmbedding {
+    pub(crate) fn new(config: &VitConfig, distilled: bool, device: &Device) -> Self {
+        let init = |tokens| -> Param<Tensor<3>> {
+            let shape = [1, tokens, config.width];
+            config.token_initializer.init(shape, device)
+        };
+        Self {
+            class_token: init(1),
+            distillation_token: distilled.then(|| init(1)),
+            position: init(config.patches() + 1 + usize::from(distilled)),
+        }
+    }
+
+    /// The tokens of the encoder: class, distillation (if there is one), patches.
+    ///
+    /// # Shapes
+    /// - patches: `[batch, patches, width]`
+    /// - output: `[batch, tokens, width]`
+    pub fn forward(&self, patches: Tensor<3>) -> Tensor<3> {
+        let [batch, _, width] = patches.dims();
+        let mut tokens = vec![self.class_token.val().expand([batch, 1, width])];
+        if let Some(token) = &self.distillation_token {
+            tokens.push(token.val().expand([batch, 1, width]));
+        }
+        tokens.push(patches);
+        Tensor::cat(tokens, 1) + self.position.val()
+    }
+}
+
+/// A token of each sample: `[batch, tokens, width]` to `[batch, width]`.
+pub(crate) fn token(x: &Tensor<3>, index: usize) -> Tensor<2> {
+    x.clone().slice(s![.., index..index + 1, ..]).squeeze_dim(1)
+}

@@ -1,0 +1,59 @@
+//! What can be wrong with a model's configuration.
+
+/// Errors of this crate.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A size is zero.
+    #[error("a Vision Transformer needs a positive {field}, got 0")]
+    Zero {
+        /// The field of the configuration.
+        field: &'static str,
+    },
+    /// The patches do not cover the image.
+    #[error("an image of {image_size} pixels cannot be cut into patches of {patch_size}")]
+    Patches {
+        /// Height and width of an image.
+        image_size: usize,
+        /// Height and width of a patch.
+        patch_size: usize,
+    },
+    /// The heads do not share the width.
+    #[error("a width of {width} cannot be shared by {heads} heads")]
+    Heads {
+        /// Width of a token.
+        width: usize,
+        /// Number of heads.
+        heads: usize,
+    },
+    /// The hidden layer of the MLP has no width.
+    #[error("an MLP ratio of {ratio} at width {width} leaves the MLP no hidden layer")]
+    MlpRatio {
+        /// Width of the hidden layer over that of a token.
+        ratio: f64,
+        /// Width of a token.
+        width: usize,
+    },
+    /// The drop path is not a probability below one.
+    #[error("the drop path must be at least 0 and below 1, got {0}")]
+    DropPath(f64),
+    /// There is no such superposition.
+    #[error("the superposition of the {part} has 1 to 3 groups, got {groups}")]
+    Groups {
+        /// What is binarized.
+        part: &'static str,
+        /// Number of groups asked for.
+        groups: usize,
+    },
+    /// Weights cannot carry over between models of different sizes.
+    #[error(
+        "stage 2 cannot start from stage 1: the {field} of stage 1 is {stage1}, that of stage 2 {stage2}"
+    )]
+    Transfer {
+        /// The field of the configuration.
+        field: &'static str,
+        /// Its value in stage 1.
+        stage1: usize,
+        /// Its value in stage 2.
+        stage2: usize,
+    },
+}
