@@ -10,6 +10,8 @@ use gsb_benches as plain;
 use gsb_benches::{ATTENTION, HIDDEN, VALUE, WEIGHT, leaf, normal, probabilities};
 use rayon::ThreadPoolBuilder;
 
+type Binarizer<'a, const D: usize> = &'a (dyn Fn(Tensor<D>, Tensor<1>) -> Tensor<D> + Sync);
+
 fn compare<const D: usize>(
     criterion: &mut Criterion,
     name: &str,
@@ -21,11 +23,7 @@ fn compare<const D: usize>(
     let upstream = normal(x.dims());
     let scales = Tensor::<1>::from_floats(scales, &Device::flex().autodiff());
     let mut group = criterion.benchmark_group(name);
-    let variants: [(
-        &str,
-        usize,
-        &(dyn Fn(Tensor<D>, Tensor<1>) -> Tensor<D> + Sync),
-    ); 3] = [
+    let variants: [(&str, usize, Binarizer<D>); 3] = [
         ("custom", 1, &custom),
         ("custom", 2, &custom),
         ("plain", 2, &plain),

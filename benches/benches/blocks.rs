@@ -19,8 +19,8 @@ fn compare<M: Module>(
     group.sample_size(20);
     let inference = block.valid();
     let fixed = x.clone().inner();
-    let variants: [(&str, &dyn Fn(&M, Tensor<3>) -> Tensor<3>); 2] =
-        [("custom", &custom), ("plain", &plain)];
+    type Forward<'a, M> = &'a dyn Fn(&M, Tensor<3>) -> Tensor<3>;
+    let variants: [(&str, Forward<M>); 2] = [("custom", &custom), ("plain", &plain)];
     for (variant, f) in variants {
         group.bench_function(format!("forward/{variant}"), |bencher| {
             bencher.iter(|| f(&inference, fixed.clone()));

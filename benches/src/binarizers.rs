@@ -20,7 +20,10 @@ fn rate<const D: usize>(x: &Tensor<D>) -> f32 {
 }
 
 fn entry<const D: usize>(scales: &Tensor<1>, k: usize) -> Tensor<D> {
-    scales.clone().slice([k..k + 1]).reshape([1; D])
+    scales
+        .clone()
+        .slice(burn::tensor::s![k..k + 1])
+        .reshape([1; D])
 }
 
 /// The signed binarizer, one bit.
