@@ -1,7 +1,9 @@
 //! The operations written with a backend's primitive tensor operations: the definition that every
 //! other implementation is tested against.
 
-use burn::backend::{Backend, Scalar, TensorMetadata, tensor::FloatTensor};
+use burn::backend::{
+    Backend, Scalar, TensorMetadata, get_or_init_device_settings, tensor::FloatTensor,
+};
 use burn::tensor::{BoolDType, FloatDType, Shape, Slice};
 
 use super::{Levels, SCALE_GUARD, Superposed, Superposition, ThresholdScope};
@@ -218,13 +220,22 @@ fn usable<B: Backend>(scale: Float<B>, guarded: bool) -> Float<B> {
     if guarded {
         return guard::<B>(scale);
     }
-    let zero = B::float_equal_elem(scale.clone(), Scalar::from(0.0f32), BoolDType::Native);
+    let zero = B::float_equal_elem(scale.clone(), Scalar::from(0.0f32), bool_dtype::<B>(&scale));
     B::float_mask_fill(scale, zero, Scalar::from(SCALE_GUARD))
+}
+
+/// How the tensor's device stores masks.
+fn bool_dtype<B: Backend>(x: &Float<B>) -> BoolDType {
+    get_or_init_device_settings::<B>(&x.device()).bool_dtype
 }
 
 /// `max(scale, guard)`, the guard also for NaN.
 fn guard<B: Backend>(scale: Float<B>) -> Float<B> {
-    let good = B::float_greater_elem(scale.clone(), Scalar::from(SCALE_GUARD), BoolDType::Native);
+    let good = B::float_greater_elem(
+        scale.clone(),
+        Scalar::from(SCALE_GUARD),
+        bool_dtype::<B>(&scale),
+    );
     B::float_mask_fill(scale, B::bool_not(good), Scalar::from(SCALE_GUARD))
 }
 
@@ -235,8 +246,9 @@ fn rounded<B: Backend>(q: Float<B>, (qn, qp): (f32, f32)) -> Float<B> {
 }
 
 fn outside<B: Backend>(q: Float<B>, (qn, qp): (f32, f32)) -> Mask<B> {
-    let below = B::float_lower_elem(q.clone(), Scalar::from(qn), BoolDType::Native);
-    let above = B::float_greater_elem(q, Scalar::from(qp), BoolDType::Native);
+    let dtype = bool_dtype::<B>(&q);
+    let below = B::float_lower_elem(q.clone(), Scalar::from(qn), dtype);
+    let above = B::float_greater_elem(q, Scalar::from(qp), dtype);
     B::bool_or(below, above)
 }
 
@@ -266,7 +278,7 @@ fn above<B: Backend>(x: &Float<B>, extrema: &Float<B>, threshold: f32) -> Mask<B
     B::float_greater(
         x.clone(),
         bound::<B>(extrema, 0, threshold),
-        BoolDType::Native,
+        bool_dtype::<B>(x),
     )
 }
 
@@ -275,7 +287,7 @@ fn beyond<B: Backend>(x: &Float<B>, extrema: &Float<B>, threshold: f32) -> Mask<
     let below = B::float_lower(
         x.clone(),
         bound::<B>(extrema, 1, threshold),
-        BoolDType::Native,
+        bool_dtype::<B>(x),
     );
     B::bool_or(above::<B>(x, extrema, threshold), below)
 }
@@ -292,12 +304,12 @@ fn present<B: Backend>(extrema: &Float<B>, threshold: f32, like: &Float<B>) -> F
     let high = B::float_greater(
         column(0),
         bound::<B>(extrema, 0, threshold),
-        BoolDType::Native,
+        bool_dtype::<B>(extrema),
     );
     let low = B::float_lower(
         column(1),
         bound::<B>(extrema, 1, threshold),
-        BoolDType::Native,
+        bool_dtype::<B>(extrema),
     );
     as_float::<B>(B::bool_or(high, low), like)
 }
