@@ -147,8 +147,11 @@ fn decided_on_gpu(case: &Case) -> bool {
     let plain = ["typical", "constant", "exact_zeros"];
     match case.file.split('_').next() {
         Some("a") => case.raises() || plain.iter().any(|plain| regime.starts_with(plain)),
-        // Their seeds were chosen so that no decision flips.
-        Some("c") => !(case.file.starts_with("c_conv") || case.file.starts_with("c_layernorm")),
+        // Their seeds were chosen so that no decision flips. Not MLP and block: the gradient of
+        // Burn's GELU on a GPU is off by some 4e-4, far beyond the fixtures' rounding.
+        Some("c") => ["c_linear", "c_attention"]
+            .iter()
+            .any(|kind| case.file.starts_with(kind)),
         Some("e") => true,
         _ => false,
     }
