@@ -59,10 +59,10 @@ pub(super) fn map<const G: usize, K: Pointwise<G>>(
             arch.dispatch(Values::<G, K> { kernel, xs, ys });
         });
     });
-    // SAFETY: the capacity is at least `xs.len()`. The tasks are given every one of the first
-    // `xs.len()` elements, `scopes` covers each task without a gap, and `Values` writes all of its
-    // output, which is as long as its input.
+    // The tasks are given all of the first `xs.len()` elements, `scopes` covers each task without a
+    // gap, and `Values` writes all of its output, which is as long as its input.
     #[allow(unsafe_code)]
+    // SAFETY: the capacity is at least `xs.len()`, and each of those elements has been written.
     unsafe {
         ys.set_len(xs.len());
     }
