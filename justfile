@@ -20,7 +20,7 @@ test-wgpu:
 
 # The CUDA backend compiles. Needs no GPU; its build downloads LLVM.
 check-cuda:
-    cargo check -p gsb --features cuda
+    DOCS_RS=1 cargo check -p gsb --features cuda
 
 # The LibTorch backend (deprecated in Burn) compiles. Needs LIBTORCH or LIBTORCH_USE_PYTORCH.
 check-tch:

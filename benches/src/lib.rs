@@ -3,9 +3,11 @@
 
 mod binarizers;
 mod blocks;
+mod given_gradient;
 
 pub use binarizers::{attention, signed, unsigned, value, weight};
 pub use blocks::{stage1, stage2};
+pub use given_gradient::given_gradient;
 
 use burn::Tensor;
 use burn::tensor::{Device, Distribution};

@@ -147,9 +147,8 @@ fn decided_on_gpu(case: &Case) -> bool {
     let plain = ["typical", "constant", "exact_zeros"];
     match case.file.split('_').next() {
         Some("a") => case.raises() || plain.iter().any(|plain| regime.starts_with(plain)),
-        // Their seeds were chosen so that no decision flips. Not MLP and block: the gradient of
-        // Burn's GELU on a GPU is off by some 4e-4, far beyond the fixtures' rounding.
-        Some("c") => ["c_linear", "c_attention"]
+        // Their seeds were chosen so that no decision flips.
+        Some("c") => ["c_linear", "c_attention", "c_mlp", "c_block"]
             .iter()
             .any(|kind| case.file.starts_with(kind)),
         Some("e") => true,

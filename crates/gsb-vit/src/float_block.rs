@@ -3,9 +3,10 @@
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{LayerNorm, Linear, LinearConfig};
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, s};
 use gsb::nn::{DropPath, DropPathConfig, layer_norm};
+use gsb::ops::gelu;
 
 use crate::VitConfig;
 

@@ -148,6 +148,33 @@ impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
             OpsKind::UnTracked(prep) => prep.finish(B::binarize_weight(w.into_primitive(), output)),
         }
     }
+
+    fn erf_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Gelu;
+        impl<B: BinaryOps> Backward<B, 1> for Gelu {
+            type State = NodeId;
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                checkpointer: &mut Checkpointer,
+            ) {
+                let x = checkpointer.retrieve_node_output(ops.state);
+                let grad = grads.consume::<B>(&ops.node);
+                if let [Some(parent)] = ops.parents {
+                    grads.register::<B>(parent.id, B::erf_gelu_backward(x, grad));
+                }
+            }
+        }
+        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = prep.checkpoint(&x);
+                prep.finish(state, B::erf_gelu(x.into_primitive()))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::erf_gelu(x.into_primitive())),
+        }
+    }
 }
 
 /// Hands the gradients that `backward` makes of the output's to the parents that want them.

@@ -156,3 +156,25 @@ pub fn binarize_weight<const D: usize>(w: Tensor<D>, output: Option<usize>) -> T
     );
     Tensor::from_dispatch(Dispatch::binarize_weight(w.into_dispatch(), output))
 }
+
+/// The Gaussian error linear unit, `x * P(N(0, 1) <= x)`, by the error function and with the exact
+/// gradient on every backend.
+///
+/// # Shapes
+/// - `x` and output: any.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor, Tolerance};
+/// use gsb::ops::gelu;
+///
+/// let x = Tensor::<1>::from_floats([-1.0, 0.0, 1.0], &Device::default().autodiff()).require_grad();
+/// let y = gelu(x.clone());
+/// let expected = [-0.158_655_25, 0.0, 0.841_344_8];
+/// y.to_data().assert_approx_eq::<f32>(&expected.into(), Tolerance::default());
+/// let slope = x.grad(&y.sum().backward()).unwrap();
+/// let expected = [-0.083_315_47, 0.5, 1.083_315_5];
+/// slope.to_data().assert_approx_eq::<f32>(&expected.into(), Tolerance::default());
+/// ```
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::erf_gelu(x.into_dispatch()))
+}

@@ -5,10 +5,10 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
-use burn::tensor::activation::gelu;
 
 use crate::binarize::Levels;
 use crate::nn::{BinaryLinear, BinaryLinearConfig};
+use crate::ops::gelu;
 
 /// What the hidden activations are clamped to before they are binarized, on both sides of zero.
 const HIDDEN_BOUND: f32 = 10.0;

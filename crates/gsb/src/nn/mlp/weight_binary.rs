@@ -5,9 +5,9 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
-use burn::tensor::activation::gelu;
 
 use crate::nn::{WeightBinaryLinear, WeightBinaryLinearConfig};
+use crate::ops::gelu;
 
 /// Configuration of a [`WeightBinaryMlp`].
 #[derive(Config, Debug)]

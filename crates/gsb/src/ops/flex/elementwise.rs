@@ -81,22 +81,43 @@ pub(super) fn map_gradient<const G: usize, K: Pointwise<G>>(
     let (x, mut grad) = (contiguous(x), contiguous(grad));
     let xs = elements(&x);
     let arch = Arch::new();
-    let run = |start: usize, chunk: &mut [f32]| {
-        let mut sums = Sums::default();
-        scopes(start, chunk.len(), len, |scope, range| {
-            let xs = &xs[start + range.start..start + range.end];
-            let (kernel, grads) = (kernels[scope], &mut chunk[range]);
-            sums.add(arch.dispatch(Gradients::<G, K> { kernel, xs, grads }));
-        });
-        sums
-    };
     if let Some(values) = owned(&mut grad) {
-        let sums = task_sums(values, run);
+        let sums = task_sums(values, |start, chunk| {
+            let mut sums = Sums::default();
+            scopes(start, chunk.len(), len, |scope, range| {
+                let xs = &xs[start + range.start..start + range.end];
+                let (kernel, grads) = (kernels[scope], &mut chunk[range]);
+                sums.add(arch.dispatch(GradientsInPlace::<G, K> { kernel, xs, grads }));
+            });
+            sums
+        });
         return (grad, sums);
     }
-    let mut values = elements(&grad).to_vec();
-    let sums = task_sums(&mut values, run);
-    (vector(values, shape), sums)
+    let grads = elements(&grad);
+    let mut out = Vec::with_capacity(xs.len());
+    let spare = &mut out.spare_capacity_mut()[..xs.len()];
+    let sums = task_sums(spare, |start, chunk| {
+        let mut sums = Sums::default();
+        scopes(start, chunk.len(), len, |scope, range| {
+            let part = start + range.start..start + range.end;
+            let (xs, grads) = (&xs[part.clone()], &grads[part]);
+            let (kernel, out) = (kernels[scope], &mut chunk[range]);
+            sums.add(arch.dispatch(Gradients::<G, K> {
+                kernel,
+                xs,
+                grads,
+                out,
+            }));
+        });
+        sums
+    });
+    // As in `map`: every element of every task is written.
+    #[allow(unsafe_code)]
+    // SAFETY: the capacity is at least `xs.len()`, and each of those elements has been written.
+    unsafe {
+        out.set_len(xs.len());
+    }
+    (vector(out, shape), sums)
 }
 
 // The loops over one scope's part of one chunk. Dispatching a type whose method is always inlined
@@ -138,10 +159,37 @@ impl<const G: usize, K: Pointwise<G>> WithSimd for Values<'_, G, K> {
 }
 
 /// Gradients to `x` replace those of the values.
-struct Gradients<'a, const G: usize, K> {
+struct GradientsInPlace<'a, const G: usize, K> {
     kernel: K,
     xs: &'a [f32],
     grads: &'a mut [f32],
+}
+
+impl<const G: usize, K: Pointwise<G>> WithSimd for GradientsInPlace<'_, G, K> {
+    type Output = Sums<G>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> Sums<G> {
+        let mut lanes = LaneSums::default();
+        let (full_x, rest_x) = self.xs.as_chunks::<LANES>();
+        let (full_g, rest_g) = self.grads.as_chunks_mut::<LANES>();
+        for (xs, grads) in full_x.iter().zip(full_g) {
+            for lane in 0..LANES {
+                grads[lane] = lanes.step(self.kernel, lane, xs[lane], grads[lane]);
+            }
+        }
+        for (lane, (&x, grad)) in rest_x.iter().zip(rest_g).enumerate() {
+            *grad = lanes.step(self.kernel, lane, x, *grad);
+        }
+        lanes.total()
+    }
+}
+
+struct Gradients<'a, const G: usize, K> {
+    kernel: K,
+    xs: &'a [f32],
+    grads: &'a [f32],
+    out: &'a mut [MaybeUninit<f32>],
 }
 
 impl<const G: usize, K: Pointwise<G>> WithSimd for Gradients<'_, G, K> {
@@ -149,34 +197,59 @@ impl<const G: usize, K: Pointwise<G>> WithSimd for Gradients<'_, G, K> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) -> Sums<G> {
-        let mut terms = [[0.0f32; LANES]; G];
-        let mut members = [[0.0f32; LANES]; G];
+        assert_eq!(self.xs.len(), self.out.len());
+        assert_eq!(self.grads.len(), self.out.len());
+        let mut lanes = LaneSums::default();
         let (full_x, rest_x) = self.xs.as_chunks::<LANES>();
-        let (full_g, rest_g) = self.grads.as_chunks_mut::<LANES>();
-        for (xs, grads) in full_x.iter().zip(full_g) {
+        let (full_g, rest_g) = self.grads.as_chunks::<LANES>();
+        let (full_out, rest_out) = self.out.as_chunks_mut::<LANES>();
+        for ((xs, grads), out) in full_x.iter().zip(full_g).zip(full_out) {
             for lane in 0..LANES {
-                let (grad, term, member) = self.kernel.gradient(xs[lane], grads[lane]);
-                grads[lane] = grad;
-                for k in 0..G {
-                    terms[k][lane] += term[k];
-                    members[k][lane] += member[k];
-                }
+                out[lane].write(lanes.step(self.kernel, lane, xs[lane], grads[lane]));
             }
         }
-        for (lane, (&x, g)) in rest_x.iter().zip(rest_g).enumerate() {
-            let (grad, term, member) = self.kernel.gradient(x, *g);
-            *g = grad;
-            for k in 0..G {
-                terms[k][lane] += term[k];
-                members[k][lane] += member[k];
-            }
+        for (lane, ((&x, &grad), out)) in rest_x.iter().zip(rest_g).zip(rest_out).enumerate() {
+            out.write(lanes.step(self.kernel, lane, x, grad));
         }
-        let mut sums = Sums::default();
+        lanes.total()
+    }
+}
+
+/// Partial sums of the terms of the scales' gradients, side by side.
+struct LaneSums<const G: usize> {
+    terms: [[f32; LANES]; G],
+    members: [[f32; LANES]; G],
+}
+
+impl<const G: usize> Default for LaneSums<G> {
+    #[inline(always)]
+    fn default() -> Self {
+        Self {
+            terms: [[0.0; LANES]; G],
+            members: [[0.0; LANES]; G],
+        }
+    }
+}
+
+impl<const G: usize> LaneSums<G> {
+    /// The gradient to `x`, its terms added to a lane.
+    #[inline(always)]
+    fn step<K: Pointwise<G>>(&mut self, kernel: K, lane: usize, x: f32, grad: f32) -> f32 {
+        let (grad, term, member) = kernel.gradient(x, grad);
         for k in 0..G {
-            sums.terms[k] = terms[k].iter().copied().map(f64::from).sum();
-            sums.members[k] = members[k].iter().copied().map(f64::from).sum();
+            self.terms[k][lane] += term[k];
+            self.members[k][lane] += member[k];
         }
-        sums
+        grad
+    }
+
+    #[inline(always)]
+    fn total(&self) -> Sums<G> {
+        let sum = |lanes: &[f32; LANES]| lanes.iter().copied().map(f64::from).sum();
+        Sums {
+            terms: self.terms.each_ref().map(sum),
+            members: self.members.each_ref().map(sum),
+        }
     }
 }
 
