@@ -1,7 +1,7 @@
 //! The three phases, one after another.
 
 use burn::module::Module;
-use gsb_vit::{Stage2Student, VitConfig};
+use gsb_vit::{PatchNormalization, Stage2Student, VitConfig};
 
 use crate::args::Args;
 use crate::batch::Data;
@@ -34,7 +34,11 @@ pub fn run(args: &Args) -> Result<Vec<Row>, Error> {
     };
 
     let training = phase("teacher", 0, args.teacher_epochs, args.lr, None);
-    let (teacher, teacher_row) = training.train(config.init_teacher(&device)?, &data, &device)?;
+    let teacher = config
+        .clone()
+        .with_distillation_token(false)
+        .init_teacher(&device)?;
+    let (teacher, teacher_row) = training.train(teacher, &data, &device)?;
 
     let training = phase("stage1", 1, args.stage1_epochs, args.lr, Some(&teacher));
     let (stage1, stage1_row) = training.train(config.init_stage1(&device)?, &data, &device)?;
@@ -46,7 +50,8 @@ pub fn run(args: &Args) -> Result<Vec<Row>, Error> {
         args.stage2_lr,
         Some(&teacher),
     );
-    let mut student = Stage2Student::from_stage1(&stage1, &config)?;
+    let (mut student, _) =
+        Stage2Student::from_stage1(&stage1, &config, PatchNormalization::Folded)?;
     let plain = device.clone().inner();
     if let Some(batch) = training.batches(0, &data, &plain).next() {
         student = student.calibrate(&batch.images);

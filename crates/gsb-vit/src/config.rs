@@ -9,8 +9,24 @@ use crate::Error;
 /// Configuration of the Vision Transformers of all three phases.
 ///
 /// [`init_teacher`](Self::init_teacher), [`init_stage1`](Self::init_stage1) and
-/// [`init_stage2`](Self::init_stage2) make the models.
-#[derive(Config, Debug)]
+/// [`init_stage2`](Self::init_stage2) make the models. [Presets](Self::preset) have the names of the
+/// published models.
+///
+/// ```
+/// use gsb_vit::VitConfig;
+///
+/// // CIFAR-100 at its own size, a deeper and narrower model than any preset.
+/// let config = VitConfig::new(32, 4, 3, 100, 128, 16, 4).with_drop_path(0.1);
+/// assert_eq!(config.tokens(), 66);
+/// let text = config.to_json();
+/// assert_eq!(VitConfig::from_json(&text)?, config);
+/// assert_eq!(
+///     VitConfig::from_json(&text.replace("\"heads\": 4", "\"heads\": 3")).unwrap_err().to_string(),
+///     "a width of 128 cannot be shared by 3 heads"
+/// );
+/// # Ok::<(), gsb_vit::Error>(())
+/// ```
+#[derive(Config, Debug, PartialEq)]
 pub struct VitConfig {
     /// Height and width of an image.
     pub image_size: usize,
@@ -29,6 +45,15 @@ pub struct VitConfig {
     /// Width of an MLP's hidden layer over that of a token.
     #[config(default = 4.0)]
     pub mlp_ratio: f64,
+    /// Whether there are a distillation token and a head for it.
+    #[config(default = true)]
+    pub distillation_token: bool,
+    /// Dropout of the tokens that enter the encoder, of the attention's output and in the MLP.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Dropout of the attention matrix.
+    #[config(default = 0.0)]
+    pub attention_dropout: f64,
     /// Probability of dropping a branch of a sample in the last block; from the first block on it
     /// rises evenly from 0.
     #[config(default = 0.0)]
@@ -42,7 +67,14 @@ pub struct VitConfig {
     /// Stage 2: groups of the value's superposition, 1 (the plain binarizer) to 3.
     #[config(default = 3)]
     pub value_groups: usize,
-    /// How the weights and biases of linear layers are initialised.
+    /// Stage 2: bits of weight and input of the heads, 1 to 8.
+    #[config(default = 8)]
+    pub head_bits: u8,
+    /// Stage 2: bits of the weight of the patch embedding, 1 to 8.
+    #[config(default = 8)]
+    pub patch_bits: u8,
+    /// How the weights of linear layers are initialised; their biases start at 0. The published
+    /// normal distribution is cut at +-2, a hundred deviations: it is this one.
     #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
     pub initializer: Initializer,
     /// How the learned tokens and the positions are initialised.
@@ -51,22 +83,20 @@ pub struct VitConfig {
 }
 
 impl VitConfig {
-    /// A small model for 8x8 digits: patches of 2 pixels, width 64, 4 blocks of 4 heads.
+    /// Reads a configuration.
     ///
-    /// Its positions start far apart (deviation 0.5): four pixels say little without their place,
-    /// and with positions near 0 it takes many epochs to tell the places apart.
-    ///
-    /// ```
-    /// let config = gsb_vit::VitConfig::micro();
-    /// assert!(config.validate().is_ok());
-    /// assert_eq!(config.patches(), 16);
-    /// ```
-    pub fn micro() -> Self {
-        let tokens = Initializer::Normal {
-            mean: 0.0,
-            std: 0.5,
-        };
-        Self::new(8, 2, 1, 10, 64, 4, 4).with_token_initializer(tokens)
+    /// # Errors
+    /// [`Error::Json`] if the text is not a configuration; see also [`validate`](Self::validate).
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        let config: Self =
+            serde_json::from_str(text).map_err(|error| Error::Json(error.to_string()))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The configuration as JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("numbers, enums and strings")
     }
 
     /// Number of patches of an image.
@@ -78,12 +108,20 @@ impl VitConfig {
         side * side
     }
 
+    /// Number of tokens: class token, distillation token (if there is one), patches.
+    ///
+    /// # Panics
+    /// If the patch size is 0.
+    pub fn tokens(&self) -> usize {
+        1 + usize::from(self.distillation_token) + self.patches()
+    }
+
     /// Checks that the numbers go together.
     ///
     /// # Errors
     /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
-    /// that the heads cannot share, an MLP without hidden layer, a drop path outside `[0, 1)`, a
-    /// number of groups outside `1..=3`.
+    /// that the heads cannot share, an MLP without hidden layer, a drop path or dropout outside
+    /// `[0, 1)`, a number of groups outside `1..=3`, bits outside `1..=8`.
     pub fn validate(&self) -> Result<(), Error> {
         let sizes = [
             ("image size", self.image_size),
@@ -115,15 +153,30 @@ impl VitConfig {
                 width: self.width,
             });
         }
-        if !(0.0..1.0).contains(&self.drop_path) {
-            return Err(Error::DropPath(self.drop_path));
+        let probabilities = [
+            ("drop path", self.drop_path),
+            ("dropout", self.dropout),
+            ("attention dropout", self.attention_dropout),
+        ];
+        if let Some((field, value)) = probabilities
+            .into_iter()
+            .find(|(_, p)| !(0.0..1.0).contains(p))
+        {
+            return Err(Error::Probability { field, value });
         }
         let groups = [
             ("attention", self.attention_groups),
             ("value", self.value_groups),
         ];
-        match groups.into_iter().find(|(_, n)| !(1..=3).contains(n)) {
-            Some((part, groups)) => Err(Error::Groups { part, groups }),
+        if let Some((part, groups)) = groups.into_iter().find(|(_, n)| !(1..=3).contains(n)) {
+            return Err(Error::Groups { part, groups });
+        }
+        let bits = [
+            ("heads", self.head_bits),
+            ("patch embedding", self.patch_bits),
+        ];
+        match bits.into_iter().find(|(_, n)| !(1..=8).contains(n)) {
+            Some((part, bits)) => Err(Error::Bits { part, bits }),
             None => Ok(()),
         }
     }
@@ -148,6 +201,7 @@ impl VitConfig {
             ("number of classes", stage1.classes, self.classes),
             ("width", stage1.width, self.width),
             ("depth", stage1.depth, self.depth),
+            ("number of tokens", stage1.tokens(), self.tokens()),
             ("number of heads", stage1.heads, self.heads),
             ("hidden width", stage1.hidden_width(), self.hidden_width()),
         ];
@@ -202,6 +256,14 @@ mod tests {
         assert_eq!(
             complaint(micro().with_value_groups(4)),
             "the superposition of the value has 1 to 3 groups, got 4"
+        );
+        assert_eq!(
+            complaint(micro().with_head_bits(9)),
+            "the heads have 1 to 8 bits, got 9"
+        );
+        assert_eq!(
+            complaint(micro().with_attention_dropout(-0.5)),
+            "the attention dropout must be at least 0 and below 1, got -0.5"
         );
     }
 

@@ -3,10 +3,11 @@
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::{Device, s};
 
 use crate::VitConfig;
+use crate::transformer::PatchEmbedding;
 
 /// The float convolution that makes a token of each patch.
 pub(crate) fn patch_convolution(config: &VitConfig, device: &Device) -> Conv2d {
@@ -68,6 +69,12 @@ impl NormalizedPatchEmbedding {
     }
 }
 
+impl PatchEmbedding for NormalizedPatchEmbedding {
+    fn embed(&self, images: Tensor<4>) -> Tensor<4> {
+        self.forward(images)
+    }
+}
+
 /// Puts the learned tokens before those of the patches and adds the learned positions.
 #[derive(Module, Debug)]
 pub struct TokenEmbedding {
@@ -77,18 +84,21 @@ pub struct TokenEmbedding {
     pub distillation_token: Option<Param<Tensor<3>>>,
     /// The positions, shape `[1, tokens, width]`.
     pub position: Param<Tensor<3>>,
+    /// Dropout of the sum.
+    pub dropout: Dropout,
 }
 
 impl TokenEmbedding {
-    pub(crate) fn new(config: &VitConfig, distilled: bool, device: &Device) -> Self {
+    pub(crate) fn new(config: &VitConfig, device: &Device) -> Self {
         let init = |tokens| -> Param<Tensor<3>> {
             let shape = [1, tokens, config.width];
             config.token_initializer.init(shape, device)
         };
         Self {
             class_token: init(1),
-            distillation_token: distilled.then(|| init(1)),
-            position: init(config.patches() + 1 + usize::from(distilled)),
+            distillation_token: config.distillation_token.then(|| init(1)),
+            position: init(config.tokens()),
+            dropout: DropoutConfig::new(config.dropout).init(),
         }
     }
 
@@ -104,7 +114,8 @@ impl TokenEmbedding {
             tokens.push(token.val().expand([batch, 1, width]));
         }
         tokens.push(patches);
-        Tensor::cat(tokens, 1) + self.position.val()
+        self.dropout
+            .forward(Tensor::cat(tokens, 1) + self.position.val())
     }
 }
 

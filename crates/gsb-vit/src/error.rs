@@ -33,9 +33,33 @@ pub enum Error {
         /// Width of a token.
         width: usize,
     },
-    /// The drop path is not a probability below one.
-    #[error("the drop path must be at least 0 and below 1, got {0}")]
-    DropPath(f64),
+    /// Not a probability below one.
+    #[error("the {field} must be at least 0 and below 1, got {value}")]
+    Probability {
+        /// The field of the configuration.
+        field: &'static str,
+        /// What was asked for.
+        value: f64,
+    },
+    /// There is no such quantizer.
+    #[error("the {part} have 1 to 8 bits, got {bits}")]
+    Bits {
+        /// What is quantized.
+        part: &'static str,
+        /// Number of bits asked for.
+        bits: u8,
+    },
+    /// There is no such preset.
+    #[error("no model is called {name:?}: expected one of {known}")]
+    Preset {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A configuration that cannot be read.
+    #[error("not a configuration of a Vision Transformer: {0}")]
+    Json(String),
     /// There is no such superposition.
     #[error("the superposition of the {part} has 1 to 3 groups, got {groups}")]
     Groups {

@@ -11,27 +11,34 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
-//! use gsb_vit::{Classifier, Stage2Student, VitConfig};
+//! use gsb_vit::{Classifier, PatchNormalization, Stage2Student, VitConfig};
 //!
 //! let device = Device::default();
 //! let config = VitConfig::micro(); // 8x8 pixels, 10 classes
 //! let images = Tensor::<4>::random([2, 1, 8, 8], Distribution::Default, &device);
 //!
 //! let stage1 = config.init_stage1(&device)?;
-//! let stage2 = Stage2Student::from_stage1(&stage1, &config)?.calibrate(&images);
+//! let (stage2, _) = Stage2Student::from_stage1(&stage1, &config, PatchNormalization::Folded)?;
+//! let stage2 = stage2.calibrate(&images);
 //! assert_eq!(stage2.infer(images).dims(), [2, 10]);
 //! # Ok::<(), gsb_vit::Error>(())
 //! ```
 
+mod activations;
 mod classifier;
 mod config;
 mod embedding;
 mod error;
 mod float_block;
+mod initialization;
+mod preset;
 mod stage1;
 mod stage2;
 mod teacher;
+mod transfer;
+mod transformer;
 
+pub use activations::Activations;
 pub use classifier::Classifier;
 pub use config::VitConfig;
 pub use embedding::{NormalizedPatchEmbedding, TokenEmbedding};
@@ -40,3 +47,5 @@ pub use float_block::{FloatAttention, FloatBlock};
 pub use stage1::Stage1Student;
 pub use stage2::Stage2Student;
 pub use teacher::VisionTransformer;
+pub use transfer::{PatchNormalization, TransferReport};
+pub use transformer::{EncoderBlock, Head, PatchEmbedding, Transformer};

@@ -1,14 +1,15 @@
 //! The student of stage 1.
 
 use burn::Tensor;
-use burn::module::Module;
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::Device;
-use gsb::distill::Student;
 use gsb::nn::{Stage1Block, Stage1BlockConfig, layer_norm};
 
-use crate::embedding::{NormalizedPatchEmbedding, TokenEmbedding, patch_tokens, token};
-use crate::{Classifier, Error, VitConfig};
+use crate::embedding::{NormalizedPatchEmbedding, TokenEmbedding};
+use crate::initialization::zero_linear_biases;
+use crate::teacher::float_head;
+use crate::transformer::{EncoderBlock, Transformer};
+use crate::{Error, VitConfig};
 
 /// The student of stage 1: binary weights in the MLPs, everything else float.
 ///
@@ -26,23 +27,7 @@ use crate::{Classifier, Error, VitConfig};
 /// assert_eq!(student.infer(Tensor::ones([2, 1, 8, 8], &device)).dims(), [2, 10]);
 /// # Ok::<(), gsb_vit::Error>(())
 /// ```
-#[derive(Module, Debug)]
-pub struct Stage1Student {
-    /// Convolution and normalization that make a token of each patch.
-    pub patch_embedding: NormalizedPatchEmbedding,
-    /// Class and distillation token, positions.
-    pub tokens: TokenEmbedding,
-    /// The encoder.
-    pub blocks: Vec<Stage1Block>,
-    /// Normalization before the heads.
-    pub norm: LayerNorm,
-    /// Head of the class token, weight `[width, classes]`.
-    pub class_head: Linear,
-    /// Head of the distillation token, weight `[width, classes]`.
-    pub distillation_head: Linear,
-    #[module(skip)]
-    config: VitConfig,
-}
+pub type Stage1Student = Transformer<NormalizedPatchEmbedding, Stage1Block, Linear>;
 
 impl VitConfig {
     /// Makes a stage-1 student; it needs no calibration.
@@ -54,50 +39,40 @@ impl VitConfig {
         let block = |drop_path| {
             Stage1BlockConfig::new(self.width, self.heads)
                 .with_mlp_ratio(self.mlp_ratio)
+                .with_attention_dropout(self.attention_dropout)
+                .with_dropout(self.dropout)
                 .with_drop_path(drop_path)
                 .with_initializer(self.initializer.clone())
                 .init(device)
         };
-        let head = || {
-            LinearConfig::new(self.width, self.classes)
-                .with_initializer(self.initializer.clone())
-                .init(device)
-        };
-        Ok(Stage1Student {
+        let head = || float_head(self, device);
+        Ok(zero_linear_biases(Transformer {
             patch_embedding: NormalizedPatchEmbedding::new(self, device),
-            tokens: TokenEmbedding::new(self, true, device),
+            tokens: TokenEmbedding::new(self, device),
             blocks: self.drop_paths().map(block).collect(),
             norm: layer_norm(self.width).init(device),
             class_head: head(),
-            distillation_head: head(),
+            distillation_head: self.distillation_token.then(head),
             config: self.clone(),
-        })
+        }))
     }
 }
 
-impl Stage1Student {
-    /// The configuration it was made with.
-    pub fn config(&self) -> &VitConfig {
-        &self.config
+impl EncoderBlock for Stage1Block {
+    fn encode(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward(x)
     }
-}
 
-impl Classifier for Stage1Student {
-    fn forward(&self, images: Tensor<4>) -> Student {
-        let patches = patch_tokens(self.patch_embedding.forward(images));
-        let x = self.tokens.forward(patches);
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
-        let x = self.norm.forward(x);
-        Student::with_distillation(
-            self.class_head.forward(token(&x, 0)),
-            self.distillation_head.forward(token(&x, 1)),
-        )
+    fn encode_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
+        self.forward_with_attention(x)
     }
 }
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
+    use crate::Classifier;
+    use burn::module::Module;
     use burn::tensor::{Distribution, Tolerance};
 
     #[test]

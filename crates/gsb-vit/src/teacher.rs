@@ -1,40 +1,29 @@
 //! The float teacher.
 
 use burn::Tensor;
-use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
-use gsb::distill::Student;
-use gsb::nn::layer_norm;
 
-use crate::embedding::{TokenEmbedding, patch_convolution, patch_tokens, token};
-use crate::{Classifier, Error, FloatBlock, VitConfig};
+use crate::embedding::{TokenEmbedding, patch_convolution};
+use crate::float_block::float_norm;
+use crate::initialization::zero_linear_biases;
+use crate::transformer::{Head, PatchEmbedding, Transformer};
+use crate::{Error, FloatBlock, VitConfig};
 
-/// The float Vision Transformer (arXiv 2010.11929) with a class token alone.
+/// The float Vision Transformer: DeiT (arXiv 2012.12877), plain or, with a distillation token,
+/// distilled.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use gsb_vit::{Classifier, VitConfig};
 ///
 /// let device = Device::default();
-/// let teacher = VitConfig::micro().init_teacher(&device)?;
+/// let teacher = VitConfig::micro().with_distillation_token(false).init_teacher(&device)?;
 /// assert_eq!(teacher.infer(Tensor::ones([2, 1, 8, 8], &device)).dims(), [2, 10]);
 /// # Ok::<(), gsb_vit::Error>(())
 /// ```
-#[derive(Module, Debug)]
-pub struct VisionTransformer {
-    /// Convolution that makes a token of each patch.
-    pub patch_embedding: Conv2d,
-    /// Class token and positions.
-    pub tokens: TokenEmbedding,
-    /// The encoder.
-    pub blocks: Vec<FloatBlock>,
-    /// Normalization before the head.
-    pub norm: LayerNorm,
-    /// Class head, weight `[width, classes]`.
-    pub head: Linear,
-}
+pub type VisionTransformer = Transformer<Conv2d, FloatBlock, Linear>;
 
 impl VitConfig {
     /// Makes a float teacher.
@@ -43,26 +32,37 @@ impl VitConfig {
     /// See [`validate`](Self::validate).
     pub fn init_teacher(&self, device: &Device) -> Result<VisionTransformer, Error> {
         self.validate()?;
-        Ok(VisionTransformer {
+        let head = || float_head(self, device);
+        Ok(zero_linear_biases(Transformer {
             patch_embedding: patch_convolution(self, device),
-            tokens: TokenEmbedding::new(self, false, device),
+            tokens: TokenEmbedding::new(self, device),
             blocks: self
                 .drop_paths()
                 .map(|drop_path| FloatBlock::new(self, drop_path, device))
                 .collect(),
-            norm: layer_norm(self.width).init(device),
-            head: LinearConfig::new(self.width, self.classes)
-                .with_initializer(self.initializer.clone())
-                .init(device),
-        })
+            norm: float_norm(self.width, device),
+            class_head: head(),
+            distillation_head: self.distillation_token.then(head),
+            config: self.clone(),
+        }))
     }
 }
 
-impl Classifier for VisionTransformer {
-    fn forward(&self, images: Tensor<4>) -> Student {
-        let patches = patch_tokens(self.patch_embedding.forward(images));
-        let x = self.tokens.forward(patches);
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
-        Student::new(self.head.forward(self.norm.forward(token(&x, 0))))
+/// A float head.
+pub(crate) fn float_head(config: &VitConfig, device: &Device) -> Linear {
+    LinearConfig::new(config.width, config.classes)
+        .with_initializer(config.initializer.clone())
+        .init(device)
+}
+
+impl PatchEmbedding for Conv2d {
+    fn embed(&self, images: Tensor<4>) -> Tensor<4> {
+        self.forward(images)
+    }
+}
+
+impl Head for Linear {
+    fn logits(&self, x: Tensor<2>) -> Tensor<2> {
+        self.forward(x)
     }
 }

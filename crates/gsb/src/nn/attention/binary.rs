@@ -121,14 +121,23 @@ impl BinaryAttention {
     /// # Shapes
     /// - x and output: `[batch, tokens, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward_with_attention(x).0
+    }
+
+    /// [Applies](Self::forward) the layer and returns the binarized attention matrix as well.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, d_model]`
+    /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
+    pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         let [query, key, value] = self.shifts.split(self.qkv.forward(x));
         let attention = self.shifted_matrix(self.query.forward(query), self.key.forward(key));
-        let attended = self
-            .attention
-            .forward(attention)
-            .matmul(self.value.forward(value));
-        self.dropout
-            .forward(self.output.forward(merge_heads(attended)))
+        let attention = self.attention.forward(attention);
+        let attended = attention.clone().matmul(self.value.forward(value));
+        let y = self
+            .dropout
+            .forward(self.output.forward(merge_heads(attended)));
+        (y, attention)
     }
 
     /// Sets the scales that have not been set before from a batch, layer after layer.

@@ -86,10 +86,22 @@ impl ShiftedAttention {
     /// # Shapes
     /// - x and output: `[batch, tokens, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward_with_attention(x).0
+    }
+
+    /// [Applies](Self::forward) the layer and returns the attention matrix as well.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, d_model]`
+    /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
+    pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         let [query, key, value] = self.shifts.split(self.qkv.forward(x));
         let attention = self.attention_dropout.forward(attention_matrix(query, key));
-        self.dropout
-            .forward(self.output.forward(merge_heads(attention.matmul(value))))
+        let attended = attention.clone().matmul(value);
+        let y = self
+            .dropout
+            .forward(self.output.forward(merge_heads(attended)));
+        (y, attention)
     }
 }
 

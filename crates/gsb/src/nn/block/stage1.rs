@@ -98,14 +98,26 @@ impl Stage1Block {
     /// # Shapes
     /// - x and output: `[batch, tokens, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone()
-            + self
-                .drop_path
-                .forward(self.attention.forward(self.norm1.forward(x)));
-        x.clone()
-            + self
-                .drop_path
-                .forward(self.mlp.forward(self.norm2.forward(x)))
+        let branch = self.attention.forward(self.norm1.forward(x.clone()));
+        self.add_branches(x, branch)
+    }
+
+    /// [Applies](Self::forward) the block and returns the attention matrix as well.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, d_model]`
+    /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
+    pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
+        let normalized = self.norm1.forward(x.clone());
+        let (branch, attention) = self.attention.forward_with_attention(normalized);
+        (self.add_branches(x, branch), attention)
+    }
+
+    /// Adds the attention's branch to the tokens, then that of the MLP.
+    fn add_branches(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
+        let x = x + self.drop_path.forward(attended);
+        let branch = self.mlp.forward(self.norm2.forward(x.clone()));
+        x + self.drop_path.forward(branch)
     }
 }
 
