@@ -131,6 +131,30 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Double-precision numbers, which both sides compute alike: within a few spacings.
+    pub(crate) fn doubles(&mut self, name: &str, got: &[f64]) {
+        self.compared.insert(name.to_string());
+        let Some(expected) = self.case.doubles.get(name) else {
+            return self.fail(format!("{name}: computed, but not stored"));
+        };
+        if got.len() != expected.len() {
+            let (got, expected) = (got.len(), expected.len());
+            return self.fail(format!("{name}: {got} numbers, expected {expected}"));
+        }
+        let wrong = got.iter().zip(expected).position(|(got, expected)| {
+            (got - expected).abs() > 8.0 * f64::EPSILON * expected || got.is_nan()
+        });
+        if let Some(i) = wrong {
+            let (got, expected) = (got[i], expected[i]);
+            self.fail(format!("{name}[{i}]: got {got:e}, expected {expected:e}"));
+        }
+    }
+
+    /// Leaves out a result, for a reason that its caller gives.
+    pub(crate) fn leave_out(&mut self, name: &str) {
+        self.compared.insert(name.to_string());
+    }
+
     /// A gradient, which must exist.
     pub(crate) fn gradient(&mut self, name: &str, got: Option<Values>) -> Option<Values> {
         if got.is_none() {
@@ -147,7 +171,9 @@ impl<'a> Check<'a> {
     /// Fails if a comparison did, a stored result was not compared, or an input was not used.
     pub(crate) fn finish(mut self) -> Outcome {
         let read = self.case.read.borrow();
-        let names = self.case.tensors.keys().chain(self.case.integers.keys());
+        let case = self.case;
+        let names = case.tensors.keys().chain(case.integers.keys());
+        let names = names.chain(case.doubles.keys());
         for name in names.filter(|&name| !self.compared.contains(name)) {
             if is_result(name) {
                 self.failures
@@ -194,7 +220,9 @@ fn is_result(name: &str) -> bool {
     let losses = ["loss", "base_loss", "distillation_loss"];
     (is("out") && !is("outputs"))
         || (is("grad") && name != "grad_out")
-        || ["after.", "stored.", "eff", "trace."].into_iter().any(is)
+        || ["after", "stored.", "eff", "trace.", "final."]
+            .into_iter()
+            .any(is)
         || losses.contains(&name)
 }
 

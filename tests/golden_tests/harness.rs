@@ -92,6 +92,9 @@ fn case() -> Case {
         ("grad.alpha".to_string(), Values::scalar(0.25)),
     ]);
     Case {
+        directory: std::path::PathBuf::new(),
+        doubles: BTreeMap::new(),
+        scalars: std::collections::BTreeSet::new(),
         file: "harness".to_string(),
         name: "case".to_string(),
         config: Map::from_iter([("num_bits".to_string(), json!(1))]),

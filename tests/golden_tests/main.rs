@@ -1,7 +1,7 @@
 //! The golden tests: every case of the reference files is one named test.
 //!
 //! Walks the directory `GSB_GOLDEN_DIR` (default: `golden` beside this package's manifest) and runs the
-//! cases of the `a_*`, `b_*`, `c_*` and `e_*` files; the others belong to other crates. Nothing is
+//! cases of the files `a_*` to `g_*`; the others belong to other crates. Nothing is
 //! known of the cases in advance: what to run follows from the file's kind and the case's
 //! configuration and tensors.
 //!
@@ -22,9 +22,14 @@ mod lazy;
 mod linear;
 mod losses;
 mod mlp;
+mod model;
 mod module;
 mod norm;
 mod reference;
+mod schedule;
+mod student;
+mod teacher;
+mod trajectory;
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +47,7 @@ type Run = fn(&Case) -> Outcome;
 const ON_GPU: bool = cfg!(feature = "wgpu");
 
 /// The kinds of files this package knows, by the start of their names.
-const KINDS: [(&str, Run); 15] = [
+const KINDS: [(&str, Run); 21] = [
     ("a_signed", functions::signed),
     ("a_unsigned", functions::unsigned),
     ("a_bwn", functions::weight),
@@ -57,7 +62,13 @@ const KINDS: [(&str, Run); 15] = [
     ("c_mlp", mlp::run),
     ("c_attention", attention::run),
     ("c_block", block::run),
+    ("d_model_stage1", student::stage1),
+    ("d_model_stage2", student::stage2),
     ("e_losses", losses::run),
+    ("f_teacher", teacher::run),
+    ("g_schedule", schedule::run),
+    ("g_traj_stage1", trajectory::stage1),
+    ("g_traj_stage2", trajectory::stage2),
 ];
 
 fn main() {

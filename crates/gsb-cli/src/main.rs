@@ -18,10 +18,10 @@ mod batch;
 mod compute;
 mod error;
 mod evaluate;
-mod optimizer;
 mod progress;
 mod recipe;
 mod report;
+mod schedule;
 mod train;
 
 use std::io::Write;

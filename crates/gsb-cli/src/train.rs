@@ -6,14 +6,15 @@ use burn::Tensor;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use gsb::distill::{Distillation, DistillationLoss, DistillationLossConfig, Targets};
+use gsb_train::OptimizerConfig;
 use gsb_vit::{Classifier, VisionTransformer};
 
 use crate::batch::{Batch, Data};
 use crate::error::Error;
 use crate::evaluate::top1;
-use crate::optimizer::{adamw, cosine};
 use crate::progress;
 use crate::report::Row;
+use crate::schedule::cosine;
 
 /// One phase of the recipe.
 pub struct Phase<'a> {
@@ -60,7 +61,7 @@ impl Phase<'_> {
         let steps = self.epochs * data.steps(self.batch_size);
         let bar = progress::bar(self.name, steps);
         let loss = self.loss()?;
-        let mut optimizer = adamw(&model);
+        let mut optimizer = OptimizerConfig::new().init(&model);
         let mut schedule = cosine(self.lr, steps)?;
         for epoch in 0..self.epochs {
             // Summed on the device and read once an epoch: a step waits for nothing.

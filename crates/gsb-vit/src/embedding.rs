@@ -45,7 +45,27 @@ impl NormalizedPatchEmbedding {
     /// - images: `[batch, channels, height, width]`
     /// - output: `[batch, token width, rows, columns]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        self.norm.forward(self.convolution.forward(images))
+        let x = self.convolution.forward(images);
+        if !(x.device().is_autodiff() && self.norm.training.is_enabled()) {
+            return self.norm.forward(x);
+        }
+        let [batch, _, rows, columns] = x.dims();
+        let before = self.norm.running_var.value_sync();
+        let y = self.norm.forward(x);
+        self.correct_variance(before, batch * rows * columns);
+        y
+    }
+
+    /// Makes the running variance one of unbiased variances, as published: Burn has just added the
+    /// biased variance of `n` positions to what was there before.
+    fn correct_variance(&self, before: Tensor<1>, n: usize) {
+        if n < 2 {
+            return;
+        }
+        let running = &self.norm.running_var;
+        let after = running.value_sync();
+        let added = after.clone() - before.mul_scalar(1.0 - self.norm.momentum);
+        running.update(after + added.div_scalar((n - 1) as f64));
     }
 
     /// Weight `[token width, channels, patch, patch]` and bias `[token width]` of the one

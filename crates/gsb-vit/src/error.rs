@@ -1,4 +1,9 @@
-//! What can be wrong with a model's configuration.
+//! What can be wrong with a configuration or a checkpoint.
+
+use std::path::PathBuf;
+
+use crate::Phase;
+use crate::checkpoint::ImportReport;
 
 /// Errors of this crate.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -79,5 +84,42 @@ pub enum Error {
         stage1: usize,
         /// Its value in stage 2.
         stage2: usize,
+    },
+    /// There is no such phase.
+    #[error("no phase is called {0:?}: expected teacher, stage1 or stage2")]
+    Phase(String),
+    /// The tensors of a file do not fit the model.
+    #[error("{source_name} does not fit the model of {phase}: {report}")]
+    Import {
+        /// Where the tensors come from.
+        source_name: String,
+        /// The phase of the model.
+        phase: Phase,
+        /// What became of the tensors.
+        report: Box<ImportReport>,
+    },
+    /// Not the tensors of a model known here.
+    #[error("{source_name} is not a Vision Transformer known here: {reason}")]
+    Foreign {
+        /// Where the tensors come from.
+        source_name: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A file that cannot be written.
+    #[error("{}: cannot be written: {reason}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A file that cannot be read as a checkpoint.
+    #[error("{}: not a checkpoint that can be read: {reason}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
     },
 }

@@ -25,12 +25,15 @@
 //! ```
 
 mod activations;
+pub mod checkpoint;
 mod classifier;
 mod config;
 mod embedding;
 mod error;
 mod float_block;
 mod initialization;
+mod model;
+mod phase;
 mod preset;
 mod stage1;
 mod stage2;
@@ -44,6 +47,8 @@ pub use config::VitConfig;
 pub use embedding::{NormalizedPatchEmbedding, TokenEmbedding};
 pub use error::Error;
 pub use float_block::{FloatAttention, FloatBlock};
+pub use model::Model;
+pub use phase::Phase;
 pub use stage1::Stage1Student;
 pub use stage2::Stage2Student;
 pub use teacher::VisionTransformer;

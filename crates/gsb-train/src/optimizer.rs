@@ -1,0 +1,118 @@
+//! AdamW with parameters that do not decay.
+
+use burn::Tensor;
+use burn::config::Config;
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::ModuleOptimizer;
+
+use crate::AdamW;
+
+/// Configuration of the optimizer: [`AdamW`] of which some parameters do not decay.
+///
+/// Weights decay. Biases and shifts, vectors, learned scales, tokens and positions do not.
+///
+/// Source: the recipe of GSB (arXiv 2305.07931).
+#[derive(Config, Debug)]
+pub struct OptimizerConfig {
+    /// How much a weight decays, relative to the learning rate.
+    #[config(default = 0.05)]
+    pub weight_decay: f64,
+    /// Whether scales that are one number each decay as well, as in the published runs: the library
+    /// they used exempts vectors and forgets numbers.
+    #[config(default = false)]
+    pub decay_scales: bool,
+}
+
+impl OptimizerConfig {
+    /// The optimizer of a model.
+    pub fn init<M: Module>(&self, model: &M) -> ModuleOptimizer {
+        let undecayed = ParamGroup::from_ids(self.undecayed(model));
+        ModuleOptimizer::from(AdamW::new(self.weight_decay)).with_group(
+            undecayed,
+            AdamW::new(0.0),
+            None,
+        )
+    }
+
+    /// The parameters of a model that do not decay.
+    pub fn undecayed<M: Module>(&self, model: &M) -> Vec<ParamId> {
+        let mut collector = Undecayed {
+            ids: Vec::new(),
+            path: Vec::new(),
+            decay_scales: self.decay_scales,
+        };
+        model.visit(&mut collector);
+        collector.ids
+    }
+}
+
+struct Undecayed {
+    ids: Vec<ParamId>,
+    path: Vec<String>,
+    decay_scales: bool,
+}
+
+impl Undecayed {
+    /// Whether the current parameter is a scale for a whole tensor, or some for its groups. The
+    /// scales of the patch embedding are a vector, one for each channel.
+    fn at_scale(&self) -> bool {
+        let name = self.path.last().map_or("", String::as_str);
+        let first = self.path.first().map_or("", String::as_str);
+        ["scale", "scales"].contains(&name) && first != "patch_embedding"
+    }
+}
+
+impl ModuleVisitor for Undecayed {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let names = ["bias", "class_token", "distillation_token", "position"];
+        let name = self.path.last().map_or("", String::as_str);
+        let decays = if self.at_scale() {
+            self.decay_scales
+        } else {
+            D > 1 && !names.contains(&name)
+        };
+        if !decays {
+            self.ids.push(param.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use gsb_vit::VitConfig;
+
+    #[test]
+    fn weights_decay_and_nothing_else() {
+        let model = VitConfig::micro().init_stage2(&Device::default()).unwrap();
+        let undecayed = OptimizerConfig::new().undecayed(&model);
+        let block = &model.blocks[0];
+        for id in [
+            model.tokens.position.id,
+            model.tokens.class_token.id,
+            block.norm1.gamma.id,
+            block.attention.shifts.query.bias.id,
+            block.attention.attention_shift.bias.id,
+            block.attention.attention.scales.id,
+        ] {
+            assert!(undecayed.contains(&id));
+        }
+        for id in [
+            model.patch_embedding.weight.id,
+            block.attention.qkv.weight.id,
+            block.mlp.fc1.weight.id,
+            model.class_head.weight.id,
+        ] {
+            assert!(!undecayed.contains(&id));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Which model published tensors are of.
+
+use super::published::Published;
+use crate::{Error, Phase, VitConfig};
+
+/// Channels of a head of every DeiT: what tells the number of heads of a teacher, whose tensors do
+/// not.
+const HEAD_CHANNELS: usize = 64;
+
+impl Published {
+    /// The phase and the configuration of the model that these tensors are of: the recorded
+    /// configuration of an export, else by names and shapes. What shapes do not tell (dropout,
+    /// thresholds' scope, the heads of a teacher: of 64 channels, as DeiT's) is the default.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] if these are not the tensors of a model known here.
+    pub fn describe(&self) -> Result<(Phase, VitConfig), Error> {
+        let phase = if self.tensors.contains_key("patch_embed.proj.alpha") {
+            Phase::Stage2
+        } else if self.tensors.contains_key("patch_embed.norm.weight") {
+            Phase::Stage1
+        } else {
+            Phase::Teacher
+        };
+        let config = match &self.config {
+            Some(config) => config.clone(),
+            None => self.config_of_shapes()?,
+        };
+        config.validate()?;
+        Ok((phase, config))
+    }
+
+    fn config_of_shapes(&self) -> Result<VitConfig, Error> {
+        let foreign = |reason: String| Error::Foreign {
+            source_name: self.source.clone(),
+            reason,
+        };
+        let shape = |name: &str, rank: usize| {
+            let shape = self
+                .shape(name)
+                .ok_or_else(|| foreign(format!("there is no {name}")))?;
+            if shape.len() == rank {
+                Ok(shape)
+            } else {
+                Err(foreign(format!(
+                    "{name} has shape {shape:?}, expected {rank} dimensions"
+                )))
+            }
+        };
+        let patch = shape("patch_embed.proj.weight", 4)?;
+        let [width, channels, patch_size, _] = patch[..] else {
+            unreachable!("four dimensions");
+        };
+        let positions = shape("pos_embed", 3)?[1];
+        let classes = shape("head.weight", 2)?[0];
+        let hidden = shape("blocks.0.mlp.fc1.weight", 2)?[0];
+        let distilled = self.tensors.contains_key("dist_token");
+        let depth = (0..)
+            .take_while(|block| {
+                self.tensors
+                    .contains_key(&format!("blocks.{block}.norm1.weight"))
+            })
+            .count();
+        let heads = match self.shape("blocks.0.attn.move_q.bias").as_deref() {
+            Some([heads, ..]) => *heads,
+            _ => width / HEAD_CHANNELS.min(width.max(1)),
+        };
+        let patches = positions.saturating_sub(1 + usize::from(distilled));
+        let side = patches.isqrt();
+        if side * side != patches {
+            return Err(foreign(format!(
+                "pos_embed has {positions} tokens, expected a square number of patches after {}",
+                1 + usize::from(distilled)
+            )));
+        }
+        if width == 0 {
+            return Err(foreign("patch_embed.proj.weight has no output".into()));
+        }
+        let image_size = side.checked_mul(patch_size);
+        let image_size = image_size.ok_or_else(|| foreign("the image is too large".into()))?;
+        let groups = |scale: &str| {
+            let has = |k: &str| {
+                self.tensors
+                    .contains_key(&format!("blocks.0.attn.{scale}{k}"))
+            };
+            1 + usize::from(has("2")) + usize::from(has("3"))
+        };
+        Ok(VitConfig::new(
+            image_size, patch_size, channels, classes, width, depth, heads,
+        )
+        .with_mlp_ratio(hidden as f64 / width as f64)
+        .with_distillation_token(distilled)
+        .with_value_groups(groups("clip_value"))
+        .with_attention_groups(groups("clip_attn")))
+    }
+}

@@ -1,0 +1,217 @@
+//! A model's tensors with the names and layouts of the published implementations.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::Write;
+use std::path::Path;
+
+use burn::tensor::{Shape, TensorData};
+use safetensors::tensor::{Dtype, TensorView};
+use tempfile::NamedTempFile;
+
+use super::names::{Layout, Name, names};
+use super::parameters::parameters;
+use crate::{Error, Model, VitConfig};
+
+/// In an export, the configuration.
+const CONFIG: &str = "gsb.config";
+/// In an export, the scales that are not calibrated.
+const UNCALIBRATED: &str = "gsb.uncalibrated";
+/// In an export, the version that wrote it.
+const VERSION: &str = "gsb.version";
+
+/// The tensors of a model, by the names and in the layouts of the published implementations: GSB
+/// for the students, timm's DeiT for the teacher.
+///
+/// Linear weights are `[out, in]`, scales have shape `[]`. Between a model and its tensors nothing
+/// gets lost.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use gsb_vit::checkpoint::{Published, Strictness};
+/// use gsb_vit::{Stage1Student, VitConfig};
+///
+/// let device = Device::default();
+/// let student = VitConfig::micro().init_stage1(&device)?;
+/// let published = Published::of(&student);
+/// assert_eq!(published.shape("blocks.0.attn.qkv.weight").unwrap(), [192, 64]);
+/// let (again, report) =
+///     published.into_model::<Stage1Student>(&VitConfig::micro(), Strictness::Strict, &device)?;
+/// assert!(report.fits());
+/// assert_eq!(Published::of(&again), Published::of(&student));
+/// # Ok::<(), gsb_vit::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    pub(super) tensors: BTreeMap<String, TensorData>,
+    /// The scales that are not calibrated, where that is known.
+    pub(super) uncalibrated: Option<HashSet<String>>,
+    /// The configuration of the model, where it is known.
+    pub(super) config: Option<VitConfig>,
+    /// Where they come from, for messages.
+    pub(super) source: String,
+}
+
+impl Published {
+    /// Tensors from anywhere.
+    pub fn new(tensors: impl IntoIterator<Item = (String, TensorData)>) -> Self {
+        Self {
+            tensors: tensors.into_iter().collect(),
+            uncalibrated: None,
+            config: None,
+            source: "the tensors".into(),
+        }
+    }
+
+    /// The tensors of a model.
+    pub fn of<M: Model>(model: &M) -> Self {
+        let ours: HashMap<String, TensorData> = parameters(model)
+            .into_iter()
+            .map(|parameter| (parameter.path, parameter.data))
+            .collect();
+        let (mut tensors, mut uncalibrated) = (BTreeMap::new(), HashSet::new());
+        for name in names(M::PHASE, model.config()) {
+            let data = |path: &str| &ours[path];
+            let tensor = match name.layout {
+                Layout::Same => data(&name.ours).clone(),
+                Layout::Transposed => transposed(data(&name.ours)),
+                Layout::Entry(index) => {
+                    if entry::<i64>(data(&name.calibrated()), index) == 0 {
+                        uncalibrated.insert(name.published.clone());
+                    }
+                    number(entry::<f32>(data(&name.ours), index))
+                }
+                Layout::State => {
+                    let set = data(&name.ours).iter::<i64>().all(|set| set != 0);
+                    TensorData::new(vec![f32::from(u8::from(set))], [1])
+                }
+                Layout::Constant(values) => TensorData::new(values.to_vec(), [values.len()]),
+                Layout::StepCount => number(0i64),
+            };
+            tensors.insert(name.published, tensor);
+        }
+        Self {
+            tensors,
+            uncalibrated: Some(uncalibrated),
+            config: Some(model.config().clone()),
+            source: "the tensors of a model".into(),
+        }
+    }
+
+    /// The names, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.tensors.get(name).map(|data| data.shape().to_vec())
+    }
+
+    /// A tensor.
+    pub fn get(&self, name: &str) -> Option<&TensorData> {
+        self.tensors.get(name)
+    }
+
+    /// Writes a `.safetensors` file, whole or not at all.
+    ///
+    /// Besides the tensors it holds, as metadata, what the published names have no place for: the
+    /// configuration and which scales are calibrated.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let failed = |error: &dyn std::fmt::Display| Error::Write {
+            path: path.into(),
+            reason: error.to_string(),
+        };
+        let views = self
+            .tensors
+            .iter()
+            .map(|(name, data)| Ok((name, view(data)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(|error| failed(&error))?;
+        let bytes =
+            safetensors::serialize(views, Some(self.metadata())).map_err(|error| failed(&error))?;
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let mut file = NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+        file.write_all(&bytes)
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(|error| failed(&error))?;
+        file.persist(path).map_err(|error| failed(&error.error))?;
+        Ok(())
+    }
+
+    fn metadata(&self) -> HashMap<String, String> {
+        let mut metadata = HashMap::from([
+            ("format".to_string(), "pt".to_string()),
+            (VERSION.into(), env!("CARGO_PKG_VERSION").into()),
+        ]);
+        if let Some(config) = &self.config {
+            metadata.insert(CONFIG.into(), config.to_json());
+        }
+        if let Some(uncalibrated) = &self.uncalibrated {
+            let mut names: Vec<&str> = uncalibrated.iter().map(String::as_str).collect();
+            names.sort_unstable();
+            metadata.insert(UNCALIBRATED.into(), names.join(","));
+        }
+        metadata
+    }
+
+    /// What [`metadata`](Self::metadata) wrote.
+    pub(super) fn with_metadata(
+        mut self,
+        metadata: &HashMap<String, String>,
+    ) -> Result<Self, Error> {
+        if let Some(config) = metadata.get(CONFIG) {
+            self.config = Some(VitConfig::from_json(config)?);
+        }
+        if let Some(names) = metadata.get(UNCALIBRATED) {
+            let names = names.split(',').filter(|name| !name.is_empty());
+            self.uncalibrated = Some(names.map(String::from).collect());
+        }
+        Ok(self)
+    }
+}
+
+impl Name {
+    /// The path of the state of calibration beside a scale.
+    pub(super) fn calibrated(&self) -> String {
+        let parent = self.ours.rsplit_once('.').map_or("", |(parent, _)| parent);
+        format!("{parent}.calibrated")
+    }
+}
+
+/// The transposed matrix; anything else as it is.
+pub(super) fn transposed(data: &TensorData) -> TensorData {
+    let [rows, columns] = data.shape().to_vec()[..] else {
+        return data.clone();
+    };
+    let values: Vec<f32> = data.iter::<f32>().collect();
+    let turned = (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| row * columns + column))
+        .map(|index| values[index])
+        .collect::<Vec<f32>>();
+    TensorData::new(turned, [columns, rows])
+}
+
+fn entry<E: burn::tensor::Element>(data: &TensorData, index: usize) -> E {
+    data.iter::<E>()
+        .nth(index)
+        .expect("an entry for each group")
+}
+
+fn number<E: burn::tensor::Element>(value: E) -> TensorData {
+    TensorData::new(vec![value], Shape::new([0; 0]))
+}
+
+fn view(data: &TensorData) -> Result<TensorView<'_>, safetensors::SafeTensorError> {
+    let dtype = match data.dtype() {
+        burn::tensor::DType::I64 => Dtype::I64,
+        _ => Dtype::F32,
+    };
+    TensorView::new(dtype, data.shape().to_vec(), data.as_bytes())
+}
