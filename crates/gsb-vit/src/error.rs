@@ -57,6 +57,17 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// There is no such phase.
+    #[error("no phase is called {name:?}: expected teacher, stage1 or stage2")]
+    Phase {
+        /// What was asked for.
+        name: String,
+    },
+    /// The cost of a model is out of range.
+    #[error(
+        "the sizes of this Vision Transformer are too large: 64 bits cannot count its operations"
+    )]
+    Uncountable,
     /// A configuration that cannot be read.
     #[error("not a configuration of a Vision Transformer: {0}")]
     Json(String),
