@@ -62,6 +62,17 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// There is no such phase.
+    #[error("no phase is called {name:?}: expected teacher, stage1 or stage2")]
+    Phase {
+        /// What was asked for.
+        name: String,
+    },
+    /// The cost of a model is out of range.
+    #[error(
+        "the sizes of this Vision Transformer are too large: 64 bits cannot count its operations"
+    )]
+    Uncountable,
     /// A configuration that cannot be read.
     #[error("not a configuration of a Vision Transformer: {0}")]
     Json(String),
@@ -85,9 +96,6 @@ pub enum Error {
         /// Its value in stage 2.
         stage2: usize,
     },
-    /// There is no such phase.
-    #[error("no phase is called {0:?}: expected teacher, stage1 or stage2")]
-    Phase(String),
     /// The tensors of a file do not fit the model.
     #[error("{source_name} does not fit the model of {phase}: {report}")]
     Import {

@@ -7,7 +7,7 @@
 //! | stage 2 | [`Stage2Student`] | 1 bit, 8 bits at both ends | 1 bit |
 //!
 //! One [`VitConfig`] describes all three. Stage 2 starts from the weights of stage 1, see
-//! [`Stage2Student::from_stage1`].
+//! [`Stage2Student::from_stage1`]. What each of them costs, [`Cost`] counts from the configuration.
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
@@ -28,6 +28,7 @@ mod activations;
 pub mod checkpoint;
 mod classifier;
 mod config;
+mod cost;
 mod embedding;
 mod error;
 mod float_block;
@@ -44,6 +45,7 @@ mod transformer;
 pub use activations::Activations;
 pub use classifier::Classifier;
 pub use config::VitConfig;
+pub use cost::{Amount, Cost, LayerCost};
 pub use embedding::{NormalizedPatchEmbedding, TokenEmbedding};
 pub use error::Error;
 pub use float_block::{FloatAttention, FloatBlock};

@@ -1,4 +1,4 @@
-//! The phases of the recipe.
+//! The phases of training.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,23 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// A phase of the recipe, and with it the kind of its model.
+/// A phase of training, and the model that it trains.
+///
+/// ```
+/// use gsb_vit::Phase;
+///
+/// assert_eq!("stage1".parse::<Phase>()?, Phase::Stage1);
+/// assert_eq!(Phase::Stage2.to_string(), "stage2");
+/// # Ok::<(), gsb_vit::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The float teacher.
+    /// The float [`VisionTransformer`](crate::VisionTransformer).
     Teacher,
-    /// The student with binary weights in the MLPs.
+    /// The [`Stage1Student`](crate::Stage1Student): binary weights in the MLPs.
     Stage1,
-    /// The student with binary weights and activations.
+    /// The [`Stage2Student`](crate::Stage2Student): binary weights and activations.
     Stage2,
 }
 
 impl Phase {
-    /// The phases in their order.
+    /// All phases, in the order of training.
     pub const ALL: [Self; 3] = [Self::Teacher, Self::Stage1, Self::Stage2];
 
-    /// Its name.
+    /// The name, as it is displayed, parsed and serialized.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Teacher => "teacher",
@@ -35,7 +43,7 @@ impl Phase {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }
 
@@ -44,6 +52,29 @@ impl FromStr for Phase {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let phase = Self::ALL.into_iter().find(|phase| phase.name() == name);
-        phase.ok_or_else(|| Error::Phase(name.into()))
+        phase.ok_or_else(|| Error::Phase { name: name.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_everywhere() {
+        for phase in Phase::ALL {
+            assert_eq!(phase.to_string().parse(), Ok(phase));
+            let json = serde_json::to_string(&phase).unwrap();
+            assert_eq!(json, format!("\"{phase}\""));
+            assert_eq!(serde_json::from_str::<Phase>(&json).unwrap(), phase);
+        }
+    }
+
+    #[test]
+    fn another_name_is_an_error() {
+        assert_eq!(
+            "stage3".parse::<Phase>().unwrap_err().to_string(),
+            "no phase is called \"stage3\": expected teacher, stage1 or stage2"
+        );
     }
 }

@@ -1,0 +1,172 @@
+//! The layers of a model, in the order of its forward pass.
+
+use super::LayerCost;
+use super::amount::{Amount, FLOAT_BITS};
+use super::layer::{Linear, layer_norm, patch_convolution, shift};
+use crate::{Phase, VitConfig};
+
+/// The sizes that the costs depend on.
+struct Sizes {
+    /// Values of a patch.
+    patch: u64,
+    patches: u64,
+    tokens: u64,
+    width: u64,
+    hidden: u64,
+    /// Elements of the attention matrices of a block.
+    attention: u64,
+    /// MACs of `q k^T`, and of `A v` without superposition.
+    product: u64,
+}
+
+impl Sizes {
+    fn of(config: &VitConfig) -> Self {
+        let (tokens, width) = (config.tokens() as u64, config.width as u64);
+        Self {
+            patch: (config.channels * config.patch_size * config.patch_size) as u64,
+            patches: config.patches() as u64,
+            tokens,
+            width,
+            hidden: config.hidden_width() as u64,
+            attention: config.heads as u64 * tokens * tokens,
+            product: tokens * tokens * width,
+        }
+    }
+}
+
+/// Whether no count of a valid configuration, nor a sum of them, exceeds 64 bits.
+///
+/// With `n` tokens and `s` the sum of all widths there are, no layer has more than `9 n s^2` MACs
+/// (the superposed product), `32 s^2` bits or `16 n s` elements, and of the MACs of a block no more than
+/// `20 n s^2`.
+pub(super) fn is_countable(config: &VitConfig) -> bool {
+    let [image, patch, channels, classes, width, depth] = [
+        config.image_size,
+        config.patch_size,
+        config.channels,
+        config.classes,
+        config.width,
+        config.depth,
+    ]
+    .map(|size| size as f64);
+    let tokens = (image / patch).powi(2) + 2.0;
+    let hidden = width * config.mlp_ratio;
+    let widths = tokens + 3.0 * width + hidden + channels * patch.powi(2) + 2.0 * classes;
+    64.0 * (depth + 2.0) * tokens * widths.powi(2) < 2f64.powi(63)
+}
+
+/// The layers of a valid configuration.
+pub(super) fn layers(config: &VitConfig, phase: Phase) -> Vec<LayerCost> {
+    let sizes = Sizes::of(config);
+    let mut layers = embedding(config, phase, &sizes);
+    let block = block(config, phase, &sizes);
+    for index in 0..config.depth {
+        layers.extend(block.iter().map(|(name, amount)| LayerCost {
+            name: format!("blocks.{index}.{name}"),
+            amount: amount.clone(),
+        }));
+    }
+    layers.push(LayerCost::new(
+        "norm",
+        layer_norm(sizes.tokens, sizes.width),
+    ));
+    let head = match phase {
+        Phase::Teacher | Phase::Stage1 => Linear::Float,
+        Phase::Stage2 => Linear::Quantized(config.head_bits),
+    };
+    let head = head.amount(1, sizes.width, config.classes as u64);
+    layers.push(LayerCost::new("class_head", head.clone()));
+    if config.distillation_token {
+        layers.push(LayerCost::new("distillation_head", head));
+    }
+    layers
+}
+
+/// Up to the tokens that enter the encoder.
+fn embedding(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<LayerCost> {
+    let convolution = |bits| patch_convolution(sizes.patches, sizes.patch, sizes.width, bits);
+    let mut layers = match phase {
+        Phase::Teacher => vec![LayerCost::new("patch_embedding", convolution(FLOAT_BITS))],
+        Phase::Stage1 => vec![
+            LayerCost::new("patch_embedding.convolution", convolution(FLOAT_BITS)),
+            LayerCost::new(
+                "patch_embedding.norm",
+                Amount::default().folded_floats(2 * sizes.width),
+            ),
+        ],
+        Phase::Stage2 => vec![LayerCost::new(
+            "patch_embedding",
+            convolution(config.patch_bits),
+        )],
+    };
+    let learned = 1 + u64::from(config.distillation_token);
+    let tokens = Amount::default()
+        .floats((learned + sizes.tokens) * sizes.width)
+        .elements(sizes.tokens * sizes.width); // positions
+    layers.push(LayerCost::new("tokens", tokens));
+    layers
+}
+
+/// The layers of an encoder block.
+fn block(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<(&'static str, Amount)> {
+    let &Sizes {
+        tokens,
+        width,
+        hidden,
+        attention,
+        product,
+        ..
+    } = sizes;
+    let (in_attention, in_mlp) = match phase {
+        Phase::Teacher => (Linear::Float, Linear::Float),
+        Phase::Stage1 => (Linear::Float, Linear::WeightBinary),
+        Phase::Stage2 => (Linear::Binary, Linear::Binary),
+    };
+    let norm = || layer_norm(tokens, width);
+    let residual = tokens * width;
+
+    let mut layers = vec![
+        ("norm1", norm()),
+        (
+            "attention.qkv",
+            in_attention.amount(tokens, width, 3 * width),
+        ),
+    ];
+    if phase != Phase::Teacher {
+        layers.push(("attention.shifts", shift(tokens, 3 * width)));
+    }
+    // Division by the root of the channels, softmax.
+    let scores = Amount::default().elements(2 * attention);
+    if phase == Phase::Stage2 {
+        let binarized = 2 * tokens * width; // query and key
+        let scores = scores.floats(2).macs_of(product, 1).elements(binarized);
+        layers.push(("attention.scores", scores));
+        let added = Amount::default().floats(attention).elements(attention);
+        layers.push(("attention.attention_shift", added));
+        let (a, v) = (config.attention_groups as u64, config.value_groups as u64);
+        let superposed = Amount::default()
+            .floats(a + v)
+            .macs_of(a * v * product, 1)
+            .elements(a * attention + v * tokens * width) // members of each group
+            .elements(a * v * tokens * width); // scaled sum of the products
+        layers.push(("attention.attended", superposed));
+    } else {
+        layers.push(("attention.scores", scores.macs_of(product, FLOAT_BITS)));
+        let attended = Amount::default().macs_of(product, FLOAT_BITS);
+        layers.push(("attention.attended", attended));
+    }
+    let output = in_attention.amount(tokens, width, width);
+    layers.push(("attention.output", output.elements(residual)));
+    layers.push(("norm2", norm()));
+
+    let (fc1, fc2, activation) = match phase {
+        Phase::Teacher => ("fc1", "fc2", tokens * hidden),
+        Phase::Stage1 => ("mlp.fc1", "mlp.fc2", tokens * hidden),
+        Phase::Stage2 => ("mlp.fc1", "mlp.fc2", 2 * tokens * hidden), // GELU, clamp
+    };
+    let first = in_mlp.amount(tokens, width, hidden);
+    layers.push((fc1, first.elements(activation)));
+    let second = in_mlp.amount(tokens, hidden, width);
+    layers.push((fc2, second.elements(residual)));
+    layers
+}
