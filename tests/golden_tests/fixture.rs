@@ -195,7 +195,7 @@ pub(crate) fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
     for entry in std::fs::read_dir(directory).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let ours = ["a_", "b_", "c_", "e_"]
+        let ours = ["a_", "b_", "c_", "d_ckpt_", "e_"]
             .iter()
             .any(|start| name.starts_with(start));
         if ours && name.ends_with(".safetensors") {

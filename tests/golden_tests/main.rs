@@ -1,7 +1,7 @@
 //! The golden tests: every case of the reference files is one named test.
 //!
 //! Walks the directory `GSB_GOLDEN_DIR` (default: `golden` beside this package's manifest) and runs the
-//! cases of the `a_*`, `b_*`, `c_*` and `e_*` files; the others belong to other crates. Nothing is
+//! cases of the `a_*`, `b_*`, `c_*`, `d_ckpt_*` and `e_*` files; the others belong to other crates. Nothing is
 //! known of the cases in advance: what to run follows from the file's kind and the case's
 //! configuration and tensors.
 //!
@@ -13,6 +13,7 @@ mod attention;
 mod binarizer;
 mod block;
 mod check;
+mod checkpoint;
 mod conv;
 mod fixture;
 mod functions;
@@ -42,7 +43,7 @@ type Run = fn(&Case) -> Outcome;
 const ON_GPU: bool = cfg!(feature = "wgpu");
 
 /// The kinds of files this package knows, by the start of their names.
-const KINDS: [(&str, Run); 15] = [
+const KINDS: [(&str, Run); 16] = [
     ("a_signed", functions::signed),
     ("a_unsigned", functions::unsigned),
     ("a_bwn", functions::weight),
@@ -57,6 +58,7 @@ const KINDS: [(&str, Run); 15] = [
     ("c_mlp", mlp::run),
     ("c_attention", attention::run),
     ("c_block", block::run),
+    ("d_ckpt", checkpoint::run),
     ("e_losses", losses::run),
 ];
 
@@ -151,6 +153,8 @@ fn decided_on_gpu(case: &Case) -> bool {
         Some("c") => ["c_linear", "c_attention", "c_mlp", "c_block"]
             .iter()
             .any(|kind| case.file.starts_with(kind)),
+        // Read without a device.
+        Some("d") => true,
         Some("e") => true,
         _ => false,
     }

@@ -23,6 +23,7 @@
 //! # Ok::<(), gsb_vit::Error>(())
 //! ```
 
+pub mod checkpoint;
 mod classifier;
 mod config;
 mod embedding;
