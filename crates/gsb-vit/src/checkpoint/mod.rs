@@ -3,7 +3,7 @@
 //! [`TensorFile`] reads what `torch.save` writes since PyTorch 1.6 (a zip archive with a pickle) and
 //! safetensors. A file is not trusted: nothing in it is executed, and one that is damaged or made to
 //! do harm gives a [`CheckpointError`]. What opening and reading allocate is bounded by the size of
-//! the file: opening takes at most 64 bytes for each of its bytes, and reading a tensor 10. For
+//! the file: opening takes at most 32 bytes for each of its bytes, and reading a tensor 10. For
 //! files that `torch.save` has written, the bytes of the tensor itself dominate.
 //!
 //! ```no_run

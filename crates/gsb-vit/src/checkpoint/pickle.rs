@@ -46,6 +46,9 @@ pub(super) enum Value {
     Dict(u32),
 }
 
+/// What the memory for a pickle is bounded by.
+const _: () = assert!(size_of::<Value>() == 8);
+
 /// Names in a pickle that have a meaning here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Known {
@@ -548,6 +551,8 @@ impl<'a> Machine<'a> {
         let bytes = self.reader.take(len)?;
         let mut value = [0; 8];
         let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+        // A leading zero bit may take a byte of its own.
+        let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
         let value = if negative || bytes.len() > value.len() {
             Value::Other
         } else {
