@@ -223,8 +223,6 @@ pub(crate) fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
         let ours = ["a_", "b_", "c_", "d_", "e_", "f_", "g_"]
             .iter()
             .any(|start| name.starts_with(start));
-        // TODO
-        let ours = ours && !name.starts_with("d_ckpt") && !name.starts_with("d_transfer");
         if ours && name.ends_with(".safetensors") {
             files.push(path);
         }

@@ -13,11 +13,13 @@ mod attention;
 mod binarizer;
 mod block;
 mod check;
+mod checkpoint;
 mod conv;
 mod fixture;
 mod functions;
 mod harness;
 mod init;
+mod keys;
 mod lazy;
 mod linear;
 mod losses;
@@ -30,6 +32,7 @@ mod schedule;
 mod student;
 mod teacher;
 mod trajectory;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +50,7 @@ type Run = fn(&Case) -> Outcome;
 const ON_GPU: bool = cfg!(feature = "wgpu");
 
 /// The kinds of files this package knows, by the start of their names.
-const KINDS: [(&str, Run); 21] = [
+const KINDS: [(&str, Run); 23] = [
     ("a_signed", functions::signed),
     ("a_unsigned", functions::unsigned),
     ("a_bwn", functions::weight),
@@ -64,6 +67,8 @@ const KINDS: [(&str, Run); 21] = [
     ("c_block", block::run),
     ("d_model_stage1", student::stage1),
     ("d_model_stage2", student::stage2),
+    ("d_ckpt", checkpoint::run),
+    ("d_transfer", transfer::run),
     ("e_losses", losses::run),
     ("f_teacher", teacher::run),
     ("g_schedule", schedule::run),
@@ -79,6 +84,7 @@ fn main() {
     }
     let mut trials = harness::trials();
     trials.extend(golden(&directory()));
+    trials.extend(keys::trials(&directory()));
     let conclusion = libtest_mimic::run(&args, trials);
     if !args.list {
         check::report();
@@ -162,6 +168,8 @@ fn decided_on_gpu(case: &Case) -> bool {
         Some("c") => ["c_linear", "c_attention", "c_mlp", "c_block"]
             .iter()
             .any(|kind| case.file.starts_with(kind)),
+        // Read without a device.
+        Some("d") => true,
         Some("e") => true,
         _ => false,
     }

@@ -2,11 +2,11 @@
 
 use burn::Tensor;
 use burn::module::{ModuleMapper, Param};
-use burn::tensor::{Device, Gradients, Int, TensorData};
+use burn::tensor::{Device, Gradients, Int, TensorData, s};
 use gsb::binarize::ThresholdScope;
 use gsb::distill::{DistillationLossConfig, LossTerms, Student, Targets};
 use gsb_vit::checkpoint::{Published, Strictness};
-use gsb_vit::{Model, VitConfig};
+use gsb_vit::{Classifier, Model, VitConfig};
 
 use crate::check::Check;
 use crate::fixture::{Case, Values};
@@ -125,6 +125,12 @@ pub(crate) fn values(data: &TensorData) -> Values {
         shape,
         data: data.iter::<f32>().collect(),
     }
+}
+
+/// The logits of images, each in a batch of its own.
+pub(crate) fn one_by_one<M: Classifier>(model: &M, x: Tensor<4>) -> Tensor<2> {
+    let single = |i: usize| model.infer(x.clone().slice(s![i..i + 1]));
+    Tensor::cat((0..x.dims()[0]).map(single).collect(), 0)
 }
 
 /// Half the loss of the labels, half that of the teacher's decisions.

@@ -3,7 +3,6 @@
 use burn::Tensor;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::s;
 use gsb::binarize::FirstForward;
 use gsb::distill::Student;
 use gsb_train::OptimizerConfig;
@@ -14,7 +13,7 @@ use gsb_vit::{
 
 use crate::check::Check;
 use crate::fixture::Case;
-use crate::model::{compare, compare_gradients, config, decided, loss, model};
+use crate::model::{compare, compare_gradients, config, decided, loss, model, one_by_one};
 use crate::{Outcome, device};
 
 pub(crate) fn stage1(case: &Case) -> Outcome {
@@ -69,10 +68,7 @@ pub(crate) fn stage2(case: &Case) -> Outcome {
 
     let (student, x) = (student.valid(), x.inner());
     check.measured("out.eval_batch", student.infer(x.clone()));
-    let single = (0..x.dims()[0])
-        .map(|i| student.infer(x.clone().slice(s![i..i + 1])))
-        .collect();
-    check.measured("out.eval_single", Tensor::cat(single, 0));
+    check.measured("out.eval_single", one_by_one(&student, x));
     check.finish()
 }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::Phase;
-use crate::checkpoint::ImportReport;
+use crate::checkpoint::{CheckpointError, ImportReport};
 
 /// Errors of this crate.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A size is zero.
     #[error("a Vision Transformer needs a positive {field}, got 0")]
@@ -97,7 +97,7 @@ pub enum Error {
         stage2: usize,
     },
     /// The tensors of a file do not fit the model.
-    #[error("{source_name} does not fit the model of {phase}: {report}")]
+    #[error("{source_name}: not a model of {phase}: {report}")]
     Import {
         /// Where the tensors come from.
         source_name: String,
@@ -107,7 +107,7 @@ pub enum Error {
         report: Box<ImportReport>,
     },
     /// Not the tensors of a model known here.
-    #[error("{source_name} is not a Vision Transformer known here: {reason}")]
+    #[error("{source_name}: not a Vision Transformer known here: {reason}")]
     Foreign {
         /// Where the tensors come from.
         source_name: String,
@@ -130,4 +130,7 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// A file whose tensors cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
 }

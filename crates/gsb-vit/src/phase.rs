@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn one_name_everywhere() {
         for phase in Phase::ALL {
-            assert_eq!(phase.to_string().parse(), Ok(phase));
+            assert_eq!(phase.to_string().parse::<Phase>().unwrap(), phase);
             let json = serde_json::to_string(&phase).unwrap();
             assert_eq!(json, format!("\"{phase}\""));
             assert_eq!(serde_json::from_str::<Phase>(&json).unwrap(), phase);

@@ -24,13 +24,13 @@ impl Published {
         };
         let config = match &self.config {
             Some(config) => config.clone(),
-            None => self.config_of_shapes()?,
+            None => self.config_of_shapes(phase)?,
         };
         config.validate()?;
         Ok((phase, config))
     }
 
-    fn config_of_shapes(&self) -> Result<VitConfig, Error> {
+    fn config_of_shapes(&self, phase: Phase) -> Result<VitConfig, Error> {
         let foreign = |reason: String| Error::Foreign {
             source_name: self.source.clone(),
             reason,
@@ -78,19 +78,23 @@ impl Published {
         }
         let image_size = side.checked_mul(patch_size);
         let image_size = image_size.ok_or_else(|| foreign("the image is too large".into()))?;
-        let groups = |scale: &str| {
-            let has = |k: &str| {
-                self.tensors
-                    .contains_key(&format!("blocks.0.attn.{scale}{k}"))
-            };
-            1 + usize::from(has("2")) + usize::from(has("3"))
-        };
-        Ok(VitConfig::new(
+        let config = VitConfig::new(
             image_size, patch_size, channels, classes, width, depth, heads,
         )
         .with_mlp_ratio(hidden as f64 / width as f64)
-        .with_distillation_token(distilled)
-        .with_value_groups(groups("clip_value"))
-        .with_attention_groups(groups("clip_attn")))
+        .with_distillation_token(distilled);
+        if phase != Phase::Stage2 {
+            return Ok(config);
+        }
+        let groups = |scale: &str| {
+            let has = |group: &str| {
+                self.tensors
+                    .contains_key(&format!("blocks.0.attn.{scale}{group}"))
+            };
+            1 + usize::from(has("2")) + usize::from(has("3"))
+        };
+        Ok(config
+            .with_value_groups(groups("clip_value"))
+            .with_attention_groups(groups("clip_attn")))
     }
 }

@@ -1,6 +1,7 @@
 //! From published tensors to a model.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
 
@@ -13,6 +14,20 @@ use crate::{Error, Model, VitConfig};
 
 /// What the published implementation starts a scale with, and then takes for one not yet set.
 const UNSET: f32 = 1.0;
+
+/// Reads a model from a `.pth` or `.safetensors` file with the published names, see
+/// [`Published::into_model`].
+///
+/// # Errors
+/// [`Error::Checkpoint`] if the file cannot be read; see also [`Published::into_model`].
+pub fn import<M: Model>(
+    path: impl AsRef<Path>,
+    config: &VitConfig,
+    strictness: Strictness,
+    device: &Device,
+) -> Result<(M, ImportReport), Error> {
+    Published::read(path)?.into_model(config, strictness, device)
+}
 
 impl Published {
     /// The model of a configuration with these tensors, and what became of them.

@@ -226,3 +226,22 @@ pub(super) fn names(phase: Phase, config: &VitConfig) -> Vec<Name> {
     names.retain(|name| groups(name) && distilled(name));
     names
 }
+
+/// The published names of a model's parameters, each with our path of the parameter. Scales of
+/// several groups, one parameter here, have a name for each.
+///
+/// ```
+/// use gsb_vit::checkpoint::published_names;
+/// use gsb_vit::{Phase, VitConfig};
+///
+/// let names = published_names(Phase::Stage2, &VitConfig::micro());
+/// let pair = ("blocks.3.attn.proj.weight".into(), "blocks.3.attention.output.weight".into());
+/// assert!(names.contains(&pair));
+/// ```
+pub fn published_names(phase: Phase, config: &VitConfig) -> Vec<(String, String)> {
+    names(phase, config)
+        .into_iter()
+        .filter(|name| !matches!(name.layout, Constant(_) | StepCount))
+        .map(|name| (name.published, name.ours))
+        .collect()
+}

@@ -8,6 +8,7 @@ use burn::tensor::{Shape, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::NamedTempFile;
 
+use super::TensorFile;
 use super::names::{Layout, Name, names};
 use super::parameters::parameters;
 use crate::{Error, Model, VitConfig};
@@ -97,6 +98,22 @@ impl Published {
         }
     }
 
+    /// Reads all tensors of a `.pth` or `.safetensors` file.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if the file cannot be read, [`Error::Json`] if an export holds a wrong
+    /// configuration.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let file = TensorFile::open(path)?;
+        let tensors = file
+            .names()
+            .map(|name| Ok((name.to_string(), file.read(name)?)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let mut published = Self::new(tensors);
+        published.source = file.path().display().to_string();
+        published.with_metadata(file.metadata())
+    }
+
     /// The names, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
@@ -164,7 +181,7 @@ impl Published {
     /// What [`metadata`](Self::metadata) wrote.
     pub(super) fn with_metadata(
         mut self,
-        metadata: &HashMap<String, String>,
+        metadata: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         if let Some(config) = metadata.get(CONFIG) {
             self.config = Some(VitConfig::from_json(config)?);
@@ -175,6 +192,14 @@ impl Published {
         }
         Ok(self)
     }
+}
+
+/// Writes a model as a `.safetensors` file with the published names, see [`Published::write`].
+///
+/// # Errors
+/// [`Error::Write`] if the file cannot be written.
+pub fn export<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
+    Published::of(model).write(path)
 }
 
 impl Name {

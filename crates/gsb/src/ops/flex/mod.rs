@@ -9,14 +9,20 @@
 //! groups) runs as the primitive operations do.
 
 mod elementwise;
+mod gelu;
 mod kernel;
 mod reduce;
 
-use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps};
+use burn::backend::{
+    Flex, TensorMetadata,
+    flex::FlexTensor,
+    ops::{ActivationOps, FloatTensorOps},
+};
 use burn::tensor::{DType, Shape, TensorData};
 
 use super::{BinaryOps, Levels, SCALE_GUARD, Superposed, Superposition, ThresholdScope, primitive};
 use elementwise::{contiguous, elements, map, map_gradient};
+use gelu::Gelu;
 use kernel::{AttentionGroups, Centred, Groups, Level, ValueGroups};
 
 /// Runs a superposition with its kind and the number of its groups as constants, or `$otherwise`.
@@ -122,6 +128,22 @@ impl BinaryOps for Flex {
                 Self::float_mul(map(w, n, &[Centred { mean, scale: 1.0 }]), scales)
             }
         }
+    }
+
+    fn erf_gelu(x: FlexTensor) -> FlexTensor {
+        if !is_f32(&[&x]) {
+            return Self::gelu(x);
+        }
+        let n = x.shape().num_elements();
+        map(x, n, &[Gelu])
+    }
+
+    fn erf_gelu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        if !is_f32(&[&x, &grad]) {
+            return primitive::erf_gelu_backward::<Self>(x, grad);
+        }
+        let n = x.shape().num_elements();
+        map_gradient(x, grad, n, &[Gelu]).0
     }
 }
 

@@ -1,0 +1,98 @@
+//! The types of a stored tensor's elements.
+
+use std::fmt;
+
+use burn::tensor::{TensorData, bf16, f16};
+
+/// The type that the elements of a tensor have in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementType {
+    /// 64-bit float.
+    F64,
+    /// 32-bit float.
+    F32,
+    /// 16-bit float of IEEE 754.
+    F16,
+    /// The upper half of a 32-bit float.
+    BF16,
+    /// 64-bit integer.
+    I64,
+    /// 32-bit integer.
+    I32,
+    /// 16-bit integer.
+    I16,
+    /// 8-bit integer.
+    I8,
+    /// 32-bit integer without sign.
+    U32,
+    /// 16-bit integer without sign.
+    U16,
+    /// 8-bit integer without sign.
+    U8,
+    /// One byte, zero for false.
+    Bool,
+}
+
+impl ElementType {
+    /// Bytes of an element.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+
+    /// Whether the elements are floats, of any width.
+    pub const fn is_float(self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
+    }
+
+    /// Little-endian elements as `f32` if they are floats and as `i64` if they are not.
+    ///
+    /// There must be as many as the shape has.
+    pub(super) fn decode(self, bytes: &[u8], shape: &[usize]) -> TensorData {
+        let floats = |values: Vec<f32>| TensorData::new(values, shape.to_vec());
+        let integers = |values: Vec<i64>| TensorData::new(values, shape.to_vec());
+        match self {
+            // To the nearest; magnitudes beyond the largest f32 become infinite.
+            Self::F64 => floats(each(bytes, |b| f64::from_le_bytes(b) as f32)),
+            Self::F32 => floats(each(bytes, f32::from_le_bytes)),
+            Self::F16 => floats(each(bytes, |b| f16::from_le_bytes(b).to_f32())),
+            Self::BF16 => floats(each(bytes, |b| bf16::from_le_bytes(b).to_f32())),
+            Self::I64 => integers(each(bytes, i64::from_le_bytes)),
+            Self::I32 => integers(each(bytes, |b| i32::from_le_bytes(b).into())),
+            Self::I16 => integers(each(bytes, |b| i16::from_le_bytes(b).into())),
+            Self::I8 => integers(each(bytes, |b| i8::from_le_bytes(b).into())),
+            Self::U32 => integers(each(bytes, |b| u32::from_le_bytes(b).into())),
+            Self::U16 => integers(each(bytes, |b| u16::from_le_bytes(b).into())),
+            Self::U8 => integers(each(bytes, |[b]| b.into())),
+            Self::Bool => integers(each(bytes, |[b]| (b != 0).into())),
+        }
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F64 => "f64",
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::BF16 => "bf16",
+            Self::I64 => "i64",
+            Self::I32 => "i32",
+            Self::I16 => "i16",
+            Self::I8 => "i8",
+            Self::U32 => "u32",
+            Self::U16 => "u16",
+            Self::U8 => "u8",
+            Self::Bool => "bool",
+        })
+    }
+}
+
+fn each<const N: usize, T>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (elements, _) = bytes.as_chunks::<N>();
+    elements.iter().map(|&element| value(element)).collect()
+}

@@ -1,0 +1,91 @@
+//! What can be wrong with a checkpoint file.
+
+use std::path::PathBuf;
+
+/// Errors of reading a checkpoint file. Each names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The operating system could not open or read the file.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file starts like no format that is read.
+    #[error(
+        "{}: neither a checkpoint of torch.save (a zip archive) nor a safetensors file",
+        path.display()
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A checkpoint in a format of PyTorch that is not read.
+    #[error("{}: {format} is not read; expected {expected}", path.display())]
+    UnsupportedFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        format: &'static str,
+        /// What to save instead.
+        expected: &'static str,
+    },
+    /// The archive of a `.pth` file is broken, or one that `torch.save` does not write.
+    #[error("{}: {problem}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// The entry, and what was expected of it.
+        problem: String,
+    },
+    /// The pickle of a `.pth` file is broken.
+    #[error("{}, entry {entry:?}: {problem} at byte {position}", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// The archive's entry that holds the pickle.
+        entry: String,
+        /// Where in the entry.
+        position: usize,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+    /// The header of a safetensors file is broken.
+    #[error("{}, safetensors header: {problem}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+    /// The file is sound, but holds no dictionary of tensors.
+    #[error("{}: no tensors; {expected}", path.display())]
+    NoTensors {
+        /// The file.
+        path: PathBuf,
+        /// What a checkpoint should hold.
+        expected: &'static str,
+    },
+    /// A tensor of the file is inconsistent, damaged or of a kind that is not read.
+    #[error("{}, tensor {name:?}: {problem}", path.display())]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+    /// The file has no tensor of that name.
+    #[error("{}: no tensor {name:?} among its {count} tensors", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// How many tensors the file has.
+        count: usize,
+    },
+}

@@ -1,0 +1,327 @@
+//! Models out to files and back, under the published names and our own.
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use gsb_vit::checkpoint::{Published, Strictness, export, import, inspect, load, save};
+use gsb_vit::{
+    Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
+};
+
+/// 3 x 3 patches of 4 pixels.
+fn tiny() -> VitConfig {
+    VitConfig::new(12, 4, 3, 5, 8, 2, 2)
+}
+
+fn images(config: &VitConfig, device: &Device) -> Tensor<4> {
+    let shape = [3, config.channels, config.image_size, config.image_size];
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// Path and bytes of every parameter, running statistic and state of calibration.
+#[derive(Default)]
+struct Contents {
+    path: Vec<String>,
+    found: Vec<(String, TensorData)>,
+}
+
+impl Contents {
+    fn of<M: Module>(module: &M) -> Vec<(String, TensorData)> {
+        let mut contents = Self::default();
+        module.visit(&mut contents);
+        contents.found
+    }
+}
+
+impl ModuleVisitor for Contents {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found
+            .push((self.path.join("."), param.val().into_data()));
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.found
+            .push((self.path.join("."), param.val().into_data()));
+    }
+}
+
+fn round_trips<M: Model>(model: &M, folder: &Path) {
+    let device = Device::flex();
+    let published = folder.join("model.safetensors");
+    export(model, &published).unwrap();
+    let (again, report) =
+        import::<M>(&published, model.config(), Strictness::Strict, &device).unwrap();
+    assert!(report.fits() && report.reinitialized.is_empty());
+    assert_eq!(Contents::of(&again), Contents::of(model));
+    let described = Published::read(&published).unwrap().describe().unwrap();
+    assert_eq!(described, (M::PHASE, model.config().clone()));
+
+    let native = folder.join("model.bpk");
+    save(model, &native).unwrap();
+    let again: M = load(&native, &device).unwrap();
+    assert_eq!(Contents::of(&again), Contents::of(model));
+    assert_eq!(
+        inspect(&native).unwrap(),
+        (M::PHASE, model.config().clone())
+    );
+}
+
+#[test]
+fn every_model_comes_back_bit_by_bit() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    for distilled in [false, true] {
+        for groups in 1..=3 {
+            let config = tiny()
+                .with_distillation_token(distilled)
+                .with_attention_groups(groups)
+                .with_value_groups(4 - groups)
+                .with_dropout(0.1);
+            let images = images(&config, &device);
+            round_trips(&config.init_teacher(&device).unwrap(), folder.path());
+            round_trips(&config.init_stage1(&device).unwrap(), folder.path());
+            let student = config.init_stage2(&device).unwrap();
+            round_trips(&student, folder.path());
+            let student = student.calibrate(&images);
+            round_trips(&student, folder.path());
+        }
+    }
+}
+
+#[test]
+fn a_partly_calibrated_model_stays_one() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let mut student = tiny().init_stage2(&device).unwrap();
+    let calibrated = student.clone().calibrate(&images(&tiny(), &device));
+    student.blocks[1].attention.value = calibrated.blocks[1].attention.value.clone();
+    student.class_head.input = calibrated.class_head.input.clone();
+    // A scale that has been set, to the value that scales start from.
+    let scale = &mut student.blocks[0].attention.query;
+    scale.calibrated = calibrated.blocks[0].attention.query.calibrated.clone();
+    round_trips(&student, folder.path());
+}
+
+#[test]
+fn a_strict_import_names_what_does_not_fit() {
+    let device = Device::flex();
+    let student = tiny().init_stage1(&device).unwrap();
+    let published = Published::of(&student);
+    let tensors = published.names().filter(|&name| name != "norm.bias");
+    let tensors = tensors.map(|name| {
+        let renamed = name.replace("blocks.1.norm1.weight", "blocks.1.norm3.weight");
+        let data = match name {
+            "blocks.0.norm1.weight" => TensorData::from([1.0f32, 2.0]),
+            _ => published.get(name).unwrap().clone(),
+        };
+        (renamed, data)
+    });
+    let broken = Published::new(tensors.collect::<Vec<_>>());
+    let into = |strictness| {
+        broken
+            .clone()
+            .into_model::<Stage1Student>(&tiny(), strictness, &device)
+    };
+    assert_eq!(
+        into(Strictness::Strict).unwrap_err().to_string(),
+        "the tensors: not a model of stage1: 46 loaded; 5 ignored: blocks.0.mlp.fc1.weight_clip_val, \
+         blocks.0.mlp.fc2.weight_clip_val, blocks.1.mlp.fc1.weight_clip_val, blocks.1.mlp.fc2.weight_clip_val, \
+         patch_embed.norm.num_batches_tracked; 2 missing: blocks.1.norm1.weight, norm.bias; \
+         1 unexpected: blocks.1.norm3.weight; 1 mismatched: blocks.0.norm1.weight [2] instead of [8]"
+    );
+    let (lenient, report) = into(Strictness::Lenient).unwrap();
+    assert_eq!(report.missing, ["blocks.1.norm1.weight", "norm.bias"]);
+    let data = |student: &Stage1Student| student.blocks[1].attention.qkv.weight.val().into_data();
+    assert_eq!(data(&lenient), data(&student));
+}
+
+#[test]
+fn a_foreign_file_is_refused_even_leniently() {
+    let device = Device::flex();
+    let foreign = Published::new([("layer.weight".to_string(), TensorData::from([1.0f32]))]);
+    assert!(foreign.describe().is_err());
+    let error = foreign
+        .into_model::<VisionTransformer>(&tiny(), Strictness::Lenient, &device)
+        .unwrap_err();
+    assert!(error.to_string().contains("0 loaded"), "{error}");
+}
+
+#[test]
+fn heads_of_other_classes_start_again() {
+    let device = Device::flex();
+    let config = tiny();
+    let student = config.init_stage2(&device).unwrap();
+    let student = student.calibrate(&images(&config, &device));
+    let ten = VitConfig {
+        classes: 10,
+        ..config.clone()
+    };
+    let (other, report) = Published::of(&student)
+        .into_model::<Stage2Student>(&ten, Strictness::Strict, &device)
+        .unwrap();
+    let names = [
+        "weight",
+        "bias",
+        "weight_clip_val",
+        "input_clip_val",
+        "move.bias",
+    ];
+    let expected = |head| names.map(|name| format!("{head}.{name}"));
+    for name in expected("head").iter().chain(&expected("head_dist")) {
+        assert!(report.reinitialized.contains(name), "{name}");
+    }
+    assert_eq!(report.reinitialized.len(), 10);
+    assert!(!other.class_head.input.is_calibrated());
+    assert!(other.blocks[0].attention.query.is_calibrated());
+    assert_eq!(other.infer(images(&ten, &device)).dims(), [3, 10]);
+}
+
+#[test]
+fn positions_of_another_grid_are_interpolated() {
+    let device = Device::flex();
+    let config = tiny().with_distillation_token(false);
+    let large = VitConfig {
+        image_size: 16,
+        width: 2,
+        heads: 1,
+        ..config.clone()
+    };
+    let small = VitConfig {
+        image_size: 12,
+        ..large.clone()
+    };
+    let mut teacher = small.init_teacher(&device).unwrap();
+    // The values of two channels on a grid of 3 x 3, after those of the class token; the expected
+    // ones are PyTorch's, interpolated bicubically to 4 x 4 without aligned corners.
+    let channels = [
+        [-1.5, 5.5, 1.5, -2.5, 4.5, 0.5, -3.5, 3.5, -0.5],
+        [0.5, 3.0, 2.0, 1.0, 0.0, 2.5, 1.5, 0.5, 3.0],
+    ];
+    let expected = [
+        [
+            -1.930664, 3.48877, 4.899414, 1.284668, -2.532227, 2.887207, 4.297852, 0.683105,
+            -3.472656, 1.946777, 3.357422, -0.257324, -4.074219, 1.345215, 2.755859, -0.858887,
+        ],
+        [
+            0.266636, 2.361389, 3.066711, 1.874302, 0.746142, 0.795893, 1.501215, 2.353808,
+            1.334485, 0.032597, 0.73792, 2.942151, 1.607666, 0.621582, 1.326904, 3.215332,
+        ],
+    ];
+    let tokens = |grid: &[&[f32]; 2]| -> Vec<f32> {
+        let patches = (0..grid[0].len()).flat_map(|i| [grid[0][i], grid[1][i]]);
+        [7.0, 8.0].into_iter().chain(patches).collect()
+    };
+    let data = TensorData::new(tokens(&[&channels[0], &channels[1]]), [1, 10, 2]);
+    teacher.tokens.position = Param::from_tensor(Tensor::from_data(data, &device));
+    let (resized, report) = Published::of(&teacher)
+        .into_model::<VisionTransformer>(&large, Strictness::Strict, &device)
+        .unwrap();
+    assert_eq!(report.resized, ["pos_embed"]);
+    let got: Vec<f32> = resized.tokens.position.val().into_data().iter().collect();
+    let expected = tokens(&[&expected[0], &expected[1]]);
+    assert_eq!(got.len(), expected.len());
+    for (got, expected) in got.iter().zip(&expected) {
+        // The expected values have six decimals; sums of 16 terms of magnitude up to 6.
+        assert!((got - expected).abs() < 5e-6, "{got} {expected}");
+    }
+}
+
+#[test]
+fn a_scale_of_one_counts_as_not_set_where_a_file_says_nothing() {
+    let device = Device::flex();
+    let config = tiny();
+    let mut student = config.init_stage2(&device).unwrap();
+    student = student.calibrate(&images(&config, &device));
+    let value = &mut student.blocks[0].attention.value;
+    value.scales = Param::from_tensor(Tensor::from_floats([0.5, 1.0, 2.0], &device));
+    let published = Published::of(&student);
+    let tensors = published
+        .names()
+        .map(|name| (name.to_string(), published.get(name).unwrap().clone()));
+    let (again, _) = Published::new(tensors.collect::<Vec<_>>())
+        .into_model::<Stage2Student>(&config, Strictness::Strict, &device)
+        .unwrap();
+    let flags = again.blocks[0].attention.value.calibrated.val().into_data();
+    assert_eq!(flags.iter::<i64>().collect::<Vec<_>>(), [1, 0, 1]);
+    assert!(again.blocks[1].attention.value.is_calibrated());
+    assert!(again.patch_embedding.weight_quantizer.is_calibrated());
+}
+
+#[test]
+fn shapes_tell_the_model() {
+    let device = Device::flex();
+    let anonymous = |published: Published| {
+        let tensors: Vec<_> = published
+            .names()
+            .map(|name| (name.to_string(), published.get(name).unwrap().clone()))
+            .collect();
+        Published::new(tensors).describe().unwrap()
+    };
+    let config = tiny().with_value_groups(2).with_mlp_ratio(3.0);
+    let student = config.init_stage2(&device).unwrap();
+    assert_eq!(anonymous(Published::of(&student)), (Phase::Stage2, config));
+    let config = tiny().with_distillation_token(false);
+    let student = config.init_stage1(&device).unwrap();
+    assert_eq!(anonymous(Published::of(&student)), (Phase::Stage1, config));
+    // The heads of a teacher have 64 channels.
+    let config = VitConfig::new(12, 4, 3, 5, 128, 1, 2);
+    let teacher = config.init_teacher(&device).unwrap();
+    assert_eq!(anonymous(Published::of(&teacher)), (Phase::Teacher, config));
+}
+
+#[test]
+fn wrong_native_files_are_named() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("student.bpk");
+    let complaint = |path: &Path| {
+        load::<Stage2Student>(path, &device)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(complaint(&path).contains("student.bpk: not a checkpoint that can be read"));
+
+    save(&tiny().init_stage1(&device).unwrap(), &path).unwrap();
+    assert!(complaint(&path).ends_with("it holds a model of stage1, expected one of stage2"));
+
+    let whole = std::fs::read(&path).unwrap();
+    for len in [0, 10, 100, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..len]).unwrap();
+        assert!(load::<Stage1Student>(&path, &device).is_err(), "{len}");
+    }
+
+    // A record of Burn alone does not say what it holds.
+    let model = tiny().init_stage1(&device).unwrap();
+    model.into_record().save(&path).unwrap();
+    let message = load::<Stage1Student>(&path, &device)
+        .unwrap_err()
+        .to_string();
+    assert!(message.ends_with("it has no gsb.phase: not a checkpoint of this library"));
+}
+
+#[test]
+fn a_failed_write_leaves_nothing() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let student = tiny().init_stage1(&device).unwrap();
+    for error in [
+        save(&student, missing.join("a.bpk")).unwrap_err(),
+        export(&student, missing.join("a.safetensors")).unwrap_err(),
+        // A folder is in the way.
+        save(&student, folder.path()).unwrap_err(),
+        export(&student, folder.path()).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
