@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use gsb_vit::checkpoint::{CheckpointError, TensorFile};
+use burn::tensor::Device;
+use gsb_vit::checkpoint::{CheckpointError, Published, Strictness, TensorFile, export};
+use gsb_vit::{Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -110,6 +112,71 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
             return;
         }
     }
+}
+
+/// Makes the model that a file says it holds.
+fn import_all(path: &Path) -> Result<(), Error> {
+    let published = Published::read(path)?;
+    let (phase, config) = published.describe()?;
+    let (strictness, device) = (Strictness::Lenient, Device::flex());
+    match phase {
+        Phase::Teacher => published
+            .into_model::<VisionTransformer>(&config, strictness, &device)
+            .map(drop),
+        Phase::Stage1 => published
+            .into_model::<Stage1Student>(&config, strictness, &device)
+            .map(drop),
+        Phase::Stage2 => published
+            .into_model::<Stage2Student>(&config, strictness, &device)
+            .map(drop),
+    }
+}
+
+/// Damaged files whose tensors can be read nevertheless do not make a model that their size does not
+/// justify: the model has twice the numbers of the file at most, and drawing them takes twice that.
+#[test]
+fn models_of_mutants() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("mutant");
+    let device = Device::flex();
+    let config = VitConfig::new(12, 4, 3, 5, 8, 2, 2);
+    let mut sources = vec![
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(SOURCES[7]))
+            .expect("the file is there"),
+    ];
+    export(&config.init_teacher(&device).expect("a model"), &path).expect("written");
+    sources.push(fs::read(&path).expect("written"));
+    export(&config.init_stage2(&device).expect("a model"), &path).expect("written");
+    sources.push(fs::read(&path).expect("written"));
+    for at in checksums(&sources[0].clone()) {
+        sources[0][at..at + 4].fill(0);
+    }
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let (mut made, mut refused) = (0, 0);
+    for number in 0..1_500 {
+        let mut bytes = sources[number % 3].clone();
+        mutate(&mut bytes, &mut random);
+        fs::write(&path, &bytes).expect("written");
+        MEMORY.reset_peak_usage();
+        let before = MEMORY.current_usage();
+        let outcome = catch_unwind(AssertUnwindSafe(|| import_all(&path)))
+            .unwrap_or_else(|_| panic!("mutant {number} panicked"));
+        let peak = MEMORY.peak_usage() - before;
+        let allowed = 2 * PER_BYTE * bytes.len() + (1 << 20);
+        assert!(
+            peak <= allowed,
+            "mutant {number}: {peak} bytes of {allowed}"
+        );
+        match outcome {
+            Ok(()) => made += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(
+        made > 100 && refused > 100,
+        "{made} made, {refused} refused"
+    );
 }
 
 #[test]

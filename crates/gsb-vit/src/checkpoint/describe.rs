@@ -26,15 +26,20 @@ impl Published {
             Some(config) => config.clone(),
             None => self.config_of_shapes(phase)?,
         };
-        config.validate()?;
+        // A model far larger than its file is no model of that file, and may be no size to make.
+        let parameters = config.cost(phase)?.total.total_parameters();
+        let elements = self.tensors.values().map(|data| data.num_elements() as u64);
+        let elements: u64 = elements.sum();
+        if parameters > elements.saturating_mul(2) {
+            return Err(self.foreign(format!(
+                "there are {elements} numbers, the model of their shapes has {parameters}"
+            )));
+        }
         Ok((phase, config))
     }
 
     fn config_of_shapes(&self, phase: Phase) -> Result<VitConfig, Error> {
-        let foreign = |reason: String| Error::Foreign {
-            source_name: self.source.clone(),
-            reason,
-        };
+        let foreign = |reason: String| self.foreign(reason);
         let shape = |name: &str, rank: usize| {
             let shape = self
                 .shape(name)
@@ -81,7 +86,7 @@ impl Published {
         let config = VitConfig::new(
             image_size, patch_size, channels, classes, width, depth, heads,
         )
-        .with_mlp_ratio(hidden as f64 / width as f64)
+        .with_mlp_ratio(mlp_ratio(hidden, width))
         .with_distillation_token(distilled);
         if phase != Phase::Stage2 {
             return Ok(config);
@@ -96,5 +101,22 @@ impl Published {
         Ok(config
             .with_value_groups(groups("clip_value"))
             .with_attention_groups(groups("clip_attn")))
+    }
+
+    fn foreign(&self, reason: String) -> Error {
+        Error::Foreign {
+            source_name: self.source.clone(),
+            reason,
+        }
+    }
+}
+
+/// The ratio that gives a hidden width, whatever rounding does.
+fn mlp_ratio(hidden: usize, width: usize) -> f64 {
+    let ratio = hidden as f64 / width as f64;
+    if (width as f64 * ratio) as usize == hidden {
+        ratio
+    } else {
+        (hidden as f64 + 0.5) / width as f64
     }
 }

@@ -293,6 +293,11 @@ fn owned(x: &mut FlexTensor) -> Option<&mut [f32]> {
         .filter(|values| values.len() == n)
 }
 
+/// Whether more threads than this one pay. One worker alone would only be woken up and waited for.
+pub(super) fn pays(elements: usize) -> bool {
+    elements > CHUNK && rayon::current_num_threads() > 1
+}
+
 /// Runs `task(index of the first element, chunk)` on every chunk.
 fn tasks<T: Send>(values: &mut [T], task: impl Fn(usize, &mut [T]) + Sync) {
     task_sums::<0, T>(values, |start, chunk| {
@@ -308,10 +313,9 @@ fn task_sums<const G: usize, T: Send>(
 ) -> Sums<G> {
     let run = |index: usize, chunk: &mut [T]| task(index * CHUNK, chunk);
     let mut sums = Sums::default();
-    if values.len() <= CHUNK {
-        if !values.is_empty() {
-            sums.add(run(0, values));
-        }
+    if !pays(values.len()) {
+        let chunks = values.chunks_mut(CHUNK).enumerate();
+        chunks.for_each(|(index, chunk)| sums.add(run(index, chunk)));
     } else {
         let parts: Vec<_> = values
             .par_chunks_mut(CHUNK)

@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::elementwise::{CHUNK, LANES};
+use super::elementwise::{CHUNK, LANES, pays};
 
 /// Maximum and minimum of each of `scopes` runs of elements, one after the other; 0 of no elements.
 pub(super) fn extrema(xs: &[f32], scopes: usize) -> Vec<f32> {
@@ -15,17 +15,18 @@ pub(super) fn extrema(xs: &[f32], scopes: usize) -> Vec<f32> {
     let ends = |xs: &[f32]| arch.dispatch(Ends(xs));
     let join = |(a, b): (f32, f32), (c, d): (f32, f32)| (a.max(c), b.min(d));
     const NOTHING: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
-    let run = |xs: &[f32]| match xs.len() {
-        0..=CHUNK => ends(xs),
-        _ => xs.par_chunks(CHUNK).map(ends).reduce(|| NOTHING, join),
+    let run = |xs: &[f32]| {
+        if pays(xs.len()) {
+            xs.par_chunks(CHUNK).map(ends).reduce(|| NOTHING, join)
+        } else {
+            ends(xs)
+        }
     };
-    let pairs: Vec<(f32, f32)> = match xs.len() {
-        0..=CHUNK => xs.chunks(len).map(run).collect(),
-        _ => xs
-            .par_chunks(len)
-            .with_min_len(CHUNK.div_ceil(len))
-            .map(run)
-            .collect(),
+    let pairs: Vec<(f32, f32)> = if pays(xs.len()) {
+        let tasks = xs.par_chunks(len).with_min_len(CHUNK.div_ceil(len));
+        tasks.map(run).collect()
+    } else {
+        xs.chunks(len).map(run).collect()
     };
     pairs
         .into_iter()
@@ -78,9 +79,10 @@ pub(super) fn means(xs: &[f32]) -> (f32, f32) {
     let arch = Arch::new();
     let sums = |xs: &[f32]| arch.dispatch(Totals(xs));
     let (mut sum, mut magnitude) = (0.0, 0.0);
-    let parts: Vec<(f64, f64)> = match xs.len() {
-        0..=CHUNK => vec![sums(xs)],
-        _ => xs.par_chunks(CHUNK).map(sums).collect(),
+    let parts: Vec<(f64, f64)> = if pays(xs.len()) {
+        xs.par_chunks(CHUNK).map(sums).collect()
+    } else {
+        xs.chunks(CHUNK).map(sums).collect()
     };
     for part in parts {
         sum += part.0;
@@ -98,21 +100,22 @@ impl WithSimd for Totals<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) -> (f64, f64) {
-        let xs = self.0;
-        let mut sum = [0.0f64; LANES];
-        let mut magnitude = [0.0f64; LANES];
-        let (full, rest) = xs.as_chunks::<LANES>();
-        for xs in full.iter() {
-            for lane in 0..LANES {
-                let x = f64::from(xs[lane]);
-                sum[lane] += x;
-                magnitude[lane] += x.abs();
-            }
-        }
-        for (lane, &x) in rest.iter().enumerate() {
-            sum[lane] += f64::from(x);
-            magnitude[lane] += f64::from(x).abs();
-        }
-        (sum.iter().sum(), magnitude.iter().sum())
+        // A loop for each: in one, the compiler pairs the two sums of a lane instead of the lanes.
+        (total(self.0, |x| x), total(self.0, f64::abs))
     }
+}
+
+#[inline(always)]
+fn total(xs: &[f32], term: impl Fn(f64) -> f64) -> f64 {
+    let mut sums = [0.0f64; LANES];
+    let (full, rest) = xs.as_chunks::<LANES>();
+    for xs in full {
+        for lane in 0..LANES {
+            sums[lane] += term(f64::from(xs[lane]));
+        }
+    }
+    for (sum, &x) in sums.iter_mut().zip(rest) {
+        *sum += term(f64::from(x));
+    }
+    sums.iter().sum()
 }
