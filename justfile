@@ -18,7 +18,7 @@ test:
 test-wgpu:
     cargo test -p gsb-tests --features wgpu --test golden
 
-# The CUDA backend compiles. Needs no GPU; its build downloads LLVM.
+# The CUDA backend compiles. Needs no GPU; without DOCS_RS its build downloads LLVM.
 check-cuda:
     DOCS_RS=1 cargo check -p gsb --features cuda
 

@@ -4,8 +4,8 @@
 //! cargo run --release -p gsb-examples --example import_checkpoint [CHECKPOINT [PHOTOGRAPH]]
 //! ```
 //!
-//! Without arguments it takes a tiny student of stage 2 that the published code has saved: its
-//! weights are random, and so is its opinion. The photograph is by vultilion, CC BY 2.0.
+//! Without arguments: a tiny student of stage 2 that the published code has saved, of random weights
+//! and opinion, and a photograph by vultilion, CC BY 2.0.
 
 use burn::Tensor;
 use burn::tensor::activation::softmax;
@@ -62,6 +62,13 @@ fn classify<M: Model + Classifier>(
 
 /// The middle of a photograph at the size of the model, `[1, 3, height, width]`.
 fn normalized(path: &str, config: &VitConfig) -> Result<Tensor<4>> {
+    if config.channels != 3 {
+        return Err(format!(
+            "the model takes {} channels, a photograph has 3",
+            config.channels
+        )
+        .into());
+    }
     let size = config.image_size as u32;
     let photograph = image::open(path)?.resize_to_fill(size, size, FilterType::CatmullRom);
     let pixels = photograph.to_rgb32f();

@@ -168,8 +168,8 @@ fn decided_on_gpu(case: &Case) -> bool {
         Some("c") => ["c_linear", "c_attention", "c_mlp", "c_block"]
             .iter()
             .any(|kind| case.file.starts_with(kind)),
-        // Read without a device.
-        Some("d") => true,
+        // Chosen in the same way; a float model decides nothing.
+        Some("d" | "f") => true,
         Some("e") => true,
         _ => false,
     }

@@ -7,14 +7,14 @@ use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
 use gsb::binarize::FirstForward;
-use gsb::distill::Student;
+use gsb::distill::{Distillation, DistillationLossConfig, Student, Targets};
 use gsb_train::{CosineScheduleConfig, OptimizerConfig};
 use gsb_vit::checkpoint::Published;
 use gsb_vit::{Classifier, Model, Stage1Student, Stage2Student};
 
 use crate::check::{Check, measured_bound};
 use crate::fixture::{Case, Values, cases};
-use crate::model::{config, loss, model, values};
+use crate::model::{config, model, values};
 use crate::{Outcome, device};
 
 pub(crate) fn stage1(case: &Case) -> Outcome {
@@ -41,7 +41,7 @@ fn run<M: Model + Classifier>(
     mut forward: impl FnMut(M, Tensor<4>) -> (M, Student),
 ) -> Outcome {
     let device = device();
-    let config = config(case)?;
+    let model_config = config(case)?;
     // Where a file stores results alone, they are of the run that its name continues.
     let elsewhere = start(case)?;
     let mut case = case.clone();
@@ -54,7 +54,7 @@ fn run<M: Model + Classifier>(
     }
     let case = &case;
     let start = elsewhere.as_ref().unwrap_or(case);
-    let mut student: M = model(start, "init.", &config, &device)?;
+    let mut student: M = model(start, "init.", &model_config, &device)?;
     let mut check = Check::new(case);
     let batches = (0..)
         .map(|index| format!("data{index}"))
@@ -67,9 +67,15 @@ fn run<M: Model + Classifier>(
             ))
         })
         .collect::<Result<Vec<_>, String>>()?;
-    if let Some(kind) = case.text("dist").filter(|&kind| kind != "hard") {
-        return Err(format!("no test distils {kind:?}"));
-    }
+    let mut config = DistillationLossConfig::new().with_kind(match case.text("dist") {
+        Some("hard") | None => Distillation::Hard,
+        Some("soft") => Distillation::Soft,
+        Some("none") => Distillation::None,
+        Some(kind) => return Err(format!("no test distils {kind:?}")),
+    });
+    config.alpha = case.number("alpha").unwrap_or(config.alpha);
+    config.temperature = case.number("tau").unwrap_or(config.temperature);
+    let loss = config.init().map_err(|error| error.to_string())?;
     let [epochs, _] = case.sizes("epochs")?;
     let base = case
         .number("eff_lr")
@@ -85,16 +91,20 @@ fn run<M: Model + Classifier>(
         let rate = schedule.published_rate(epoch, 0);
         for (x, labels, teacher) in &batches {
             let (model, logits) = forward(student, x.clone());
-            let terms = loss(logits, teacher.clone(), labels.clone())?;
+            let terms = loss
+                .forward(
+                    logits,
+                    Some(teacher.clone()),
+                    Targets::Labels(labels.clone()),
+                )
+                .map_err(|error| error.to_string())?;
             let grads = GradientsParams::from_grads(terms.total.backward(), &model);
             let grads = sum.add(&model, grads);
             student = optimizer.step(rate, model, grads);
             rates.push(rate);
-            let distillation = terms.distillation.ok_or("nothing was distilled")?;
-            for (losses, term) in losses
-                .iter_mut()
-                .zip([terms.total, terms.base, distillation])
-            {
+            let distillation = terms.distillation.unwrap_or(terms.base.zeros_like());
+            let terms = [terms.total, terms.base, distillation];
+            for (losses, term) in losses.iter_mut().zip(terms) {
                 losses.push(term.into_scalar::<f32>());
             }
         }

@@ -121,7 +121,7 @@ impl VitConfig {
     /// # Errors
     /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
     /// that the heads cannot share, an MLP without hidden layer, a drop path or dropout outside
-    /// `[0, 1)`, a number of groups outside `1..=3`, bits outside `1..=8`.
+    /// `[0, 1)`, a number of groups outside `1..=3`, bits outside `1..=8`, or a model too large to count.
     pub fn validate(&self) -> Result<(), Error> {
         let sizes = [
             ("image size", self.image_size),
@@ -147,7 +147,17 @@ impl VitConfig {
                 heads: self.heads,
             });
         }
-        if !self.mlp_ratio.is_finite() || self.hidden_width() == 0 {
+        if !self.mlp_ratio.is_finite() || !is_countable(self) {
+            return Err(Error::TooLarge {
+                image_size: self.image_size,
+                patch_size: self.patch_size,
+                width: self.width,
+                depth: self.depth,
+                mlp_ratio: self.mlp_ratio,
+                classes: self.classes,
+            });
+        }
+        if self.hidden_width() == 0 {
             return Err(Error::MlpRatio {
                 ratio: self.mlp_ratio,
                 width: self.width,
@@ -216,6 +226,31 @@ impl VitConfig {
     }
 }
 
+/// More blocks than anybody's.
+const MAX_DEPTH: usize = 10_000;
+
+/// Whether no size, count of operations, nor sum of them, exceeds 64 bits, and the blocks can be listed.
+///
+/// With `n` tokens and `s` the sum of all widths there are, no layer has more than `9 n s^2` MACs
+/// (the superposed product), `32 s^2` bits or `16 n s` elements, and of the MACs of a block no more than
+/// `20 n s^2`.
+fn is_countable(config: &VitConfig) -> bool {
+    let [image, patch, channels, classes, width, depth] = [
+        config.image_size,
+        config.patch_size,
+        config.channels,
+        config.classes,
+        config.width,
+        config.depth,
+    ]
+    .map(|size| size as f64);
+    let tokens = (image / patch).powi(2) + 2.0;
+    let hidden = width * config.mlp_ratio;
+    let widths = tokens + 3.0 * width + hidden + channels * patch.powi(2) + 2.0 * classes;
+    let countable = 64.0 * (depth + 2.0) * tokens * widths.powi(2) < 2f64.powi(63);
+    countable && config.depth <= MAX_DEPTH
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +292,16 @@ mod tests {
             complaint(micro().with_value_groups(4)),
             "the superposition of the value has 1 to 3 groups, got 4"
         );
+        let mut config = micro();
+        config.image_size = 1 << 40;
+        assert_eq!(
+            complaint(config),
+            "1099511627776 pixels in patches of 2, width 64, depth 4, MLP ratio 4 and 10 classes \
+             make a model too large"
+        );
+        for ratio in [1e300, f64::INFINITY, f64::NAN] {
+            assert!(complaint(micro().with_mlp_ratio(ratio)).ends_with("too large"));
+        }
         assert_eq!(
             complaint(micro().with_head_bits(9)),
             "the heads have 1 to 8 bits, got 9"

@@ -68,11 +68,25 @@ pub enum Error {
         /// What was asked for.
         name: String,
     },
-    /// The cost of a model is out of range.
+    /// No machine has a place for the model.
     #[error(
-        "the sizes of this Vision Transformer are too large: 64 bits cannot count its operations"
+        "{image_size} pixels in patches of {patch_size}, width {width}, depth {depth}, MLP ratio \
+         {mlp_ratio} and {classes} classes make a model too large"
     )]
-    Uncountable,
+    TooLarge {
+        /// Height and width of an image.
+        image_size: usize,
+        /// Height and width of a patch.
+        patch_size: usize,
+        /// Width of a token.
+        width: usize,
+        /// Number of blocks.
+        depth: usize,
+        /// Width of the hidden layer over that of a token.
+        mlp_ratio: f64,
+        /// Number of classes.
+        classes: usize,
+    },
     /// A configuration that cannot be read.
     #[error("not a configuration of a Vision Transformer: {0}")]
     Json(String),

@@ -48,6 +48,7 @@ impl Stage2Student {
         config: &VitConfig,
         normalization: PatchNormalization,
     ) -> Result<(Self, TransferReport), Error> {
+        config.validate()?;
         config.accepts_weights_of(stage1.config())?;
         let mut student = config.init_stage2(&stage1.tokens.position.val().device())?;
         let patches = &mut student.patch_embedding;
@@ -277,6 +278,13 @@ mod tests {
     fn sizes_must_agree() {
         let device = Device::flex();
         let stage1 = VitConfig::micro().init_stage1(&device).unwrap();
+        let impossible = VitConfig {
+            patch_size: 0,
+            ..VitConfig::micro()
+        };
+        assert!(
+            Stage2Student::from_stage1(&stage1, &impossible, PatchNormalization::Folded).is_err()
+        );
         let narrow = VitConfig::micro().with_mlp_ratio(2.0);
         let error =
             Stage2Student::from_stage1(&stage1, &narrow, PatchNormalization::Folded).unwrap_err();

@@ -154,7 +154,7 @@ fn models_of_mutants() {
     }
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let (mut made, mut refused) = (0, 0);
-    for number in 0..1_500 {
+    for number in 0..MUTANTS {
         let mut bytes = sources[number % 3].clone();
         mutate(&mut bytes, &mut random);
         fs::write(&path, &bytes).expect("written");
@@ -257,9 +257,13 @@ fn entry(archive: &mut Vec<u8>, directory: &mut Vec<u8>, name: &str, data: &[u8]
 
 /// A `.pth` file of a pickle and one storage, of 16 bytes.
 fn pth(pickle: &[u8], method: u16) -> Vec<u8> {
+    pth_with(pickle, method, &[1; 16])
+}
+
+fn pth_with(pickle: &[u8], method: u16, storage: &[u8]) -> Vec<u8> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     entry(&mut archive, &mut directory, "a/data.pkl", pickle, method);
-    entry(&mut archive, &mut directory, "a/data/0", &[1; 16], 0);
+    entry(&mut archive, &mut directory, "a/data/0", storage, 0);
     let start = archive.len() as u32;
     archive.extend(&directory);
     archive.extend(b"PK\x05\x06\0\0\0\0\x02\0\x02\0");
@@ -310,6 +314,51 @@ fn aliases() -> Vec<u8> {
         named.extend(&chunk[1..]);
     }
     [b"\x80\x02}(", &first[..], &named, b"u."].concat()
+}
+
+/// A state dict whose tensors share one name, a long one.
+fn repeated_names() -> Vec<u8> {
+    let name = vec![b'a'; 900_000];
+    let first = [
+        &b"X"[..],
+        &(name.len() as u32).to_le_bytes(),
+        &name,
+        b"q\0",
+        &tensor(&[4], &[1], 0, 4),
+        b"q\x01",
+    ];
+    let more = b"h\0h\x01".repeat(20_000);
+    [b"\x80\x02}(", &first.concat()[..], &more, b"u."].concat()
+}
+
+/// Every tensor would be read into memory of its own.
+#[test]
+fn a_large_storage_under_many_names_is_refused() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("shared");
+    let mut named = [
+        b"\x8c\x01w",
+        &tensor(&[100_000], &[1], 0, 100_000)[..],
+        b"q\0",
+    ]
+    .concat();
+    for number in 0..1000 {
+        named.extend(b"\x8c\x04");
+        named.extend(format!("{number:04}").bytes());
+        named.extend(b"h\0");
+    }
+    let pickle = [b"\x80\x02}(", &named[..], b"u."].concat();
+    fs::write(&path, pth_with(&pickle, 0, &vec![1; 400_000])).expect("written");
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let error = import_all(&path).expect_err("a kilotensor");
+    let peak = MEMORY.peak_usage() - before;
+    assert!(
+        error.to_string().contains("tensors of 400400000 bytes"),
+        "{error}"
+    );
+    assert!(peak < 1 << 22, "{peak} bytes allocated");
 }
 
 fn safetensors(header: &str, data: usize) -> Vec<u8> {
@@ -449,6 +498,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "no tensors",
         ),
         ("aliases", pth(&aliases(), 0), "tensors in"),
+        ("repeated names", pth(&repeated_names(), 0), "names of"),
         (
             "a long header",
             [&(1u64 << 26).to_le_bytes()[..], b"{}"].concat(),

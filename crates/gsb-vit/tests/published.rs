@@ -308,6 +308,62 @@ fn wrong_native_files_are_named() {
     assert!(message.ends_with("it has no gsb.phase: not a checkpoint of this library"));
 }
 
+/// A file may say that it holds a model that no machine has a place for.
+#[test]
+fn a_model_much_larger_than_its_file_is_refused() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let (native, published) = (
+        folder.path().join("a.bpk"),
+        folder.path().join("a.safetensors"),
+    );
+    let student = tiny().init_stage1(&device).unwrap();
+    save(&student, &native).unwrap();
+    export(&student, &published).unwrap();
+    // In both, the configuration is text. Its length must stay.
+    let swell = |path: &Path, from: &str, to: &str| {
+        let bytes = std::fs::read(path).unwrap();
+        let at = bytes
+            .windows(from.len())
+            .position(|window| window == from.as_bytes());
+        let at = at.unwrap_or_else(|| panic!("no {from} in {}", path.display()));
+        let swollen = [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat();
+        std::fs::write(path, swollen).unwrap();
+    };
+    swell(
+        &native,
+        "\"depth\": 2,\n  \"heads\": 2",
+        "\"depth\": 9999,\"heads\": 2",
+    );
+    swell(
+        &published,
+        "\\\"depth\\\": 2,\\n  \\\"heads",
+        "\\\"depth\\\": 9999, \\\"heads",
+    );
+    let message = load::<Stage1Student>(&native, &device)
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("the model described has"), "{message}");
+    let message = Published::read(&published)
+        .unwrap()
+        .describe()
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("the model described has"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_is_as_readable_as_any_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, exported) = (folder.path().join("plain"), folder.path().join("exported"));
+    std::fs::write(&plain, "").unwrap();
+    export(&tiny().init_stage1(&Device::flex()).unwrap(), &exported).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&exported), mode(&plain));
+}
+
 #[test]
 fn a_failed_write_leaves_nothing() {
     let device = Device::flex();

@@ -26,15 +26,8 @@ impl Published {
             Some(config) => config.clone(),
             None => self.config_of_shapes(phase)?,
         };
-        // A model far larger than its file is no model of that file, and may be no size to make.
-        let parameters = config.cost(phase)?.total.total_parameters();
         let elements = self.tensors.values().map(|data| data.num_elements() as u64);
-        let elements: u64 = elements.sum();
-        if parameters > elements.saturating_mul(2) {
-            return Err(self.foreign(format!(
-                "there are {elements} numbers, the model of their shapes has {parameters}"
-            )));
-        }
+        justified(phase, &config, elements.sum()).map_err(|reason| self.foreign(reason))?;
         Ok((phase, config))
     }
 
@@ -119,4 +112,16 @@ fn mlp_ratio(hidden: usize, width: usize) -> f64 {
     } else {
         (hidden as f64 + 0.5) / width as f64
     }
+}
+
+/// A model far larger than its file is no model of that file, and may be no size to make.
+pub(super) fn justified(phase: Phase, config: &VitConfig, elements: u64) -> Result<(), String> {
+    let cost = config.cost(phase).map_err(|error| error.to_string())?;
+    let parameters = cost.total.total_parameters();
+    if parameters > elements.saturating_mul(2) {
+        return Err(format!(
+            "there are {elements} numbers, the model described has {parameters}"
+        ));
+    }
+    Ok(())
 }

@@ -27,29 +27,19 @@
 //! # Ok::<(), gsb_vit::Error>(())
 //! ```
 
-mod archive;
 mod describe;
-mod element;
-mod error;
-mod file;
 mod import;
-mod layout;
 mod names;
 mod native;
 mod parameters;
-mod pickle;
 mod positions;
-mod pth;
 mod published;
+mod reader;
 mod report;
-mod safetensors;
-mod source;
 
-pub use element::ElementType;
-pub use error::CheckpointError;
-pub use file::{TensorFile, TensorInfo};
 pub use import::import;
 pub use names::published_names;
 pub use native::{inspect, load, save};
 pub use published::{Published, export};
+pub use reader::{CheckpointError, ElementType, TensorFile, TensorInfo};
 pub use report::{ImportReport, ShapeMismatch, Strictness};

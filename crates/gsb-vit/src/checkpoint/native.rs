@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::tensor::{DType, Device, TensorData};
 use burn_pack::{Reader, Tensor as Packed, Writer};
 
+use super::describe::justified;
 use super::parameters::{parameters, replaced};
 use crate::{Error, Model, Phase, VitConfig};
 
@@ -93,6 +94,10 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
         }
         tensors.insert(name, TensorData::from_bytes(bytes, shape, dtype));
     }
+    let elements = tensors
+        .values()
+        .map(|data: &TensorData| data.num_elements() as u64);
+    justified(phase, &config, elements.sum()).map_err(failed)?;
     let mut wrong = None;
     let model = replaced(M::fresh(&config, device)?, |name, shape| {
         let found = tensors.remove(name);

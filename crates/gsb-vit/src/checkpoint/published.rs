@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 
-use burn::tensor::{Shape, TensorData};
+use burn::tensor::{DType, Shape, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::NamedTempFile;
 
@@ -101,16 +101,18 @@ impl Published {
     /// Reads all tensors of a `.pth` or `.safetensors` file.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if the file cannot be read, [`Error::Json`] if an export holds a wrong
-    /// configuration.
+    /// [`Error::Checkpoint`] if the file cannot be read, [`Error::Foreign`] if an export holds a wrong
+    /// configuration or the tensors share so much data that they are far larger than the file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let file = TensorFile::open(path)?;
+        let source = file.path().display().to_string();
+        refuse_aliases(&file, &source)?;
         let tensors = file
             .names()
             .map(|name| Ok((name.to_string(), file.read(name)?)))
             .collect::<Result<Vec<_>, Error>>()?;
         let mut published = Self::new(tensors);
-        published.source = file.path().display().to_string();
+        published.source = source;
         published.with_metadata(file.metadata())
     }
 
@@ -145,16 +147,18 @@ impl Published {
         let views = self
             .tensors
             .iter()
-            .map(|(name, data)| Ok((name, view(data)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(|error| failed(&error))?;
+            .map(|(name, data)| {
+                let view = view(data).map_err(|reason| failed(&format!("{name}: {reason}")))?;
+                Ok((name, view))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
         let bytes =
             safetensors::serialize(views, Some(self.metadata())).map_err(|error| failed(&error))?;
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        let mut file = NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+        let mut file = temporary(folder).map_err(|error| failed(&error))?;
         file.write_all(&bytes)
             .and_then(|()| file.as_file().sync_all())
             .map_err(|error| failed(&error))?;
@@ -184,7 +188,11 @@ impl Published {
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         if let Some(config) = metadata.get(CONFIG) {
-            self.config = Some(VitConfig::from_json(config)?);
+            let config = VitConfig::from_json(config).map_err(|error| Error::Foreign {
+                source_name: self.source.clone(),
+                reason: format!("{CONFIG}: {error}"),
+            })?;
+            self.config = Some(config);
         }
         if let Some(names) = metadata.get(UNCALIBRATED) {
             let names = names.split(',').filter(|name| !name.is_empty());
@@ -233,10 +241,43 @@ fn number<E: burn::tensor::Element>(value: E) -> TensorData {
     TensorData::new(vec![value], Shape::new([0; 0]))
 }
 
-fn view(data: &TensorData) -> Result<TensorView<'_>, safetensors::SafeTensorError> {
+fn view(data: &TensorData) -> Result<TensorView<'_>, String> {
     let dtype = match data.dtype() {
-        burn::tensor::DType::I64 => Dtype::I64,
-        _ => Dtype::F32,
+        DType::F32 => Dtype::F32,
+        DType::I64 => Dtype::I64,
+        other => return Err(format!("elements of {other:?}, expected F32 or I64")),
     };
     TensorView::new(dtype, data.shape().to_vec(), data.as_bytes())
+        .map_err(|error| error.to_string())
+}
+
+/// A file that may take the place of another one in a folder, readable as any new file is.
+fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// How much larger than their file tensors may be that share data.
+const SHARED: u64 = 4;
+
+/// Tensors may be views of the same data, and here each becomes a copy.
+fn refuse_aliases(file: &TensorFile, source: &str) -> Result<(), Error> {
+    let size = std::fs::metadata(file.path()).map_or(0, |metadata| metadata.len());
+    let bytes = file
+        .names()
+        .filter_map(|name| file.info(name))
+        .map(|info| {
+            let elements = info.shape.iter().map(|&n| n as u64);
+            elements.fold(info.element.size() as u64, u64::saturating_mul)
+        })
+        .fold(0, u64::saturating_add);
+    if bytes > size.saturating_mul(SHARED) {
+        return Err(Error::Foreign {
+            source_name: source.into(),
+            reason: format!("tensors of {bytes} bytes in a file of {size}"),
+        });
+    }
+    Ok(())
 }

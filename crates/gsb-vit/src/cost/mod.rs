@@ -117,12 +117,9 @@ impl VitConfig {
     /// What the model of a phase costs.
     ///
     /// # Errors
-    /// See [`validate`](Self::validate); [`Error::Uncountable`] if a count may exceed 64 bits.
+    /// See [`validate`](Self::validate).
     pub fn cost(&self, phase: Phase) -> Result<Cost, Error> {
         self.validate()?;
-        if !model::is_countable(self) {
-            return Err(Error::Uncountable);
-        }
         let layers = model::layers(self, phase);
         Ok(Cost {
             phase,

@@ -34,27 +34,6 @@ impl Sizes {
     }
 }
 
-/// Whether no count of a valid configuration, nor a sum of them, exceeds 64 bits.
-///
-/// With `n` tokens and `s` the sum of all widths there are, no layer has more than `9 n s^2` MACs
-/// (the superposed product), `32 s^2` bits or `16 n s` elements, and of the MACs of a block no more than
-/// `20 n s^2`.
-pub(super) fn is_countable(config: &VitConfig) -> bool {
-    let [image, patch, channels, classes, width, depth] = [
-        config.image_size,
-        config.patch_size,
-        config.channels,
-        config.classes,
-        config.width,
-        config.depth,
-    ]
-    .map(|size| size as f64);
-    let tokens = (image / patch).powi(2) + 2.0;
-    let hidden = width * config.mlp_ratio;
-    let widths = tokens + 3.0 * width + hidden + channels * patch.powi(2) + 2.0 * classes;
-    64.0 * (depth + 2.0) * tokens * widths.powi(2) < 2f64.powi(63)
-}
-
 /// The layers of a valid configuration.
 pub(super) fn layers(config: &VitConfig, phase: Phase) -> Vec<LayerCost> {
     let sizes = Sizes::of(config);

@@ -238,7 +238,7 @@ fn impossible_sizes_are_errors() {
     ] {
         assert!(matches!(
             config.cost(Phase::Stage2),
-            Err(Error::Uncountable)
+            Err(Error::TooLarge { .. })
         ));
     }
 }

@@ -144,6 +144,14 @@ fn tensors(pickle: &Pickle, storages: &mut Storages) -> Result<Vec<Tensor>, Chec
             problem: format!("{count} tensors in {} bytes", storages.source.len()),
         });
     }
+    // A name may be one text of the file, used again and again: each tensor gets a copy.
+    let text: u64 = named().map(|(name, _)| name.len() as u64).sum();
+    if text > storages.source.len() {
+        return Err(CheckpointError::Archive {
+            path: storages.path.into(),
+            problem: format!("names of {text} bytes in {}", storages.source.len()),
+        });
+    }
     let prefix = match named().all(|(name, _)| name.starts_with(PARALLEL)) {
         true => PARALLEL,
         false => "",
