@@ -1,19 +1,18 @@
-//! Imports a PyTorch checkpoint, says what became of its tensors, and classifies a photograph.
+//! Imports a stage-2 student from PyTorch, says what became of its tensors, and classifies a
+//! photograph.
 //!
 //! ```sh
 //! cargo run --release -p gsb-examples --example import_checkpoint [CHECKPOINT [PHOTOGRAPH]]
 //! ```
 //!
-//! Without arguments: a tiny student of stage 2 that the published code has saved, of random weights
-//! and opinion, and a photograph by vultilion, CC BY 2.0.
+//! Without arguments: a tiny student that the published code has saved, of random weights and
+//! opinion, and a photograph by vultilion, CC BY 2.0.
 
 use burn::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, TensorData};
 use gsb_vit::checkpoint::{Published, Strictness};
-use gsb_vit::{
-    Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
-};
+use gsb_vit::{Classifier, Phase, Stage2Student, VitConfig};
 use image::imageops::FilterType;
 
 const CHECKPOINT: &str = concat!(
@@ -33,13 +32,17 @@ fn main() -> Result<()> {
 
     let published = Published::read(&checkpoint)?;
     let (phase, config) = published.describe()?;
+    if phase != Phase::Stage2 || config.channels != 3 {
+        let channels = config.channels;
+        return Err(format!("{phase} of {channels} channels, expected stage2 of 3").into());
+    }
     println!("{}", config.cost(phase)?.summary());
-    let image = normalized(&photograph, &config)?;
-    let logits = match phase {
-        Phase::Teacher => classify::<VisionTransformer>(published, &config, image),
-        Phase::Stage1 => classify::<Stage1Student>(published, &config, image),
-        Phase::Stage2 => classify::<Stage2Student>(published, &config, image),
-    }?;
+
+    let (strictness, device) = (Strictness::Strict, Device::default());
+    let (student, report) = published.into_model::<Stage2Student>(&config, strictness, &device)?;
+    println!("{report}\n");
+
+    let logits = student.infer(normalized(&photograph, &config, &device)?);
     let chances: Vec<f32> = softmax(logits, 1).into_data().iter().collect();
     let mut classes: Vec<usize> = (0..chances.len()).collect();
     classes.sort_by(|&a, &b| chances[b].total_cmp(&chances[a]));
@@ -49,39 +52,18 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn classify<M: Model + Classifier>(
-    published: Published,
-    config: &VitConfig,
-    image: Tensor<4>,
-) -> Result<Tensor<2>> {
-    let (model, report) =
-        published.into_model::<M>(config, Strictness::Lenient, &image.device())?;
-    println!("{report}\n");
-    Ok(model.infer(image))
-}
-
 /// The middle of a photograph at the size of the model, `[1, 3, height, width]`.
-fn normalized(path: &str, config: &VitConfig) -> Result<Tensor<4>> {
-    if config.channels != 3 {
-        return Err(format!(
-            "the model takes {} channels, a photograph has 3",
-            config.channels
-        )
-        .into());
-    }
-    let size = config.image_size as u32;
-    let photograph = image::open(path)?.resize_to_fill(size, size, FilterType::CatmullRom);
+fn normalized(path: &str, config: &VitConfig, device: &Device) -> Result<Tensor<4>> {
+    let size = config.image_size;
+    let photograph =
+        image::open(path)?.resize_to_fill(size as u32, size as u32, FilterType::CatmullRom);
     let pixels = photograph.to_rgb32f();
     let plane = |colour: usize| {
         let (mean, deviation) = COLOURS[colour];
-        pixels
-            .pixels()
-            .map(move |pixel| (pixel[colour] - mean) / deviation)
+        let values = pixels.pixels().map(move |pixel| pixel[colour]);
+        values.map(move |value| (value - mean) / deviation)
     };
     let values: Vec<f32> = (0..3).flat_map(plane).collect();
-    let shape = [1, 3, config.image_size, config.image_size];
-    Ok(Tensor::from_data(
-        TensorData::new(values, shape),
-        &Device::default(),
-    ))
+    let data = TensorData::new(values, [1, 3, size, size]);
+    Ok(Tensor::from_data(data, device))
 }
