@@ -29,7 +29,14 @@ pub(crate) fn config(case: &Case) -> Result<VitConfig, String> {
         depth,
         heads,
     );
-    Ok(config.with_scope(ThresholdScope::Batch))
+    let hidden = case
+        .tensors
+        .iter()
+        .find(|(name, _)| name.ends_with("blocks.0.mlp.fc1.weight"))
+        .map_or(4 * width, |(_, weight)| weight.shape[0]);
+    Ok(config
+        .with_mlp_ratio(hidden as f64 / width as f64)
+        .with_scope(ThresholdScope::Batch))
 }
 
 /// The tensors of a case with a prefix, without it.

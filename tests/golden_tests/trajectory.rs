@@ -172,10 +172,14 @@ fn start(case: &Case) -> Result<Option<Case>, String> {
     }
     let (before, _) = case.file.rsplit_once('_').ok_or("the run has no start")?;
     let path = case.directory.join(format!("{before}.safetensors"));
-    let found = cases(&path)?
-        .into_iter()
-        .find(|start| start.name == case.name);
-    let found = found.ok_or_else(|| format!("{}: no case {:?}", path.display(), case.name))?;
+    let mut starts = cases(&path)?;
+    // Of one case there is no doubt, whatever it is called.
+    let index = match starts.len() {
+        1 => Some(0),
+        _ => starts.iter().position(|start| start.name == case.name),
+    };
+    let index = index.ok_or_else(|| format!("{}: no case {:?}", path.display(), case.name))?;
+    let found = starts.swap_remove(index);
     Ok(Some(found))
 }
 

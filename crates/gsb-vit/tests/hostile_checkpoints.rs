@@ -1,6 +1,8 @@
 //! Damaged and hostile checkpoints: an error or tensors, but no panic, and no memory beyond what the
 //! size of the file allows.
 
+#![cfg(feature = "flex")]
+
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

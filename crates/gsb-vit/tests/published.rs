@@ -1,5 +1,7 @@
 //! Models out to files and back, under the published names and our own.
 
+#![cfg(feature = "flex")]
+
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
