@@ -1,22 +1,124 @@
 //! The command line.
 
-use clap::Parser;
+use std::path::PathBuf;
+
 use clap::builder::RangedU64ValueParser;
+use clap::{Parser, Subcommand};
+use gsb_vit::Phase;
 
 use crate::compute::DeviceName;
 
-/// Train a float teacher, a stage-1 and a stage-2 GSB student on the embedded digits.
+/// Binarized Vision Transformers by Group Superposition Binarization.
 ///
-/// Prints a table with the held-out accuracy of each. Without options it takes a few minutes on
-/// two cores.
+/// Without a command it trains, as `gsb train` does.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "gsb",
     version,
     // So that a negative number is refused in the name of its option.
     allow_negative_numbers = true,
-    after_help = "Example:\n  gsb --seed 1 --stage2-epochs 80"
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  gsb --seed 1 --stage2-epochs 80\n  \
+                  gsb summary deit_small_distilled_patch16_224\n  \
+                  gsb import checkpoint.pth -o student.bpk"
 )]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Options of the training
+    #[command(flatten)]
+    pub train: Args,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Train a float teacher, a stage-1 and a stage-2 GSB student on the embedded digits
+    ///
+    /// Prints a table with the held-out accuracy of each. Without options it takes a few minutes on
+    /// two cores.
+    #[command(allow_negative_numbers = true)]
+    Train(Args),
+    /// Print what a model costs: parameters by bit width, bytes, operations
+    Summary(SummaryArgs),
+    /// Read a checkpoint with the published names (.pth, .safetensors) and save it as our own
+    ///
+    /// Prints what became of its tensors.
+    Import(ImportArgs),
+    /// Write a checkpoint of our own as .safetensors with the published names
+    Export(ExportArgs),
+}
+
+/// Options of `gsb summary`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SummaryArgs {
+    /// A preset, a configuration (.json) or a checkpoint
+    pub model: String,
+
+    /// The phase of the model: teacher, stage1 or stage2 [default: that of the checkpoint, else
+    /// stage2]
+    #[arg(long)]
+    pub phase: Option<Phase>,
+
+    /// Another number of classes
+    #[arg(long)]
+    pub classes: Option<usize>,
+
+    /// Another height and width of an image
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+
+    /// A row for each layer
+    #[arg(long)]
+    pub layers: bool,
+
+    /// Everything as JSON
+    #[arg(long, conflicts_with = "layers")]
+    pub json: bool,
+}
+
+/// Options of `gsb import`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ImportArgs {
+    /// The file to read
+    pub checkpoint: PathBuf,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Another number of classes: the heads start fresh
+    #[arg(long)]
+    pub classes: Option<usize>,
+
+    /// Another height and width of an image: positions are interpolated
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+
+    /// Leave fresh what is missing or does not fit
+    #[arg(long)]
+    pub lenient: bool,
+
+    /// The report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `gsb export`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ExportArgs {
+    /// The file to read
+    pub checkpoint: PathBuf,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Options of the training.
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Decides initial weights, order and augmentation of the images
     #[arg(long, default_value_t = 0)]
@@ -70,7 +172,7 @@ mod tests {
 
     fn complaint(arguments: &[&str]) -> String {
         let arguments = std::iter::once(&"gsb").chain(arguments);
-        let error = Args::try_parse_from(arguments).unwrap_err();
+        let error = Cli::try_parse_from(arguments).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     }
@@ -78,7 +180,7 @@ mod tests {
     #[test]
     fn definitions_are_consistent() {
         use clap::CommandFactory;
-        Args::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]
@@ -93,6 +195,8 @@ mod tests {
             ("--device", "abacus"),
         ] {
             let text = complaint(&[option, value]);
+            assert!(text.contains(option) && text.contains(value), "{text}");
+            let text = complaint(&["train", option, value]);
             assert!(text.contains(option) && text.contains(value), "{text}");
         }
         assert!(complaint(&["--epoch", "3"]).contains("--epoch"));

@@ -32,6 +32,14 @@ pub enum Error {
     /// The loss is impossible.
     #[error(transparent)]
     Loss(#[from] gsb::Error),
+    /// A file that is no configuration.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),

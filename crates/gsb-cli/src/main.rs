@@ -1,5 +1,6 @@
 //! `gsb` trains a float teacher, a stage-1 and a stage-2 GSB student on the embedded digits and
-//! prints the held-out accuracy of each: results on stdout, progress and errors on stderr.
+//! prints the held-out accuracy of each; says what a model costs; and converts checkpoints. Results
+//! are on stdout, progress and errors on stderr.
 //!
 //! Exit codes: 0 for success, 1 for a failed run, 2 for wrong usage.
 
@@ -16,12 +17,14 @@ mod args;
 mod augment;
 mod batch;
 mod compute;
+mod convert;
 mod error;
 mod evaluate;
 mod progress;
 mod recipe;
 mod report;
 mod schedule;
+mod summary;
 mod train;
 
 use std::io::Write;
@@ -29,14 +32,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::Args;
+use crate::args::{Cli, Command};
+use crate::error::Error;
 
 fn main() -> ExitCode {
     // Wrong usage ends here, with code 2.
-    let args = Args::parse();
-    let outcome = recipe::run(&args).and_then(|rows| {
+    let cli = Cli::parse();
+    let outcome = run(cli).and_then(|text| {
         let mut stdout = std::io::stdout().lock();
-        Ok(stdout.write_all(report::table(&rows).as_bytes())?)
+        Ok(stdout.write_all(text.as_bytes())?)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,5 +48,15 @@ fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What goes to stdout.
+fn run(cli: Cli) -> Result<String, Error> {
+    match cli.command.unwrap_or(Command::Train(cli.train)) {
+        Command::Train(args) => Ok(report::table(&recipe::run(&args)?)),
+        Command::Summary(args) => summary::run(&args),
+        Command::Import(args) => convert::import(&args),
+        Command::Export(args) => convert::export_published(&args),
     }
 }

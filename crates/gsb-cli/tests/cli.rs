@@ -78,3 +78,97 @@ fn help_lists_the_options() {
         assert!(help.contains(option), "{help}");
     }
 }
+
+/// A tiny student of stage 2 that the published code has saved.
+const PUBLISHED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../tests/golden/d_ckpt_stage2.pth"
+);
+
+fn succeeds(arguments: &[&str]) -> String {
+    let output = gsb(arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What a run says that fails, after "error: ".
+fn fails(arguments: &[&str]) -> String {
+    let output = gsb(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    assert_eq!(text(&output.stdout), "");
+    let message = text(&output.stderr);
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message.strip_prefix("error: ").expect(&message).to_string()
+}
+
+#[test]
+fn a_summary_of_a_preset_a_file_and_json() {
+    let preset = "deit_small_distilled_patch16_224";
+    let small = succeeds(&["summary", preset]);
+    assert!(small.contains("25,306,500"), "{small}");
+    assert!(succeeds(&["summary", preset, "--phase", "teacher"]).contains("22,436,432"));
+    assert!(succeeds(&["summary", preset, "--layers"]).contains("attention_shift"));
+    assert!(succeeds(&["summary", PUBLISHED]).contains("11,456"));
+    let json = succeeds(&["summary", "micro", "--json", "--classes", "3"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["config"]["classes"], 3);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config.json");
+    std::fs::write(&file, json["config"].to_string()).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    assert!(succeeds(&["summary", file]).contains("classes      3"));
+    std::fs::write(file, "{").expect("written");
+    assert!(fails(&["summary", file]).contains("config.json: not a configuration"));
+}
+
+#[test]
+fn a_checkpoint_goes_in_and_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| {
+        folder
+            .path()
+            .join(name)
+            .to_str()
+            .expect("UTF-8")
+            .to_string()
+    };
+    let (native, published, again) = (path("a.bpk"), path("a.safetensors"), path("b.bpk"));
+    let report = succeeds(&["import", PUBLISHED, "-o", &native]);
+    assert!(report.starts_with("stage2: 83 loaded\n"), "{report}");
+    succeeds(&["export", &native, "-o", &published]);
+    let report = succeeds(&["import", &published, "-o", &again, "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["loaded"].as_array().map(Vec::len), Some(83));
+    assert!(succeeds(&["summary", &again]).starts_with("phase        stage2"));
+    let report = succeeds(&["import", PUBLISHED, "-o", &again, "--classes", "3"]);
+    assert!(report.contains("10 reinitialized"), "{report}");
+}
+
+#[test]
+fn what_cannot_be_converted_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("out");
+    let output = output.to_str().expect("UTF-8");
+    let message = fails(&["import", "missing.pth", "-o", output]);
+    assert!(message.contains("missing.pth"), "{message}");
+    let message = fails(&["export", PUBLISHED, "-o", output]);
+    assert!(
+        message.contains("d_ckpt_stage2.pth: not a checkpoint"),
+        "{message}"
+    );
+    // The shift of the attention matrix does not resize.
+    let message = fails(&["import", PUBLISHED, "-o", output, "--image-size", "32"]);
+    assert!(message.contains("blocks.0.attn.move_att.bias"), "{message}");
+    succeeds(&[
+        "import",
+        PUBLISHED,
+        "-o",
+        output,
+        "--image-size",
+        "32",
+        "--lenient",
+    ]);
+    let message = fails(&["summary", "deit_huge"]);
+    assert!(message.contains("deit_tiny_patch16_224"), "{message}");
+}
