@@ -34,6 +34,7 @@ mod error;
 mod float_block;
 mod initialization;
 mod model;
+mod parameters;
 mod phase;
 mod preset;
 mod stage1;

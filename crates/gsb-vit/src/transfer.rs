@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use burn::Tensor;
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Param, ParamId};
 use burn::nn::Linear;
 use gsb::nn::{BinaryLinear, QuantizedLinear, Stage1Block, Stage2Block, WeightBinaryLinear};
 
+use crate::parameters::ids;
 use crate::{Error, Stage1Student, Stage2Student, VitConfig};
 
 /// What becomes of the batch normalization of stage 1's patch embedding, which stage 2 has not.
@@ -90,13 +90,13 @@ impl TransferReport {
         stage2: &Stage2Student,
         normalization: PatchNormalization,
     ) -> Self {
-        let (before, after) = (Parameters::of(stage1), Parameters::of(stage2));
-        let ids = |parameters: &Parameters| -> HashSet<ParamId> {
-            parameters.found.iter().map(|&(_, id)| id).collect()
+        let (before, after) = (ids(stage1), ids(stage2));
+        let set = |found: &[(String, ParamId)]| -> HashSet<ParamId> {
+            found.iter().map(|&(_, id)| id).collect()
         };
-        let (from, to) = (ids(&before), ids(&after));
+        let (from, to) = (set(&before), set(&after));
         let mut report = Self::default();
-        for (path, id) in after.found {
+        for (path, id) in after {
             let in_convolution =
                 ["patch_embedding.weight", "patch_embedding.bias"].contains(&path.as_str());
             if from.contains(&id) {
@@ -107,38 +107,9 @@ impl TransferReport {
                 report.fresh.push(path);
             }
         }
-        let lost = before.found.into_iter().filter(|(_, id)| !to.contains(id));
+        let lost = before.into_iter().filter(|(_, id)| !to.contains(id));
         report.left = lost.map(|(path, _)| path).collect();
         report
-    }
-}
-
-/// Path and id of every float parameter and running statistic.
-#[derive(Default)]
-struct Parameters {
-    path: Vec<String>,
-    found: Vec<(String, ParamId)>,
-}
-
-impl Parameters {
-    fn of<M: Module>(module: &M) -> Self {
-        let mut parameters = Self::default();
-        module.visit(&mut parameters);
-        parameters
-    }
-}
-
-impl ModuleVisitor for Parameters {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.into());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.push((self.path.join("."), param.id));
     }
 }
 
@@ -174,6 +145,8 @@ fn continue_head(head: &mut QuantizedLinear, from: &Linear) {
 mod tests {
     use super::*;
     use crate::Classifier;
+    use burn::Tensor;
+    use burn::module::Module;
     use burn::tensor::{Device, Distribution};
 
     fn images(device: &Device) -> Tensor<4> {

@@ -56,6 +56,33 @@ impl ModuleVisitor for Contents {
     }
 }
 
+/// The ids of what trains. Those of running statistics do not last.
+#[derive(Default)]
+struct Ids {
+    name: String,
+    found: Vec<u64>,
+}
+
+impl Ids {
+    fn of<M: Module>(module: &M) -> Vec<u64> {
+        let mut ids = Self::default();
+        module.visit(&mut ids);
+        ids.found
+    }
+}
+
+impl ModuleVisitor for Ids {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.name = name.into();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.name.starts_with("running_") {
+            self.found.push(param.id.val());
+        }
+    }
+}
+
 fn round_trips<M: Model>(model: &M, folder: &Path) {
     let device = Device::flex();
     let published = folder.join("model.safetensors");
@@ -71,6 +98,8 @@ fn round_trips<M: Model>(model: &M, folder: &Path) {
     save(model, &native).unwrap();
     let again: M = load(&native, &device).unwrap();
     assert_eq!(Contents::of(&again), Contents::of(model));
+    // An optimizer finds its parameters by id.
+    assert_eq!(Ids::of(&again), Ids::of(model));
     assert_eq!(
         inspect(&native).unwrap(),
         (M::PHASE, model.config().clone())

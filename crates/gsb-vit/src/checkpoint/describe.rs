@@ -33,25 +33,10 @@ impl Published {
 
     fn config_of_shapes(&self, phase: Phase) -> Result<VitConfig, Error> {
         let foreign = |reason: String| self.foreign(reason);
-        let shape = |name: &str, rank: usize| {
-            let shape = self
-                .shape(name)
-                .ok_or_else(|| foreign(format!("there is no {name}")))?;
-            if shape.len() == rank {
-                Ok(shape)
-            } else {
-                Err(foreign(format!(
-                    "{name} has shape {shape:?}, expected {rank} dimensions"
-                )))
-            }
-        };
-        let patch = shape("patch_embed.proj.weight", 4)?;
-        let [width, channels, patch_size, _] = patch[..] else {
-            unreachable!("four dimensions");
-        };
-        let positions = shape("pos_embed", 3)?[1];
-        let classes = shape("head.weight", 2)?[0];
-        let hidden = shape("blocks.0.mlp.fc1.weight", 2)?[0];
+        let [width, channels, patch_size, _] = self.dims("patch_embed.proj.weight")?;
+        let [_, positions, _] = self.dims("pos_embed")?;
+        let [classes, _] = self.dims("head.weight")?;
+        let [hidden, _] = self.dims("blocks.0.mlp.fc1.weight")?;
         let distilled = self.tensors.contains_key("dist_token");
         let depth = (0..)
             .take_while(|block| {
@@ -94,6 +79,17 @@ impl Published {
         Ok(config
             .with_value_groups(groups("clip_value"))
             .with_attention_groups(groups("clip_attn")))
+    }
+
+    /// The shape of a tensor that every model has.
+    fn dims<const D: usize>(&self, name: &str) -> Result<[usize; D], Error> {
+        let shape = self.shape(name);
+        let shape = shape.ok_or_else(|| self.foreign(format!("there is no {name}")))?;
+        <[usize; D]>::try_from(shape).map_err(|shape| {
+            self.foreign(format!(
+                "{name} has shape {shape:?}, expected {D} dimensions"
+            ))
+        })
     }
 
     fn foreign(&self, reason: String) -> Error {

@@ -6,10 +6,10 @@ use std::path::Path;
 use burn::tensor::{Device, TensorData};
 
 use super::names::{HEADS, Layout, Name, names};
-use super::parameters::replaced;
 use super::positions::resized;
 use super::published::{Published, transposed};
 use super::report::{ImportReport, ShapeMismatch, Strictness};
+use crate::parameters::replaced;
 use crate::{Error, Model, VitConfig};
 
 /// What the published implementation starts a scale with, and then takes for one not yet set.
@@ -67,9 +67,11 @@ impl Published {
 
 struct Import<'a> {
     file: &'a Published,
-    names: &'a [Name],
+    layouts: HashMap<&'a str, Layout>,
     /// The published parts of each of our parameters.
     parts: HashMap<&'a str, Vec<&'a Name>>,
+    /// The scales behind each of our states of calibration.
+    scales: HashMap<String, Vec<&'a Name>>,
     config: &'a VitConfig,
     device: &'a Device,
     report: ImportReport,
@@ -83,13 +85,21 @@ impl<'a> Import<'a> {
         device: &'a Device,
     ) -> Self {
         let mut parts: HashMap<&str, Vec<&Name>> = HashMap::new();
+        let mut scales: HashMap<String, Vec<&Name>> = HashMap::new();
         for name in names {
             parts.entry(&name.ours).or_default().push(name);
+            if let Layout::Entry(_) = name.layout {
+                scales.entry(name.calibrated()).or_default().push(name);
+            }
         }
+        let layouts = names
+            .iter()
+            .map(|name| (name.published.as_str(), name.layout));
         Self {
             file,
-            names,
+            layouts: layouts.collect(),
             parts,
+            scales,
             config,
             device,
             report: ImportReport::default(),
@@ -163,7 +173,7 @@ impl<'a> Import<'a> {
     /// Which entries of a vector of scales the file has set.
     fn calibrated(&self, path: &str, shape: &[usize]) -> TensorData {
         let mut set = vec![0i64; shape[0]];
-        for name in self.names.iter().filter(|name| name.calibrated() == path) {
+        for name in self.scales.get(path).into_iter().flatten() {
             if let Layout::Entry(index) = name.layout {
                 set[index] = i64::from(self.is_set(&name.published));
             }
@@ -198,8 +208,7 @@ impl<'a> Import<'a> {
 
     fn finish(mut self) -> ImportReport {
         for name in self.file.tensors.keys() {
-            let known = self.names.iter().find(|known| known.published == *name);
-            match known.map(|known| known.layout) {
+            match self.layouts.get(name.as_str()) {
                 None => self.report.unexpected.push(name.clone()),
                 Some(Layout::Constant(_) | Layout::StepCount) => {
                     self.report.ignored.push(name.clone());

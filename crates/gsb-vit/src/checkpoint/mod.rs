@@ -31,7 +31,6 @@ mod describe;
 mod import;
 mod names;
 mod native;
-mod parameters;
 mod positions;
 mod published;
 mod reader;

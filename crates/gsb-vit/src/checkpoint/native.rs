@@ -1,13 +1,13 @@
 //! Checkpoints of our own: one file that says what it holds.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::{DType, Device, TensorData};
+use burn::store::ModuleRecord;
+use burn::tensor::{DType, Device};
 use burn_pack::{Reader, Tensor as Packed, Writer};
 
 use super::describe::justified;
-use super::parameters::{parameters, replaced};
+use crate::parameters::parameters;
 use crate::{Error, Model, Phase, VitConfig};
 
 const PHASE: &str = "gsb.phase";
@@ -39,7 +39,13 @@ pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
     let tensors = parameters(model).into_iter().map(|parameter| {
         let (bytes, shape, dtype) = parameter.data.into_parts();
-        Packed::new(parameter.path, dtype, shape, Some(parameter.id), bytes)
+        Packed::new(
+            parameter.path,
+            dtype,
+            shape,
+            Some(parameter.id.val()),
+            bytes,
+        )
     });
     Writer::new(tensors.collect())
         .with_metadata(PHASE, M::PHASE.name())
@@ -81,45 +87,22 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
             M::PHASE
         )));
     }
-    let mut tensors = HashMap::new();
-    for tensor in reader
-        .into_tensors()
-        .map_err(|error| failed(error.to_string()))?
-    {
-        let (name, dtype, shape, _, bytes) = tensor
-            .into_parts()
-            .map_err(|error| failed(error.to_string()))?;
-        if !matches!(dtype, DType::F32 | DType::I64 | DType::I32) {
+    // Views of the file: nothing is read before it is known to fit.
+    let tensors = reader.into_tensors();
+    let mut elements = 0u64;
+    for tensor in tensors.map_err(|error| failed(error.to_string()))? {
+        if !matches!(tensor.dtype, DType::F32 | DType::I64 | DType::I32) {
+            let (name, dtype) = (tensor.name, tensor.dtype);
             return Err(failed(format!("{name} has elements of {dtype:?}")));
         }
-        tensors.insert(name, TensorData::from_bytes(bytes, shape, dtype));
+        let shape = tensor.shape.iter().map(|&n| n as u64);
+        elements = elements.saturating_add(shape.fold(1, u64::saturating_mul));
     }
-    let elements = tensors
-        .values()
-        .map(|data: &TensorData| data.num_elements() as u64);
-    justified(phase, &config, elements.sum()).map_err(failed)?;
-    let mut wrong = None;
-    let model = replaced(M::fresh(&config, device)?, |name, shape| {
-        let found = tensors.remove(name);
-        let problem = match &found {
-            Some(data) if data.shape().to_vec() == shape => None,
-            Some(data) => Some(format!(
-                "{name} has shape {:?}, expected {shape:?}",
-                data.shape().to_vec()
-            )),
-            None => Some(format!("{name} is missing")),
-        };
-        if problem.is_some() {
-            wrong = wrong.take().or(problem);
-            return None;
-        }
-        found
-    });
-    let stray = tensors.keys().min();
-    match wrong.or(stray.map(|name| format!("{name} has no place in the model"))) {
-        Some(reason) => Err(failed(reason)),
-        None => Ok(model),
-    }
+    justified(phase, &config, elements).map_err(failed)?;
+    let record = ModuleRecord::load(path).map_err(|error| failed(error.to_string()))?;
+    M::fresh(&config, device)?
+        .try_load_record(record.cast_to_module_dtype())
+        .map_err(|error| failed(error.to_string()))
 }
 
 fn open(path: &Path) -> Result<Reader, Error> {

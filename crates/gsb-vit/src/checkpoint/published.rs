@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::TensorFile;
 use super::names::{Layout, Name, names};
-use super::parameters::parameters;
+use crate::parameters::parameters;
 use crate::{Error, Model, VitConfig};
 
 /// In an export, the configuration.
@@ -64,6 +64,9 @@ impl Published {
     }
 
     /// The tensors of a model.
+    ///
+    /// # Panics
+    /// If parts of the model have been replaced by others than its configuration makes.
     pub fn of<M: Model>(model: &M) -> Self {
         let ours: HashMap<String, TensorData> = parameters(model)
             .into_iter()
@@ -206,6 +209,9 @@ impl Published {
 ///
 /// # Errors
 /// [`Error::Write`] if the file cannot be written.
+///
+/// # Panics
+/// See [`Published::of`].
 pub fn export<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
     Published::of(model).write(path)
 }

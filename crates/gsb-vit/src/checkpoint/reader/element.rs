@@ -44,11 +44,6 @@ impl ElementType {
         }
     }
 
-    /// Whether the elements are floats, of any width.
-    pub const fn is_float(self) -> bool {
-        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
-    }
-
     /// Little-endian elements as `f32` if they are floats and as `i64` if they are not.
     ///
     /// There must be as many as the shape has.

@@ -1,27 +1,43 @@
 //! The tensors of a module, by path.
 
 use burn::Tensor;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Int, TensorData};
 
 /// A parameter, a running statistic or a state of calibration.
-pub(super) struct Parameter {
+pub(crate) struct Parameter {
     pub path: String,
-    /// Identifies the parameter for optimizers.
-    pub id: u64,
+    pub id: ParamId,
     pub data: TensorData,
 }
 
 /// All of them, in the module's order.
-pub(super) fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
-    let mut collector = Collector::default();
-    module.visit(&mut collector);
-    collector.found
+pub(crate) fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
+    let mut found = Vec::new();
+    module.visit(&mut Collector::new(|entry| {
+        found.push(Parameter {
+            path: entry.path,
+            id: entry.id,
+            data: (entry.data)(),
+        });
+    }));
+    found
+}
+
+/// Path and id of every parameter and running statistic. Reads no data.
+pub(crate) fn ids<M: Module>(module: &M) -> Vec<(String, ParamId)> {
+    let mut found = Vec::new();
+    module.visit(&mut Collector::new(|entry| {
+        if entry.is_float {
+            found.push((entry.path, entry.id));
+        }
+    }));
+    found
 }
 
 /// The module with what `values` returns for a path and shape in the place of what it had. The data
 /// must have that shape.
-pub(super) fn replaced<M: Module>(
+pub(crate) fn replaced<M: Module>(
     module: M,
     values: impl FnMut(&str, &[usize]) -> Option<TensorData>,
 ) -> M {
@@ -31,20 +47,39 @@ pub(super) fn replaced<M: Module>(
     })
 }
 
-#[derive(Default)]
-struct Collector {
-    path: Vec<String>,
-    found: Vec<Parameter>,
+/// What a visit comes by.
+struct Entry<'a> {
+    path: String,
+    id: ParamId,
+    /// States of calibration are integers.
+    is_float: bool,
+    data: &'a dyn Fn() -> TensorData,
 }
 
-impl Collector {
-    fn add(&mut self, id: u64, data: TensorData) {
-        let path = self.path.join(".");
-        self.found.push(Parameter { path, id, data });
+struct Collector<F> {
+    path: Vec<String>,
+    each: F,
+}
+
+impl<F: FnMut(Entry)> Collector<F> {
+    fn new(each: F) -> Self {
+        Self {
+            path: Vec::new(),
+            each,
+        }
+    }
+
+    fn visit(&mut self, id: ParamId, is_float: bool, data: &dyn Fn() -> TensorData) {
+        (self.each)(Entry {
+            path: self.path.join("."),
+            id,
+            is_float,
+            data,
+        });
     }
 }
 
-impl ModuleVisitor for Collector {
+impl<F: FnMut(Entry)> ModuleVisitor for Collector<F> {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.path.push(name.into());
     }
@@ -54,11 +89,15 @@ impl ModuleVisitor for Collector {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.add(param.id.val(), param.transform_for_save().val().into_data());
+        self.visit(param.id, true, &|| {
+            param.transform_for_save().val().into_data()
+        });
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.add(param.id.val(), param.transform_for_save().val().into_data());
+        self.visit(param.id, false, &|| {
+            param.transform_for_save().val().into_data()
+        });
     }
 }
 
