@@ -1,0 +1,1 @@
+//! Binary Vision Transformers run as bits.
