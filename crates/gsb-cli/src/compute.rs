@@ -2,11 +2,14 @@
 
 use burn::tensor::Device;
 use clap::ValueEnum;
+use gsb_train::Devices;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
 /// The devices that this program was built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DeviceName {
     /// The CPU, in pure Rust
     #[cfg(feature = "flex")]
@@ -55,6 +58,60 @@ impl DeviceName {
 /// The first device of a kind. One that is not there would panic at its first operation.
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
 fn first(kind: burn::tensor::DeviceType, name: &'static str) -> Result<Device, Error> {
-    let found = Device::enumerate(kind).into_vec().into_iter().next();
-    found.ok_or(Error::NoDevice(name))
+    several(kind, name, 1).map(|devices| devices[0].clone())
+}
+
+/// The first devices of a kind.
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
+fn several(
+    kind: burn::tensor::DeviceType,
+    name: &'static str,
+    count: usize,
+) -> Result<Vec<Device>, Error> {
+    let mut found = Device::enumerate(kind).into_vec();
+    if found.len() < count {
+        let found = found.len();
+        return Err(Error::NoDevice { name, count, found });
+    }
+    found.truncate(count);
+    Ok(found)
+}
+
+/// How several devices work together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// The first adds up the gradients and takes the step
+    #[default]
+    Multi,
+    /// They average their gradients and each takes the step (distributed data parallel)
+    Ddp,
+}
+
+impl DeviceName {
+    /// Opens so many devices.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`] if the machine has fewer of this kind.
+    pub fn open_all(self, count: usize, strategy: Strategy) -> Result<Devices, Error> {
+        if count == 1 {
+            return Ok(Devices::Single(self.open()?));
+        }
+        let devices = match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => vec![Device::flex(); count],
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => several(burn::tensor::DeviceType::Wgpu, "wgpu", count)?,
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => several(burn::tensor::DeviceType::Vulkan, "vulkan", count)?,
+            #[cfg(feature = "cuda")]
+            Self::Cuda => several(burn::tensor::DeviceType::Cuda, "cuda", count)?,
+            #[cfg(feature = "tch")]
+            Self::Libtorch => vec![Device::libtorch(); count],
+        };
+        Ok(match strategy {
+            Strategy::Multi => Devices::Multi(devices),
+            Strategy::Ddp => Devices::Distributed(devices),
+        })
+    }
 }

@@ -1,46 +1,67 @@
-//! What ends a run.
+//! What ends a command.
 
-/// Errors of a run.
+use std::path::{Path, PathBuf};
+
+/// Errors of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The machine lacks the device.
-    #[error("--device {0}: there is no such device on this machine")]
+    #[error("--device {name}: {count} asked for, {found} on this machine")]
     #[cfg_attr(
         not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")),
         expect(dead_code, reason = "CPU devices are always there")
     )]
-    NoDevice(&'static str),
-    /// The training diverged.
-    #[error("the loss of {phase} is {loss} in epoch {epoch}; try a smaller --lr")]
-    Diverged {
-        /// The phase.
-        phase: &'static str,
-        /// The epoch, counted from 1.
-        epoch: usize,
-        /// The loss.
-        loss: f32,
+    NoDevice {
+        /// The kind of device.
+        name: &'static str,
+        /// How many were asked for.
+        count: usize,
+        /// How many there are.
+        found: usize,
     },
-    /// The schedule of the learning rate is impossible.
-    #[error("learning rate: {0}")]
-    Schedule(String),
+    /// A file that is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An option that does not go with the rest.
+    #[error("{option}: {reason}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The training was stopped or failed, and can go on.
+    #[error("{error}; go on with: gsb train --resume {}", folder.display())]
+    Resumable {
+        /// What ended it.
+        error: gsb_train::Error,
+        /// The folder of the run.
+        folder: PathBuf,
+    },
+    /// The training is impossible or failed.
+    #[error(transparent)]
+    Training(#[from] gsb_train::Error),
     /// The data are broken.
     #[error(transparent)]
     Data(#[from] gsb_data::Error),
     /// The model is impossible.
     #[error(transparent)]
     Model(#[from] gsb_vit::Error),
-    /// The loss is impossible.
-    #[error(transparent)]
-    Loss(#[from] gsb::Error),
-    /// A file that is no configuration.
-    #[error("{}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl Error {
+    pub fn file(path: &Path, error: impl std::fmt::Display) -> Self {
+        Self::File {
+            path: path.into(),
+            reason: error.to_string(),
+        }
+    }
 }

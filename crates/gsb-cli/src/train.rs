@@ -1,132 +1,104 @@
-//! The training loop of a phase.
+//! `gsb train`.
 
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
-use burn::Tensor;
-use burn::optim::GradientsParams;
-use burn::tensor::Device;
-use gsb::distill::{Distillation, DistillationLoss, DistillationLossConfig, Targets};
-use gsb_train::OptimizerConfig;
-use gsb_vit::{Classifier, VisionTransformer};
+use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Report, Run};
 
-use crate::batch::{Batch, Data};
+use crate::args::TrainArgs;
+use crate::config::RunConfig;
 use crate::error::Error;
-use crate::evaluate::top1;
 use crate::progress;
-use crate::report::Row;
-use crate::schedule::cosine;
 
-/// One phase of the recipe.
-pub struct Phase<'a> {
-    /// Its name.
-    pub name: &'static str,
-    /// Its place in the recipe: phases draw different random numbers.
-    pub index: u64,
-    /// Number of passes through the training images.
-    pub epochs: usize,
-    /// Images in a step.
-    pub batch_size: usize,
-    /// The highest learning rate.
-    pub lr: f64,
-    /// Decides order and augmentation.
-    pub seed: u64,
-    /// Whom to learn from besides the labels; on the device without autodiff.
-    pub teacher: Option<&'a VisionTransformer>,
+/// Trains, or goes on; the table of results.
+///
+/// # Errors
+/// If an option is impossible, the data or the device are not there, or the training fails.
+pub fn run(args: &TrainArgs) -> Result<String, Error> {
+    if let Some(json) = &args.json {
+        // Better now than after hours.
+        writable(json)?;
+    }
+    let (mut run, splits, folder) = match &args.resume {
+        Some(folder) => {
+            let config = RunConfig::of_folder(folder)?;
+            let devices = config.device.open_all(config.devices, config.strategy)?;
+            let run = Run::resume(folder, devices)?;
+            (run, config.data.open()?, folder.clone())
+        }
+        None => {
+            let (config, splits) = RunConfig::of(args)?;
+            let devices = config.device.open_all(config.devices, config.strategy)?;
+            let folder = match &args.output_dir {
+                Some(folder) => folder.clone(),
+                None => free_folder(&config.data.set.to_string()),
+            };
+            let plan = plan(&config)?;
+            (Run::new(&folder, plan, devices)?, splits, folder)
+        }
+    };
+    eprintln!("run in {}", folder.display());
+    let hooks = hooks(args);
+    let interrupter = hooks.interrupter.clone();
+    // A second handler cannot be set within one process; then Ctrl-C does as it always did.
+    let _ = ctrlc::set_handler(move || interrupter.stop(Some("stopped by the user")));
+    let report = run.train(&splits, &hooks).map_err(|error| match error {
+        TrainError::Stopped { .. } => Error::Resumable {
+            error,
+            folder: folder.clone(),
+        },
+        error => error.into(),
+    })?;
+    if let Some(json) = &args.json {
+        write_json(json, report)?;
+    }
+    Ok(report.to_string())
 }
 
-impl Phase<'_> {
-    /// The augmented batches of an epoch.
-    pub fn batches<'a>(
-        &self,
-        epoch: usize,
-        data: &'a Data,
-        device: &'a Device,
-    ) -> impl Iterator<Item = Batch> + 'a {
-        let stream = (self.index << 32) | epoch as u64;
-        data.train_batches(self.batch_size, (self.seed, stream), device)
-    }
+fn plan(config: &RunConfig) -> Result<Plan, Error> {
+    let value = serde_json::to_value(config).map_err(std::io::Error::from)?;
+    Ok(serde_json::from_value(value).map_err(std::io::Error::from)?)
+}
 
-    /// Trains a model; the result is one for evaluation.
-    ///
-    /// # Errors
-    /// [`Error::Diverged`] if the loss is not finite, [`Error::Schedule`] for an impossible
-    /// learning rate.
-    pub fn train<M: Classifier>(
-        &self,
-        mut model: M,
-        data: &Data,
-        device: &Device,
-    ) -> Result<(M, Row), Error> {
-        let start = Instant::now();
-        let steps = self.epochs * data.steps(self.batch_size);
-        let bar = progress::bar(self.name, steps);
-        let loss = self.loss()?;
-        let mut optimizer = OptimizerConfig::new().init(&model);
-        let mut schedule = cosine(self.lr, steps)?;
-        for epoch in 0..self.epochs {
-            // Summed on the device and read once an epoch: a step waits for nothing.
-            let mut sum: Option<Tensor<1>> = None;
-            for batch in self.batches(epoch, data, device) {
-                let value = self.step_loss(&model, &loss, batch)?;
-                let grads = GradientsParams::from_grads(value.backward(), &model);
-                model = optimizer.step(schedule.step(), model, grads);
-                let value = value.inner();
-                sum = Some(match sum {
-                    Some(sum) => sum + value,
-                    None => value,
-                });
-                bar.inc(1);
-            }
-            let total = sum.map_or(0.0, |sum| sum.into_scalar::<f32>());
-            let mean = total / data.steps(self.batch_size) as f32;
-            if !mean.is_finite() {
-                return Err(Error::Diverged {
-                    phase: self.name,
-                    epoch: epoch + 1,
-                    loss: mean,
-                });
-            }
-            bar.set_message(format!(
-                "epoch {}/{}, loss {mean:.3}",
-                epoch + 1,
-                self.epochs
-            ));
-        }
-        bar.finish_and_clear();
-        let seconds = start.elapsed().as_secs_f64();
-        let model = model.valid();
-        let row = Row {
-            phase: self.name,
-            top1: top1(&model, data, &device.clone().inner()),
-            parameters: model.num_params(),
-            epochs: self.epochs,
-            seconds,
+fn hooks(args: &TrainArgs) -> Hooks {
+    let interrupter = Interrupter::new();
+    #[cfg(feature = "dashboard")]
+    if args.dashboard {
+        let stop = interrupter.clone();
+        return Hooks {
+            renderer: Box::new(move |_| gsb_train::burn_train::renderer::default_renderer(stop.clone(), None)),
+            interrupter,
         };
-        Ok((model, row))
     }
+    #[cfg(not(feature = "dashboard"))]
+    let _ = args;
+    Hooks {
+        renderer: Box::new(|phase| Box::new(progress::Bars::new(phase))),
+        interrupter,
+    }
+}
 
-    fn loss(&self) -> Result<DistillationLoss, Error> {
-        let kind = match self.teacher {
-            Some(_) => Distillation::Hard,
-            None => Distillation::None,
-        };
-        Ok(DistillationLossConfig::new().with_kind(kind).init()?)
+/// The first of `runs/<name>-1`, `-2`, ... that is not there.
+fn free_folder(name: &str) -> PathBuf {
+    let folder = |number: usize| Path::new("runs").join(format!("{name}-{number}"));
+    let mut number = 1;
+    while folder(number).exists() {
+        number += 1;
     }
+    folder(number)
+}
 
-    fn step_loss<M: Classifier>(
-        &self,
-        model: &M,
-        loss: &DistillationLoss,
-        batch: Batch,
-    ) -> Result<Tensor<1>, Error> {
-        let teacher = self.teacher.map(|teacher| {
-            teacher
-                .infer(batch.images.clone().without_autodiff())
-                .autodiff()
-        });
-        let student = model.forward(batch.images);
-        Ok(loss
-            .forward(student, teacher, Targets::Labels(batch.labels))?
-            .total)
+fn writable(path: &Path) -> Result<(), Error> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if folder.is_dir() {
+        return Ok(());
     }
+    Err(Error::file(path, format!("{} is no folder", folder.display())))
+}
+
+/// Writes the report whole or not at all.
+fn write_json(path: &Path, report: &Report) -> Result<(), Error> {
+    gsb_train::write_json(path, report).map_err(Error::from)
 }

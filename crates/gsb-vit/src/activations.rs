@@ -4,7 +4,7 @@ use burn::Tensor;
 use gsb::distill::Student;
 
 /// What a model computes on the way to its logits, see
-/// [`Transformer::activations`](crate::Transformer::activations).
+/// [`Classifier::activations`](crate::Classifier::activations).
 #[derive(Debug, Clone)]
 pub struct Activations {
     /// The tokens that enter the first block, `[batch, tokens, width]`: class token, distillation

@@ -4,6 +4,8 @@ use burn::Tensor;
 use burn::module::Module;
 use gsb::distill::Student;
 
+use crate::Activations;
+
 /// A model that classifies images with one head or two.
 pub trait Classifier: Module {
     /// The logits of each head, for training.
@@ -12,6 +14,12 @@ pub trait Classifier: Module {
     /// - images: `[batch, channels, height, width]`
     /// - logits of a head: `[batch, classes]`
     fn forward(&self, images: Tensor<4>) -> Student;
+
+    /// A forward pass that keeps what lies between images and logits.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    fn activations(&self, images: Tensor<4>) -> Activations;
 
     /// The logits of a prediction: the mean of the heads.
     ///

@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::nn::Initializer;
-use gsb::binarize::ThresholdScope;
+use gsb::binarize::{InitialScales, ThresholdScope};
 
 use crate::Error;
 
@@ -67,6 +67,9 @@ pub struct VitConfig {
     /// Stage 2: groups of the value's superposition, 1 (the plain binarizer) to 3.
     #[config(default = 3)]
     pub value_groups: usize,
+    /// Stage 2: how the initial scales of the superpositions follow from data.
+    #[config(default = "InitialScales::Published")]
+    pub initial_scales: InitialScales,
     /// Stage 2: bits of weight and input of the heads, 1 to 8.
     #[config(default = 8)]
     pub head_bits: u8,

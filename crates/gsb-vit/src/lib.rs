@@ -51,6 +51,7 @@ pub use embedding::{NormalizedPatchEmbedding, TokenEmbedding};
 pub use error::Error;
 pub use float_block::{FloatAttention, FloatBlock};
 pub use model::Model;
+pub use parameters::{Parameter, parameters};
 pub use phase::Phase;
 pub use stage1::Stage1Student;
 pub use stage2::Stage2Student;

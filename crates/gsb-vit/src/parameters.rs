@@ -5,14 +5,28 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Int, TensorData};
 
 /// A parameter, a running statistic or a state of calibration.
-pub(crate) struct Parameter {
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// The fields that lead to it, joined by dots.
     pub path: String,
+    /// Its id, by which optimizers know it.
     pub id: ParamId,
+    /// Its values.
     pub data: TensorData,
 }
 
-/// All of them, in the module's order.
-pub(crate) fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
+/// All parameters, running statistics and states of calibration, in the module's order.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use gsb_vit::{VitConfig, parameters};
+///
+/// let student = VitConfig::micro().init_stage1(&Device::default())?;
+/// let class_token = &parameters(&student.tokens)[0];
+/// assert_eq!(class_token.path, "class_token");
+/// # Ok::<(), gsb_vit::Error>(())
+/// ```
+pub fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
     let mut found = Vec::new();
     module.visit(&mut Collector::new(|entry| {
         found.push(Parameter {

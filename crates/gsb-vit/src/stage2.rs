@@ -47,11 +47,13 @@ impl VitConfig {
                 .with_attention(
                     AttentionBinarizerConfig::new()
                         .with_groups(self.attention_groups)
+                        .with_initial(self.initial_scales)
                         .with_scope(self.scope),
                 )
                 .with_value(
                     ValueBinarizerConfig::new()
                         .with_groups(self.value_groups)
+                        .with_initial(self.initial_scales)
                         .with_scope(self.scope),
                 )
                 .with_attention_dropout(self.attention_dropout)

@@ -68,30 +68,6 @@ impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Transformer<P, B, H> {
         &self.config
     }
 
-    /// A forward pass that keeps what lies between images and logits.
-    ///
-    /// # Shapes
-    /// - images: `[batch, channels, height, width]`
-    pub fn activations(&self, images: Tensor<4>) -> Activations {
-        let embedding = self.embed(images);
-        let mut x = embedding.clone();
-        let (mut blocks, mut attention) = (Vec::new(), Vec::new());
-        for block in &self.blocks {
-            let (y, matrix) = block.encode_with_attention(x);
-            blocks.push(y.clone());
-            attention.push(matrix);
-            x = y;
-        }
-        let features = self.norm.forward(x);
-        Activations {
-            embedding,
-            blocks,
-            attention,
-            logits: self.classify(&features),
-            features,
-        }
-    }
-
     /// The tokens that enter the encoder.
     pub(crate) fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         self.tokens
@@ -115,5 +91,25 @@ impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Classifier for Transformer<P, 
         let x = self.embed(images);
         let x = self.blocks.iter().fold(x, |x, block| block.encode(x));
         self.classify(&self.norm.forward(x))
+    }
+
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        let embedding = self.embed(images);
+        let mut x = embedding.clone();
+        let (mut blocks, mut attention) = (Vec::new(), Vec::new());
+        for block in &self.blocks {
+            let (y, matrix) = block.encode_with_attention(x);
+            blocks.push(y.clone());
+            attention.push(matrix);
+            x = y;
+        }
+        let features = self.norm.forward(x);
+        Activations {
+            embedding,
+            blocks,
+            attention,
+            logits: self.classify(&features),
+            features,
+        }
     }
 }

@@ -6,7 +6,7 @@ use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Int, Slice};
 
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
-use super::{FirstForward, ScaleRule};
+use super::{FirstForward, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of an [`AttentionBinarizer`].
@@ -25,6 +25,9 @@ pub struct AttentionBinarizerConfig {
     /// The elements that share one maximum.
     #[config(default = "ThresholdScope::Sample")]
     pub scope: ThresholdScope,
+    /// How the initial scales follow from data.
+    #[config(default = "InitialScales::Published")]
+    pub initial: InitialScales,
 }
 
 /// Binarizes an attention matrix to a superposition of nested unsigned groups (GSB).
@@ -74,6 +77,8 @@ pub struct AttentionBinarizer {
     #[module(skip)]
     bits: u8,
     #[module(skip)]
+    initial: InitialScales,
+    #[module(skip)]
     spec: Superposition,
 }
 
@@ -102,6 +107,7 @@ impl AttentionBinarizerConfig {
             scales,
             calibrated,
             bits: self.bits,
+            initial: self.initial,
             spec,
         }
     }
@@ -158,7 +164,7 @@ impl AttentionBinarizer {
             measured
                 .push(ScaleRule::SignedMean.measure(&(pair[0].clone() - pair[1].clone()), levels));
         }
-        Measured::cat(measured)
+        self.initial.of(Measured::cat(measured), levels)
     }
 
     /// Whether every scale has been set from data. Waits for the device.
@@ -248,6 +254,18 @@ mod tests {
             .try_to_vec::<f32>()
             .unwrap();
         assert_eq!(scales, [2.0, 3.2, 4.0]);
+    }
+
+    #[test]
+    fn residual_scales_add_up_to_the_means_of_the_groups() {
+        let device = Device::default();
+        let x = Tensor::<2>::from_floats([[0.0, 0.25, 0.75, 1.0]], &device);
+        let binarizer = AttentionBinarizerConfig::new()
+            .with_initial(InitialScales::Residual)
+            .init(&device)
+            .calibrate(&x);
+        let scales = binarizer.scales.val().into_data();
+        assert_eq!(scales.try_to_vec::<f32>().unwrap(), [0.5, 0.25, 0.25]);
     }
 
     #[test]

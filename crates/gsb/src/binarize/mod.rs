@@ -24,7 +24,7 @@ mod weight;
 pub use crate::ops::{Levels, SCALE_GUARD, ThresholdScope};
 pub use attention::{AttentionBinarizer, AttentionBinarizerConfig};
 pub use channel::{ChannelQuantizer, ChannelQuantizerConfig};
-pub use scale::{FirstForward, ScaleRule};
+pub use scale::{FirstForward, InitialScales, ScaleRule};
 pub use signed::{SignedBinarizer, SignedBinarizerConfig};
 pub use unsigned::{UnsignedBinarizer, UnsignedBinarizerConfig};
 pub use value::{ValueBinarizer, ValueBinarizerConfig};

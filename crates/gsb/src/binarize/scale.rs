@@ -2,7 +2,8 @@
 
 use burn::Tensor;
 use burn::module::Param;
-use burn::tensor::{Bool, Device, Int};
+use burn::tensor::{Bool, Device, Int, s};
+use serde::{Deserialize, Serialize};
 
 use crate::ops::{Levels, SCALE_GUARD};
 
@@ -20,6 +21,42 @@ pub enum FirstForward {
     /// contain it (`a3 - (a2 used + a1)`), and a scale whose group or a containing one was empty
     /// acts as the guard. The next pass uses the stored values.
     Published,
+}
+
+/// How the initial scales of a superposition follow from the means of its groups.
+///
+/// With `m1, m2, m3` the mean magnitudes of the elements in group 1 alone, in group 2 but not in 3,
+/// and in group 3:
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialScales {
+    /// Each group's scale by its own mean: `f m1, f m2, f m3` with the factor `f` of the quantizer
+    /// ([`ScaleRule::initial`]). The levels of the superposition start at their sums.
+    #[default]
+    Published,
+    /// Each group adds what those below lack: `m1, m2 - m1, m3 - m2`, at least the guard. The levels
+    /// of the superposition start at the means of their groups.
+    Residual,
+}
+
+impl InitialScales {
+    /// The initial scales, `[groups]`, from those that each group has by its own.
+    pub(crate) fn of(self, measured: Measured, levels: Levels) -> Measured {
+        if self == Self::Published {
+            return measured;
+        }
+        let [groups] = measured.scale.dims();
+        let means = measured.scale.div_scalar(levels.initial_factor());
+        let mean = |k: usize| means.clone().slice(s![k..k + 1]);
+        let mut scales = vec![mean(0)];
+        for k in 1..groups {
+            scales.push((mean(k) - mean(k - 1)).clamp_min(SCALE_GUARD));
+        }
+        Measured {
+            scale: Tensor::cat(scales, 0),
+            empty: measured.empty,
+        }
+    }
 }
 
 /// How an initial scale follows from data (method 7 of the book).
@@ -61,10 +98,7 @@ impl ScaleRule {
     pub(crate) fn measure<const D: usize>(self, x: &Tensor<D>, levels: Levels) -> Measured {
         let x = x.clone().detach();
         let (_, qp) = levels.range();
-        let factor = match levels {
-            Levels::Signed(_) => 2.0 / qp.sqrt(),
-            Levels::Unsigned(_) => 4.0 / qp.sqrt(),
-        };
+        let factor = levels.initial_factor();
         match self {
             Self::MeanMagnitude => {
                 let everything = Tensor::full([1], x.shape().num_elements() as f32, &x.device());

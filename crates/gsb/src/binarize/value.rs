@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Slice};
 
 use super::attention::{checked_thresholds, describe, keep};
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
-use super::{FirstForward, ScaleRule};
+use super::{FirstForward, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of a [`ValueBinarizer`].
@@ -27,6 +27,9 @@ pub struct ValueBinarizerConfig {
     /// The elements that share one maximum and minimum.
     #[config(default = "ThresholdScope::Sample")]
     pub scope: ThresholdScope,
+    /// How the initial scales follow from data.
+    #[config(default = "InitialScales::Published")]
+    pub initial: InitialScales,
 }
 
 /// Binarizes the value of an attention to a superposition of nested signed groups (GSB).
@@ -78,6 +81,8 @@ pub struct ValueBinarizer {
     #[module(skip)]
     bits: u8,
     #[module(skip)]
+    initial: InitialScales,
+    #[module(skip)]
     spec: Superposition,
 }
 
@@ -100,6 +105,7 @@ impl ValueBinarizerConfig {
             scales,
             calibrated,
             bits: self.bits,
+            initial: self.initial,
             spec,
         }
     }
@@ -156,7 +162,7 @@ impl ValueBinarizer {
         let measured = groups.windows(2).map(|pair| {
             ScaleRule::NonZeroMagnitude.measure(&(pair[0].clone() - pair[1].clone()), levels)
         });
-        Measured::cat(measured.collect())
+        self.initial.of(Measured::cat(measured.collect()), levels)
     }
 
     /// Whether every scale has been set from data. Waits for the device.

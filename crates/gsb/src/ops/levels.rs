@@ -64,6 +64,16 @@ impl Levels {
         }
     }
 
+    /// What an initial scale is over the mean that it follows from: `2 / sqrt(Qp)` signed (one bit
+    /// and two: 2), `4 / sqrt(2^bits - 1)` unsigned.
+    pub(crate) fn initial_factor(self) -> f32 {
+        let (_, qp) = self.range();
+        match self {
+            Self::Signed(_) => 2.0 / qp.sqrt(),
+            Self::Unsigned(_) => 4.0 / qp.sqrt(),
+        }
+    }
+
     /// Whether the level is the sign of the input rather than a rounded quotient.
     pub(crate) fn is_sign(self) -> bool {
         self == Self::Signed(1)

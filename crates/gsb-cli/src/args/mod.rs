@@ -1,8 +1,14 @@
 //! The command line.
 
+mod data;
+mod numbers;
+mod train;
+
+pub use data::DataArgs;
+pub use train::TrainArgs;
+
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand};
 use gsb_vit::Phase;
 
@@ -29,18 +35,20 @@ pub struct Cli {
 
     /// Options of the training
     #[command(flatten)]
-    pub train: Args,
+    pub train: TrainArgs,
 }
 
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Train a float teacher, a stage-1 and a stage-2 GSB student on the embedded digits
+    /// Train a float teacher, a stage-1 and a stage-2 GSB student
     ///
-    /// Prints a table with the held-out accuracy of each. Without options it takes a few minutes on
-    /// two cores.
+    /// Prints a table with the held-out accuracy of each. Without options it trains on the embedded
+    /// digits, a few minutes on two cores.
     #[command(allow_negative_numbers = true)]
-    Train(Args),
+    Train(Box<TrainArgs>),
+    /// Measure the accuracy of a checkpoint: top-1, top-5, loss, each class, confusion matrix
+    Test(TestArgs),
     /// Print what a model costs: parameters by bit width, bytes, operations
     Summary(SummaryArgs),
     /// Read a checkpoint with the published names (.pth, .safetensors) and save it as our own
@@ -49,6 +57,29 @@ pub enum Command {
     Import(ImportArgs),
     /// Write a checkpoint of our own as .safetensors with the published names
     Export(ExportArgs),
+}
+
+/// Options of `gsb test`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TestArgs {
+    /// A checkpoint of a model of any phase
+    pub checkpoint: PathBuf,
+
+    /// What to test on [default: what the run that the checkpoint lies in was tested on]
+    #[command(flatten)]
+    pub data: DataArgs,
+
+    /// Images in a batch
+    #[arg(long, value_name = "IMAGES", value_parser = numbers::positive())]
+    pub batch_size: Option<usize>,
+
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+
+    /// Everything as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `gsb summary`.
@@ -117,55 +148,6 @@ pub struct ExportArgs {
     pub output: PathBuf,
 }
 
-/// Options of the training.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Args {
-    /// Decides initial weights, order and augmentation of the images
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-
-    /// Epochs of the float teacher
-    #[arg(long, value_name = "EPOCHS", default_value_t = 20, value_parser = positive())]
-    pub teacher_epochs: usize,
-
-    /// Epochs of the stage-1 student
-    #[arg(long, value_name = "EPOCHS", default_value_t = 10, value_parser = positive())]
-    pub stage1_epochs: usize,
-
-    /// Epochs of the stage-2 student
-    #[arg(long, value_name = "EPOCHS", default_value_t = 30, value_parser = positive())]
-    pub stage2_epochs: usize,
-
-    /// Images in a training step
-    #[arg(long, value_name = "IMAGES", default_value_t = 16, value_parser = positive())]
-    pub batch_size: usize,
-
-    /// Highest learning rate of teacher and stage 1, above 0 and at most 1
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3, value_parser = learning_rate)]
-    pub lr: f64,
-
-    /// Highest learning rate of stage 2: a binary weight changes when its sign does, and that takes
-    /// larger steps
-    #[arg(long, value_name = "RATE", default_value_t = 3e-3, value_parser = learning_rate)]
-    pub stage2_lr: f64,
-
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
-}
-
-fn positive() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=1_000_000)
-}
-
-fn learning_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
-        Ok(_) => Err("a learning rate is above 0 and at most 1".into()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,7 +168,12 @@ mod tests {
     #[test]
     fn impossible_values_name_their_option() {
         for (option, value) in [
+            ("--epochs", "0"),
             ("--teacher-epochs", "0"),
+            ("--distillation-alpha", "1.5"),
+            ("--label-noise", "2"),
+            ("--data-set", "moons"),
+            ("--phase", "stage3"),
             ("--batch-size", "0"),
             ("--lr", "-0.1"),
             ("--lr", "nan"),

@@ -1,0 +1,37 @@
+//! Options that say what the images are.
+
+use std::path::PathBuf;
+
+use gsb_data::DataSetName;
+
+use super::numbers::{fraction, positive};
+
+/// What to train and test on.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Data")]
+pub struct DataArgs {
+    /// Data set: digits (embedded), mnist, cifar10, cifar100, flowers102, chaoyang, imagefolder,
+    /// inat2018 or inat2019
+    #[arg(long, value_name = "NAME")]
+    pub data_set: Option<DataSetName>,
+
+    /// The folder of the data set
+    #[arg(long, value_name = "FOLDER")]
+    pub data_path: Option<PathBuf>,
+
+    /// Category that is the class, of iNaturalist [default: name]
+    #[arg(long, value_name = "CATEGORY")]
+    pub inat_category: Option<String>,
+
+    /// Fetch the data set into its folder if it is not there (where this is built in)
+    #[arg(long)]
+    pub download: bool,
+
+    /// Train on so many images of each class alone
+    #[arg(long, value_name = "IMAGES", value_parser = positive())]
+    pub per_class: Option<usize>,
+
+    /// Give this share of the training images another label
+    #[arg(long, value_name = "SHARE", value_parser = fraction)]
+    pub label_noise: Option<f64>,
+}

@@ -1,0 +1,94 @@
+//! The moving average of the weights.
+
+use std::collections::VecDeque;
+
+use burn::Tensor;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Int, TensorData};
+
+/// Moves an average of weights towards a model: `average = decay average + (1 - decay) model`, for
+/// parameters and running statistics alike. States of calibration are taken over.
+///
+/// Both are of one structure.
+pub fn moved_towards<M: Module>(average: M, model: &M, decay: f64) -> M {
+    let mut collected = Collected::default();
+    model.visit(&mut collected);
+    average.map(&mut Moved {
+        values: collected.values,
+        decay,
+    })
+}
+
+/// The tensors of a module in its order, whatever their rank.
+#[derive(Default)]
+struct Collected {
+    values: VecDeque<Value>,
+}
+
+enum Value {
+    /// Flat: modules hold tensors of all ranks.
+    Float(Tensor<1>),
+    Int(TensorData),
+}
+
+impl ModuleVisitor for Collected {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().detach();
+        let length = value.shape().num_elements();
+        self.values.push_back(Value::Float(value.reshape([length])));
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.values.push_back(Value::Int(param.val().into_data()));
+    }
+}
+
+struct Moved {
+    values: VecDeque<Value>,
+    decay: f64,
+}
+
+impl ModuleMapper for Moved {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(Value::Float(target)) = self.values.pop_front() else {
+            panic!("an average has the structure of its model");
+        };
+        let decay = self.decay;
+        param.map(|average| {
+            let target = target.reshape(average.shape());
+            (average.mul_scalar(decay) + target.mul_scalar(1.0 - decay)).detach()
+        })
+    }
+
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        let Some(Value::Int(data)) = self.values.pop_front() else {
+            panic!("an average has the structure of its model");
+        };
+        param.map(|old| Tensor::from_data(data, &old.device()))
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    fn filled(value: f64) -> Linear {
+        LinearConfig::new(2, 3)
+            .with_initializer(burn::nn::Initializer::Constant { value })
+            .init(&Device::flex().autodiff())
+    }
+
+    #[test]
+    fn an_average_moves_by_a_share_and_takes_no_gradient() {
+        let average = moved_towards(filled(1.0).no_grad(), &filled(2.0), 0.75);
+        assert!(!average.weight.is_require_grad());
+        for data in [
+            average.weight.val().into_data(),
+            average.bias.unwrap().val().into_data(),
+        ] {
+            assert!(data.iter::<f32>().all(|value| value == 1.25));
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Where to train: on one device, or on several that share each batch.
+
+use burn::tensor::Device;
+use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
+use burn_train::{ExecutionStrategy, MultiDeviceOptim};
+
+/// The devices of a run.
+///
+/// Several devices share each batch, and their gradients are put together before each step: what
+/// they compute is what one device computes with the whole batch, but for rounding and for batch
+/// normalization (stage 1), whose statistics are those of a device's own share.
+#[derive(Debug, Clone)]
+pub enum Devices {
+    /// One device.
+    Single(Device),
+    /// Several devices of this process; the first adds up the gradients and takes the step.
+    Multi(Vec<Device>),
+    /// Several devices of this process that average their gradients and each take the step
+    /// (distributed data parallel).
+    Distributed(Vec<Device>),
+}
+
+impl Devices {
+    /// The device of evaluation and of the teacher.
+    ///
+    /// # Panics
+    /// If there is no device.
+    pub fn main(&self) -> &Device {
+        match self {
+            Self::Single(device) => device,
+            Self::Multi(devices) | Self::Distributed(devices) => &devices[0],
+        }
+    }
+
+    /// Number of devices.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Single(_) => 1,
+            Self::Multi(devices) | Self::Distributed(devices) => devices.len(),
+        }
+    }
+
+    /// Number of gradients that are added up, not averaged.
+    pub(crate) fn summed(&self) -> usize {
+        match self {
+            Self::Multi(devices) => devices.len(),
+            Self::Single(_) | Self::Distributed(_) => 1,
+        }
+    }
+
+    pub(crate) fn strategy(&self) -> ExecutionStrategy {
+        let tracked = |devices: &[Device]| devices.iter().cloned().map(Device::autodiff).collect();
+        match self {
+            Self::Single(device) => ExecutionStrategy::single(device.clone().autodiff()),
+            Self::Multi(devices) => {
+                ExecutionStrategy::multi(tracked(devices), MultiDeviceOptim::OptimMainDevice)
+            }
+            Self::Distributed(devices) => {
+                let config = DistributedConfig {
+                    all_reduce_op: ReduceOperation::Mean,
+                };
+                ExecutionStrategy::ddp(tracked(devices), config)
+            }
+        }
+    }
+}

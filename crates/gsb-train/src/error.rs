@@ -1,0 +1,98 @@
+//! What ends a run.
+
+use std::path::{Path, PathBuf};
+
+use gsb_vit::Phase;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder of the run cannot be read or written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The folder of a new run has one in it already.
+    #[error("{} holds a run already: resume it or choose another folder", .0.display())]
+    Occupied(PathBuf),
+    /// A folder to resume from holds no run.
+    #[error("{} holds no run to resume: it has no {file}", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+        /// The file that a run has.
+        file: &'static str,
+    },
+    /// An option of the recipe is impossible.
+    #[error("{option}: {reason}")]
+    Option {
+        /// The option, as a path in the recipe.
+        option: String,
+        /// What was expected, and what was given.
+        reason: String,
+    },
+    /// A loss is not a finite number.
+    #[error(
+        "{phase}: the loss is {loss} in step {step} of epoch {epoch}; the first values that are not \
+         finite are in {place}; the weights before that step are in {}",
+        saved.display()
+    )]
+    NotFinite {
+        /// The phase.
+        phase: Phase,
+        /// The loss.
+        loss: f32,
+        /// The step of the epoch, counted from 1.
+        step: usize,
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// The parameter or layer in which they are.
+        place: String,
+        /// The checkpoint.
+        saved: PathBuf,
+    },
+    /// Somebody stopped the run.
+    #[error("{phase}: stopped in epoch {epoch}")]
+    Stopped {
+        /// The phase.
+        phase: Phase,
+        /// The epoch that was not finished, counted from 1.
+        epoch: usize,
+    },
+    /// The training loop failed.
+    #[error("{phase}: {reason}")]
+    Training {
+        /// The phase.
+        phase: Phase,
+        /// What it said.
+        reason: String,
+    },
+    /// The data are broken.
+    #[error(transparent)]
+    Data(#[from] gsb_data::Error),
+    /// The model is impossible, or a checkpoint broken.
+    #[error(transparent)]
+    Model(#[from] gsb_vit::Error),
+    /// The loss is impossible.
+    #[error(transparent)]
+    Loss(#[from] gsb::Error),
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path, error: impl std::fmt::Display) -> Self {
+        Self::File {
+            path: path.into(),
+            reason: error.to_string(),
+        }
+    }
+
+    pub(crate) fn option(option: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Option {
+            option: option.into(),
+            reason: reason.into(),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The epochs of a run: `log.jsonl`, one line each.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use gsb_vit::Phase;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::files::{read, write};
+
+/// An epoch as a line of `log.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// The phase.
+    pub phase: Phase,
+    /// Its number in the phase, counted from 1.
+    pub epoch: usize,
+    /// The learning rate of its last step.
+    pub lr: f64,
+    /// Mean loss of the training steps.
+    pub train_loss: f64,
+    /// Training images classified right, augmented as they are and while the weights move, in
+    /// percent.
+    pub train_top1: f64,
+    /// Mean cross-entropy of the test images.
+    pub loss: f64,
+    /// Test images classified right, in percent.
+    pub top1: f64,
+    /// Test images whose class is among the five with the largest logits (of all, if there are
+    /// fewer), in percent.
+    pub top5: f64,
+    /// Time it took, evaluation included.
+    pub seconds: f64,
+}
+
+/// The log of a run.
+#[derive(Debug)]
+pub(crate) struct History {
+    path: PathBuf,
+    epochs: Vec<Epoch>,
+}
+
+impl History {
+    /// Reads the log of a folder, empty if there is none.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join("log.jsonl");
+        let text = if path.exists() { read(&path)? } else { String::new() };
+        let lines = text.lines().enumerate().map(|(index, line)| {
+            serde_json::from_str(line)
+                .map_err(|error| Error::file(&path, format!("line {}: {error}", index + 1)))
+        });
+        let epochs = lines.collect::<Result<_, _>>()?;
+        Ok(Self { path, epochs })
+    }
+
+    /// The epochs of a phase.
+    pub fn of(&self, phase: Phase) -> impl Iterator<Item = &Epoch> {
+        self.epochs.iter().filter(move |epoch| epoch.phase == phase)
+    }
+
+    /// The best epoch of a phase: the first with the most right.
+    pub fn best(&self, phase: Phase) -> Option<&Epoch> {
+        self.of(phase).reduce(|best, epoch| {
+            if epoch.top1 > best.top1 { epoch } else { best }
+        })
+    }
+
+    /// Forgets the epochs of a phase after the first `kept`.
+    pub fn truncate(&mut self, phase: Phase, kept: usize) -> Result<(), Error> {
+        self.epochs
+            .retain(|epoch| epoch.phase != phase || epoch.epoch <= kept);
+        self.write()
+    }
+
+    /// Adds an epoch.
+    pub fn push(&mut self, epoch: Epoch) -> Result<(), Error> {
+        self.epochs.push(epoch);
+        self.write()
+    }
+
+    /// The whole file anew: it is short, and what is there is never half a line.
+    fn write(&self) -> Result<(), Error> {
+        let mut text = String::new();
+        for epoch in &self.epochs {
+            let line = serde_json::to_string(epoch).map_err(|error| Error::file(&self.path, error))?;
+            writeln!(text, "{line}").expect("a string takes everything");
+        }
+        write(&self.path, &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(phase: Phase, epoch: usize, top1: f64) -> Epoch {
+        Epoch {
+            phase,
+            epoch,
+            lr: 0.1 + 0.2,
+            train_loss: 1.0 / 3.0,
+            train_top1: 10.0,
+            loss: 2.0,
+            top1,
+            top5: 50.0,
+            seconds: 1.5,
+        }
+    }
+
+    #[test]
+    fn epochs_survive_the_file_exactly_and_can_be_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::open(folder.path()).unwrap();
+        history.push(epoch(Phase::Teacher, 1, 20.0)).unwrap();
+        for (number, top1) in [(1, 30.0), (2, 40.0), (3, 40.0)] {
+            history.push(epoch(Phase::Stage1, number, top1)).unwrap();
+        }
+        let mut again = History::open(folder.path()).unwrap();
+        assert_eq!(again.epochs, history.epochs);
+        assert_eq!(again.best(Phase::Stage1).unwrap().epoch, 2);
+        again.truncate(Phase::Stage1, 1).unwrap();
+        let kept = History::open(folder.path()).unwrap();
+        assert_eq!((kept.of(Phase::Stage1).count(), kept.of(Phase::Teacher).count()), (1, 1));
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("log.jsonl"), "{}\n").unwrap();
+        let error = History::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("log.jsonl: line 1: missing field"), "{error}");
+    }
+}

@@ -1,0 +1,105 @@
+//! What a step of training does besides the model's own forward pass.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use burn::Tensor;
+use burn::tensor::TensorData;
+use burn_train::Interrupter;
+use gsb::distill::{DistillationLoss, Student, Targets};
+use gsb_vit::VisionTransformer;
+
+use crate::TrainBatch;
+use crate::watch::Divergence;
+
+/// Whom a student learns from besides the labels.
+#[derive(Debug)]
+pub(crate) enum Teaching {
+    /// Nobody: every head learns from the labels.
+    Labels,
+    /// A teacher that looks at every batch.
+    Live(Box<VisionTransformer>),
+    /// The logits that a teacher had for the images as they are, `[images, classes]`.
+    Cached(TensorData),
+}
+
+/// Everything that a step needs and that is not trained.
+pub(crate) struct Lesson {
+    pub teaching: Teaching,
+    pub loss: DistillationLoss,
+    /// What the gradient of a batch counts: 1 over the number of batches summed in a step.
+    pub share: f64,
+    /// The highest norm of a gradient.
+    pub clip: Option<f64>,
+    /// The decay of the moving average.
+    pub decay: Option<f64>,
+    pub interrupter: Interrupter,
+    /// Where the weights go if a loss is not finite.
+    pub rescue: PathBuf,
+    /// Where a loss that is not finite is kept.
+    pub divergence: Arc<Mutex<Option<Divergence>>>,
+}
+
+impl std::fmt::Debug for Lesson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lesson")
+            .field("loss", &self.loss)
+            .field("share", &self.share)
+            .field("clip", &self.clip)
+            .field("decay", &self.decay)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lesson {
+    /// The loss of a batch, `[1]`.
+    pub fn loss(&self, student: Student, batch: &TrainBatch) -> Tensor<1> {
+        let targets = || match &batch.targets {
+            Some(targets) => Targets::Soft(targets.clone()),
+            None => Targets::Labels(batch.labels.clone()),
+        };
+        let checked = "heads, teacher and targets are checked before the first step";
+        let Some(teacher) = self.logits(batch) else {
+            // A head that nobody teaches would stay as it was, and spoil the mean of the heads.
+            let class = self.loss.forward(Student::new(student.class), None, targets());
+            let class = class.expect(checked).total;
+            return match student.distillation {
+                Some(logits) => {
+                    let other = self.loss.forward(Student::new(logits), None, targets());
+                    (class + other.expect(checked).total).div_scalar(2.0)
+                }
+                None => class,
+            };
+        };
+        self.loss
+            .forward(student, Some(teacher), targets())
+            .expect(checked)
+            .total
+    }
+
+    /// The logits of the teacher, without a graph behind them.
+    fn logits(&self, batch: &TrainBatch) -> Option<Tensor<2>> {
+        use gsb_vit::Classifier;
+
+        let device = batch.images.device();
+        match &self.teaching {
+            Teaching::Labels => None,
+            Teaching::Live(teacher) => {
+                let home = teacher.tokens.position.device();
+                let images = batch.images.clone().without_autodiff().to_device(&home);
+                Some(teacher.infer(images).autodiff().to_device(&device))
+            }
+            Teaching::Cached(logits) => {
+                let classes = logits.shape()[1];
+                let all = logits.as_slice::<f32>().expect("cached as single precision");
+                let rows = batch.indices.iter();
+                let chosen: Vec<f32> = rows
+                    .flat_map(|&index| &all[index * classes..(index + 1) * classes])
+                    .copied()
+                    .collect();
+                let data = TensorData::new(chosen, [batch.indices.len(), classes]);
+                Some(Tensor::from_data(data, &device))
+            }
+        }
+    }
+}

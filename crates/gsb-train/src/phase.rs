@@ -1,0 +1,223 @@
+//! One phase, from its first step or from where it was cut off.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use burn::lr_scheduler::LrSchedulerRecord;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::Module;
+use burn::optim::OptimizerRecord;
+use burn::store::ModuleRecord;
+use burn_train::metric::{AccuracyMetric, LearningRateMetric, LossMetric, Metric, TopKAccuracyMetric};
+use burn_train::{Learner, LearningResult, SupervisedTraining};
+use gsb_vit::{Classifier, Model};
+
+use crate::devices::Devices;
+use crate::feed::{Feed, epoch_seed};
+use crate::files::create_folder;
+use crate::history::History;
+use crate::journal::{Journal, Latest};
+use crate::lesson::{Lesson, Teaching};
+use crate::run::{Hooks, RunData};
+use crate::scheduler::EpochScheduler;
+use crate::trainee::Trainee;
+use crate::watch::Divergence;
+use crate::{Error, Recipe};
+
+/// What a phase needs besides its model.
+pub(crate) struct PhaseRun<'a> {
+    /// The folder of the run.
+    pub folder: &'a Path,
+    pub recipe: &'a Recipe,
+    pub data: &'a RunData,
+    pub devices: &'a Devices,
+    pub hooks: &'a Hooks,
+    pub history: Arc<Mutex<History>>,
+}
+
+/// A trained model, and the one of its best epoch.
+pub(crate) struct Trained<M> {
+    pub last: M,
+    /// The model of the epoch with the best top-1, unless that is the last.
+    pub best: Option<M>,
+}
+
+impl PhaseRun<'_> {
+    /// Trains a model; what comes back is for evaluation.
+    pub fn train<M: Model + Classifier>(
+        &self,
+        model: M,
+        teaching: Teaching,
+    ) -> Result<Trained<M>, Error> {
+        let phase = M::PHASE;
+        let settings = self.recipe.phase(phase);
+        let folder = self.checkpoints::<M>();
+        create_folder(&folder.join("checkpoint"))?;
+        let saved = complete(&folder);
+        let resumed = saved.last().copied().unwrap_or(0);
+        self.lock().truncate(phase, resumed)?;
+
+        let loader = self.data.training_loader(self.recipe, phase, self.devices.count())?;
+        let divergence = Arc::default();
+        let latest = Latest::default();
+        let loss = settings.loss(self.recipe.mixup.is_some())?;
+        let batches = settings.accumulation * self.devices.summed();
+        let lesson = Lesson {
+            teaching,
+            loss,
+            share: 1.0 / batches as f64,
+            clip: settings.clip_grad,
+            decay: settings.model_ema,
+            interrupter: self.hooks.interrupter.clone(),
+            rescue: self.folder.join(format!("{phase}-diverged.bpk")),
+            divergence: Arc::clone(&divergence),
+        };
+        let mut trainee = Trainee::new(model, lesson);
+        if resumed > 0 {
+            // The optimizer knows parameters by their ids, which the record restores.
+            trainee = restored(trainee, &folder, resumed)?;
+        }
+        let steps = loader.steps().div_ceil(settings.accumulation);
+        let schedule = settings.schedule();
+        let scheduler = EpochScheduler::new(schedule, steps, self.recipe.parity.late_schedule);
+        let optimizer = settings.optimizer(self.recipe.parity).init(&trainee.student);
+        let five = TopKAccuracyMetric::new(self.recipe.model.classes.min(5));
+        let journal = Journal {
+            phase,
+            epochs: settings.epochs,
+            every: settings.checkpoint_every,
+            patience: settings.patience,
+            history: Arc::clone(&self.history),
+            latest: latest.clone(),
+            names: [
+                LossMetric::new().name().to_string(),
+                AccuracyMetric::new().name().to_string(),
+                five.name().to_string(),
+                LearningRateMetric::new().name().to_string(),
+            ],
+            interrupter: self.hooks.interrupter.clone(),
+            failure: Arc::default(),
+            saved,
+            started: Instant::now(),
+        };
+        let failure = Arc::clone(&journal.failure);
+        // Patience may have run out in the epoch before the interruption.
+        let epochs = if journal.enough(resumed) { resumed } else { settings.epochs };
+
+        let device = self.devices.main().clone().autodiff();
+        let seed = epoch_seed(self.recipe.seed, phase as usize);
+        let train = Feed::training(loader, seed, resumed, self.devices.count(), device.clone());
+        let test = Feed::evaluation(self.data.test_loader(self.recipe)?, device.clone().inner());
+        let mut training = SupervisedTraining::new(&folder, Arc::new(train), Arc::new(test))
+            .with_training_strategy(self.devices.strategy().into())
+            .with_application_logger(None)
+            .with_metric_logger(latest)
+            .renderer((self.hooks.renderer)(phase))
+            .metrics((AccuracyMetric::new(), five, LossMetric::new()))
+            .metric_train_numeric(LearningRateMetric::new())
+            .with_default_checkpointers()
+            .with_checkpointing_strategy(journal.clone())
+            .with_interrupter(self.hooks.interrupter.clone())
+            .num_epochs(epochs)
+            .label(phase.name());
+        if settings.patience.is_some() {
+            training = training.early_stopping(journal);
+        }
+        if settings.accumulation > 1 {
+            training = training.grads_accumulation(settings.accumulation);
+        }
+        if resumed > 0 {
+            training = training.checkpoint(resumed);
+        }
+        let scheduler = ModuleLrScheduler::new(scheduler);
+        let result = training.launch(Learner::new(trainee, optimizer, scheduler));
+        self.finished::<M>(result, &divergence, &failure)
+    }
+
+    /// The models of a training that ended as it should.
+    fn finished<M: Model + Classifier>(
+        &self,
+        result: LearningResult<Trainee<M>>,
+        divergence: &Mutex<Option<Divergence>>,
+        failure: &Mutex<Option<Error>>,
+    ) -> Result<Trained<M>, Error> {
+        let phase = M::PHASE;
+        let last = self.lock().of(phase).last().map_or(0, |epoch| epoch.epoch);
+        if let Some(divergence) = divergence.lock().expect("nobody panics with it").take() {
+            return Err(Error::NotFinite {
+                phase,
+                loss: divergence.loss,
+                step: divergence.step,
+                epoch: divergence.epoch,
+                place: divergence.place,
+                saved: divergence.saved?,
+            });
+        }
+        if let Some(error) = failure.lock().expect("nobody panics with it").take() {
+            return Err(error);
+        }
+        if let Some(error) = result.error {
+            let reason = error.to_string();
+            return Err(Error::Training { phase, reason });
+        }
+        if result.interrupted.is_some() {
+            let epoch = last + 1;
+            return Err(Error::Stopped { phase, epoch });
+        }
+        let best = self.lock().best(phase).map_or(last, |best| best.epoch);
+        let best = (best != last)
+            .then(|| restored(result.model.clone(), &self.checkpoints::<M>(), best))
+            .transpose()?;
+        Ok(Trained {
+            last: result.model.into_judged(),
+            best: best.map(Trainee::into_judged),
+        })
+    }
+
+    /// The folder of a phase's own files.
+    pub fn checkpoints<M: Model>(&self) -> PathBuf {
+        self.folder.join(M::PHASE.name())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().expect("nobody panics with it")
+    }
+}
+
+/// The epochs whose checkpoints are complete, ascending.
+fn complete(folder: &Path) -> Vec<usize> {
+    let folder = folder.join("checkpoint");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        return Vec::new();
+    };
+    let numbers = entries.filter_map(|entry| {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        let number = name.strip_prefix("model-")?.strip_suffix(".bpk")?;
+        number.parse::<usize>().ok()
+    });
+    // Each file is there whole or not at all; the three of an epoch are written one by one.
+    let mut epochs: Vec<usize> = numbers
+        .filter(|epoch| {
+            let file = |name: &str| folder.join(format!("{name}-{epoch}.bpk"));
+            OptimizerRecord::load(file("optim")).is_ok()
+                && LrSchedulerRecord::load(file("scheduler")).is_ok()
+        })
+        .collect();
+    epochs.sort_unstable();
+    epochs
+}
+
+/// The trainee as it was after an epoch.
+fn restored<M: Model + Classifier>(
+    trainee: Trainee<M>,
+    folder: &Path,
+    epoch: usize,
+) -> Result<Trainee<M>, Error> {
+    let path = folder.join(format!("checkpoint/model-{epoch}.bpk"));
+    let record = ModuleRecord::load(&path).map_err(|error| Error::file(&path, error))?;
+    trainee
+        .try_load_record(record)
+        .map_err(|error| Error::file(&path, error))
+}
+

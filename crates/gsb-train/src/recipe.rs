@@ -1,0 +1,356 @@
+//! The recipe: what is trained, on what, for how long, and how.
+
+use gsb::distill::{BaseLoss, Distillation, DistillationLoss, DistillationLossConfig};
+use gsb_data::{EvalTransform, Mixup, Normalization, TrainTransform};
+use gsb_vit::{PatchNormalization, Phase, VitConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::{CosineScheduleConfig, Error, OptimizerConfig};
+
+/// The recipe of a run: teacher, stage 1, stage 2.
+///
+/// [`Recipe::published`] is the paper's.
+///
+/// Source: GSB (arXiv 2305.07931), section on training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The students. The teacher is the float model of the same sizes.
+    pub model: VitConfig,
+    /// The phases to train, in this order whatever the order here.
+    pub phases: Vec<Phase>,
+    /// Decides initial weights, order and augmentation of the images, and everything else drawn.
+    pub seed: u64,
+    /// The float teacher.
+    pub teacher: PhaseRecipe,
+    /// The stage-1 student.
+    pub stage1: PhaseRecipe,
+    /// The stage-2 student.
+    pub stage2: PhaseRecipe,
+    /// What the teacher says of a training image.
+    pub teacher_logits: TeacherLogits,
+    /// What becomes of training images.
+    pub augmentation: TrainTransform,
+    /// Whether and how training images are mixed.
+    pub mixup: Option<Mixup>,
+    /// What becomes of test images.
+    pub evaluation: EvalTransform,
+    /// How often an image appears in an epoch, each time with an augmentation of its own
+    /// (repeated augmentation); 1 for once.
+    pub repeats: usize,
+    /// Test images in a batch.
+    pub evaluation_batch_size: usize,
+    /// Threads that decode and augment images; 0 leaves it to the training thread.
+    pub workers: usize,
+    /// Where to be as the published code is rather than as its description says.
+    pub parity: Parity,
+}
+
+/// How a phase is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseRecipe {
+    /// Number of passes through the training images.
+    pub epochs: usize,
+    /// Images in a batch.
+    pub batch_size: usize,
+    /// The highest learning rate.
+    pub lr: f64,
+    /// The learning rate at the end.
+    pub min_lr: f64,
+    /// Epochs of linear warm-up.
+    pub warmup_epochs: usize,
+    /// The learning rate that the warm-up starts from.
+    pub warmup_lr: f64,
+    /// How much a weight decays, relative to the learning rate.
+    pub weight_decay: f64,
+    /// Whom the distillation head learns from.
+    pub distillation: Distillation,
+    /// The share of the distillation in the loss, `0..=1`.
+    pub distillation_alpha: f64,
+    /// The temperature of soft distillation.
+    pub distillation_tau: f64,
+    /// Label smoothing, at least 0 and below 1.
+    pub smoothing: f64,
+    /// The highest norm of a step's gradient; longer ones are shortened to it.
+    pub clip_grad: Option<f64>,
+    /// Batches in a step.
+    pub accumulation: usize,
+    /// Decay of a moving average of the weights, which is then what is evaluated and kept.
+    pub model_ema: Option<f64>,
+    /// Ends the phase after so many epochs without better top-1.
+    pub patience: Option<usize>,
+    /// Epochs from one checkpoint to the next.
+    pub checkpoint_every: usize,
+}
+
+/// What the teacher says of a training image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TeacherLogits {
+    /// It looks at the image as the student sees it.
+    #[default]
+    Live,
+    /// It looks once at every image as it is, before the first step: faster, and blind to
+    /// augmentation.
+    Cached,
+}
+
+/// Places where the published code and its description, or good sense, part. All off by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Parity {
+    /// Scales that are one number each decay.
+    pub decay_scales: bool,
+    /// The rate of an epoch is set after it: the first two share one.
+    pub late_schedule: bool,
+    /// Stage 2 drops the batch normalization of stage 1 instead of folding it.
+    pub drop_patch_normalization: bool,
+}
+
+impl Recipe {
+    /// The published recipe for a model and the size of its training batch: stage 1 of 600 epochs
+    /// and stage 2 of 300, learning rate `1e-3 batch / 512`. The teacher, of which the paper says
+    /// only that it is fine-tuned, takes 300 epochs.
+    ///
+    /// Images of more than 32 pixels are augmented as ImageNet's, others as CIFAR's.
+    pub fn published(model: VitConfig, normalization: Normalization, batch_size: usize) -> Self {
+        let phase = |epochs, distillation| PhaseRecipe {
+            epochs,
+            distillation,
+            ..PhaseRecipe::published(batch_size)
+        };
+        Self {
+            phases: Phase::ALL.into(),
+            seed: 0,
+            teacher: phase(300, Distillation::None),
+            stage1: phase(600, Distillation::Hard),
+            stage2: phase(300, Distillation::Hard),
+            teacher_logits: TeacherLogits::Live,
+            augmentation: TrainTransform::new(model.image_size, normalization.clone()),
+            mixup: None,
+            evaluation: EvalTransform::new(model.image_size, normalization),
+            repeats: 1,
+            evaluation_batch_size: batch_size * 3 / 2,
+            workers: 2,
+            parity: Parity::default(),
+            model,
+        }
+    }
+
+    /// The recipe of a phase.
+    pub fn phase(&self, phase: Phase) -> &PhaseRecipe {
+        match phase {
+            Phase::Teacher => &self.teacher,
+            Phase::Stage1 => &self.stage1,
+            Phase::Stage2 => &self.stage2,
+        }
+    }
+
+    /// The recipe of a phase, to change.
+    pub fn phase_mut(&mut self, phase: Phase) -> &mut PhaseRecipe {
+        match phase {
+            Phase::Teacher => &mut self.teacher,
+            Phase::Stage1 => &mut self.stage1,
+            Phase::Stage2 => &mut self.stage2,
+        }
+    }
+
+    /// Whether a phase is trained.
+    pub fn trains(&self, phase: Phase) -> bool {
+        self.phases.contains(&phase)
+    }
+
+    /// Checks that the numbers go together.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for the first option that is impossible; [`Error::Model`] for an impossible
+    /// model.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.model.validate()?;
+        if self.phases.is_empty() {
+            return Err(Error::option("phases", "expected at least one"));
+        }
+        let positive = |option: &str, value: usize| match value {
+            0 => Err(Error::option(option, "must be at least 1, got 0")),
+            _ => Ok(()),
+        };
+        positive("repeats", self.repeats)?;
+        positive("evaluation_batch_size", self.evaluation_batch_size)?;
+        for phase in Phase::ALL {
+            if self.trains(phase) {
+                self.phase(phase).validate(phase, &self.model)?;
+            }
+        }
+        if self.teacher_logits == TeacherLogits::Cached && self.mixup.is_some() {
+            return Err(Error::option(
+                "teacher_logits",
+                "cached logits are of single images, but mixup mixes them",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What becomes of stage 1's batch normalization.
+    pub fn patch_normalization(&self) -> PatchNormalization {
+        if self.parity.drop_patch_normalization {
+            PatchNormalization::Dropped
+        } else {
+            PatchNormalization::Folded
+        }
+    }
+}
+
+impl PhaseRecipe {
+    /// The published recipe of a phase without its number of epochs and without distillation.
+    pub fn published(batch_size: usize) -> Self {
+        Self {
+            epochs: 300,
+            batch_size,
+            lr: 1e-3 * batch_size as f64 / 512.0,
+            min_lr: 1e-6,
+            warmup_epochs: 0,
+            warmup_lr: 1e-6,
+            weight_decay: 0.05,
+            distillation: Distillation::None,
+            distillation_alpha: 0.5,
+            distillation_tau: 1.0,
+            smoothing: 0.0,
+            clip_grad: None,
+            accumulation: 1,
+            model_ema: None,
+            patience: None,
+            checkpoint_every: 1,
+        }
+    }
+
+    /// The learning rate of each epoch.
+    pub fn schedule(&self) -> CosineScheduleConfig {
+        CosineScheduleConfig::new(self.lr, self.epochs)
+            .with_lowest(self.min_lr)
+            .with_warmup_epochs(self.warmup_epochs)
+            .with_warmup(self.warmup_lr)
+    }
+
+    /// The optimizer.
+    pub fn optimizer(&self, parity: Parity) -> OptimizerConfig {
+        OptimizerConfig::new()
+            .with_weight_decay(self.weight_decay)
+            .with_decay_scales(parity.decay_scales)
+    }
+
+    /// The loss; soft targets instead of labels if images are `mixed`.
+    pub(crate) fn loss(&self, mixed: bool) -> Result<DistillationLoss, Error> {
+        let base = if mixed {
+            BaseLoss::SoftTarget
+        } else if self.smoothing > 0.0 {
+            BaseLoss::LabelSmoothing(self.smoothing)
+        } else {
+            BaseLoss::CrossEntropy
+        };
+        let config = DistillationLossConfig::new()
+            .with_kind(self.distillation)
+            .with_alpha(self.distillation_alpha)
+            .with_temperature(self.distillation_tau)
+            .with_base(base);
+        Ok(config.init()?)
+    }
+
+    fn validate(&self, phase: Phase, model: &VitConfig) -> Result<(), Error> {
+        let wrong = |option: &str, reason: String| {
+            Err(Error::option(format!("{phase}.{option}"), reason))
+        };
+        for (option, value) in [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("accumulation", self.accumulation),
+            ("checkpoint_every", self.checkpoint_every),
+            ("patience", self.patience.unwrap_or(1)),
+        ] {
+            if value == 0 {
+                return wrong(option, "must be at least 1, got 0".into());
+            }
+        }
+        if !(self.lr > 0.0 && self.lr <= 1.0) {
+            return wrong("lr", format!("must be above 0 and at most 1, got {}", self.lr));
+        }
+        for (option, value) in [("min_lr", self.min_lr), ("warmup_lr", self.warmup_lr)] {
+            if !(value >= 0.0 && value <= self.lr) {
+                let reason = format!("must be between 0 and lr ({}), got {value}", self.lr);
+                return wrong(option, reason);
+            }
+        }
+        if self.warmup_epochs > self.epochs {
+            let reason = format!("must be at most {} epochs, got {}", self.epochs, self.warmup_epochs);
+            return wrong("warmup_epochs", reason);
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            let reason = format!("must be at least 0 and finite, got {}", self.weight_decay);
+            return wrong("weight_decay", reason);
+        }
+        if self.clip_grad.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
+            return wrong("clip_grad", "must be above 0 and finite".into());
+        }
+        if self.model_ema.is_some_and(|decay| !(0.0..1.0).contains(&decay)) {
+            return wrong("model_ema", "must be at least 0 and below 1".into());
+        }
+        let distils = self.distillation != Distillation::None;
+        if phase == Phase::Teacher && distils {
+            return wrong("distillation", "the teacher has no teacher: expected none".into());
+        }
+        if distils && !model.distillation_token {
+            let reason = "needs a model with a distillation token".into();
+            return wrong("distillation", reason);
+        }
+        self.loss(false)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe() -> Recipe {
+        Recipe::published(VitConfig::micro(), Normalization::half(1), 512)
+    }
+
+    fn complaint(change: impl FnOnce(&mut Recipe)) -> String {
+        let mut recipe = recipe();
+        change(&mut recipe);
+        recipe.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_published_recipe_is_possible_and_survives_json() {
+        let recipe = recipe();
+        recipe.validate().unwrap();
+        assert_eq!(recipe.stage1.lr, 1e-3);
+        let text = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+    }
+
+    #[test]
+    fn impossible_options_are_named() {
+        assert_eq!(
+            complaint(|recipe| recipe.stage2.epochs = 0),
+            "stage2.epochs: must be at least 1, got 0"
+        );
+        assert_eq!(
+            complaint(|recipe| recipe.teacher.lr = 2.0),
+            "teacher.lr: must be above 0 and at most 1, got 2"
+        );
+        assert_eq!(
+            complaint(|recipe| recipe.stage1.min_lr = 0.1),
+            "stage1.min_lr: must be between 0 and lr (0.001), got 0.1"
+        );
+        assert_eq!(
+            complaint(|recipe| recipe.teacher.distillation = Distillation::Soft),
+            "teacher.distillation: the teacher has no teacher: expected none"
+        );
+        assert_eq!(
+            complaint(|recipe| recipe.model.distillation_token = false),
+            "stage1.distillation: needs a model with a distillation token"
+        );
+    }
+}

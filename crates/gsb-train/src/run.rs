@@ -1,0 +1,418 @@
+//! A whole run in its folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use burn::Tensor;
+use burn::module::Module;
+use burn::tensor::{Device, TensorData};
+use burn_train::Interrupter;
+use burn_train::renderer::MetricsRenderer;
+use gsb::distill::Distillation;
+use gsb_data::{DataSet, DataSplits, Loader, LoaderConfig};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use gsb_vit::{
+    Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, checkpoint,
+};
+
+use crate::devices::Devices;
+use crate::environment::Environment;
+use crate::evaluate::Evaluation;
+use crate::feed::epoch_seed;
+use crate::files::{create_folder, read, write, write_json};
+use crate::history::History;
+use crate::lesson::Teaching;
+use crate::phase::{PhaseRun, Trained};
+use crate::quiet::Quiet;
+use crate::report::{PhaseReport, Report};
+use crate::start::{Heads, Start, load_model};
+use crate::{Error, PhaseRecipe, Recipe, TeacherLogits};
+
+const CONFIG: &str = "config.json";
+const REPORT: &str = "report.json";
+
+/// What a run is to do, as its `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Model, phases and how they are trained.
+    pub recipe: Recipe,
+    /// What they start from.
+    #[serde(default)]
+    pub start: Start,
+    /// Whatever else the caller wants to find there again: the data set, say.
+    #[serde(flatten)]
+    pub context: Map<String, Value>,
+}
+
+/// What a run shows, and how it is stopped.
+pub struct Hooks {
+    /// Makes what shows the progress of a phase.
+    pub renderer: Box<dyn Fn(Phase) -> Box<dyn MetricsRenderer> + Send + Sync>,
+    /// Stops the run, to be resumed later.
+    pub interrupter: Interrupter,
+}
+
+impl Default for Hooks {
+    /// Shows nothing.
+    fn default() -> Self {
+        Self {
+            renderer: Box::new(|_| Box::new(Quiet)),
+            interrupter: Interrupter::new(),
+        }
+    }
+}
+
+/// A run of a [`Recipe`] in a folder of its own:
+///
+/// | file | what it holds |
+/// | --- | --- |
+/// | `config.json` | its [`Plan`] |
+/// | `environment.json` | version, machine, device |
+/// | `log.jsonl` | a line for each [epoch](crate::Epoch) |
+/// | `teacher.bpk`, `stage1.bpk`, `stage2.bpk` | the models after their last epoch |
+/// | `<phase>-best.bpk` | the model of the best epoch, where that is not the last |
+/// | `<phase>/checkpoint/` | where to resume a phase that is not finished |
+/// | `report.json`, `report.txt` | the [`Report`] so far |
+///
+/// Every file is there whole or not at all. A run that was cut off at any moment
+/// [resumes](Self::resume) after the last epoch with a checkpoint, and from there computes what it
+/// would have computed without the interruption, bit for bit where the device is deterministic (the
+/// CPU is).
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    plan: Plan,
+    devices: Devices,
+    report: Report,
+}
+
+impl Run {
+    /// A new run in a folder that is made, or empty of runs.
+    ///
+    /// # Errors
+    /// [`Error::Occupied`] if there is a run in the folder, [`Error::File`] if it cannot be written;
+    /// [`Error::Option`] if the recipe is impossible.
+    pub fn new(
+        folder: impl Into<PathBuf>,
+        plan: Plan,
+        devices: Devices,
+    ) -> Result<Self, Error> {
+        let folder = folder.into();
+        plan.recipe.validate()?;
+        create_folder(&folder)?;
+        let path = folder.join(CONFIG);
+        if path.exists() {
+            return Err(Error::Occupied(folder));
+        }
+        write_json(&folder.join("environment.json"), &Environment::of(&devices))?;
+        write_json(&path, &plan)?;
+        Ok(Self {
+            folder,
+            plan,
+            devices,
+            report: Report::default(),
+        })
+    }
+
+    /// The run of a folder, to go on with it or to look at it.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] if there is none, [`Error::File`] if its files cannot be read.
+    pub fn resume(folder: impl Into<PathBuf>, devices: Devices) -> Result<Self, Error> {
+        let folder = folder.into();
+        let path = folder.join(CONFIG);
+        if !path.exists() {
+            return Err(Error::NoRun {
+                path: folder,
+                file: CONFIG,
+            });
+        }
+        let plan: Plan = parse(&path)?;
+        plan.recipe.validate()?;
+        let report = folder.join(REPORT);
+        let report = if report.exists() {
+            parse(&report)?
+        } else {
+            Report::default()
+        };
+        Ok(Self {
+            folder,
+            plan,
+            devices,
+            report,
+        })
+    }
+
+    /// Its recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.plan.recipe
+    }
+
+    /// What it came to so far.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The file of a phase's model.
+    pub fn model_path(&self, phase: Phase) -> PathBuf {
+        self.folder.join(format!("{phase}.bpk"))
+    }
+
+    /// Trains what is not trained yet.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if the hooks stop it and [`Error::NotFinite`] if a loss is not finite;
+    /// otherwise what is wrong with data, files, models or device.
+    pub fn train(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<&Report, Error> {
+        let data = RunData::new(data, &self.plan.recipe)?;
+        let recipe = self.plan.recipe.clone();
+        let device = self.devices.main().clone().autodiff();
+        let plain = device.clone().inner();
+        let history = Arc::new(Mutex::new(History::open(&self.folder)?));
+        let folder = self.folder.clone();
+        let devices = self.devices.clone();
+        let phase = PhaseRun {
+            folder: &folder,
+            recipe: &recipe,
+            data: &data,
+            devices: &devices,
+            hooks,
+            history,
+        };
+
+        let seed = |phase: Phase| device.seed(epoch_seed(recipe.seed, phase as usize));
+        if recipe.trains(Phase::Teacher) && !self.finished(Phase::Teacher) {
+            seed(Phase::Teacher);
+            let model = self.fresh_teacher(&device)?;
+            self.keep(&phase, phase.train(model, Teaching::Labels)?)?;
+        }
+        if recipe.trains(Phase::Stage1) && !self.finished(Phase::Stage1) {
+            let teaching = self.teaching(&recipe.stage1, &data, &plain)?;
+            seed(Phase::Stage1);
+            let model = recipe.model.init_stage1(&device)?;
+            self.keep(&phase, phase.train(model, teaching)?)?;
+        }
+        if recipe.trains(Phase::Stage2) && !self.finished(Phase::Stage2) {
+            let teaching = self.teaching(&recipe.stage2, &data, &plain)?;
+            seed(Phase::Stage2);
+            let model = self.fresh_stage2(&data, &plain)?;
+            self.keep(&phase, phase.train(model, teaching)?)?;
+        }
+        Ok(&self.report)
+    }
+
+    fn finished(&self, phase: Phase) -> bool {
+        self.report.phases.iter().any(|row| row.phase == phase)
+    }
+
+    /// Saves what a phase has trained, and its line of the report.
+    fn keep<M: Model + Classifier>(
+        &mut self,
+        run: &PhaseRun,
+        trained: Trained<M>,
+    ) -> Result<(), Error> {
+        let phase = M::PHASE;
+        checkpoint::save(&trained.last, self.model_path(phase))?;
+        if let Some(best) = &trained.best {
+            checkpoint::save(best, self.folder.join(format!("{phase}-best.bpk")))?;
+        }
+        let device = self.devices.main();
+        let evaluation = Evaluation::of(&trained.last, &run.data.test_loader(run.recipe)?, device)?;
+        let cost = trained.last.config().cost(phase)?.total;
+        let history = run.history.lock().expect("nobody panics with it");
+        let best = history.best(phase).map_or((0, 0.0), |best| (best.epoch, best.top1));
+        self.report.phases.push(PhaseReport {
+            phase,
+            top1: evaluation.top1,
+            top5: evaluation.top5,
+            loss: evaluation.loss,
+            parameters: cost.total_parameters(),
+            bytes: cost.bytes(),
+            epochs: history.of(phase).count(),
+            seconds: history.of(phase).map(|epoch| epoch.seconds).sum(),
+            best_epoch: best.0,
+            best_top1: best.1,
+        });
+        // Its line in the report is what makes a phase finished.
+        write(&self.folder.join("report.txt"), &self.report.to_string())?;
+        write_json(&self.folder.join(REPORT), &self.report)?;
+        let checkpoints = run.checkpoints::<M>();
+        std::fs::remove_dir_all(&checkpoints).map_err(|error| Error::file(&checkpoints, error))
+    }
+
+    fn fresh_teacher(&self, device: &Device) -> Result<VisionTransformer, Error> {
+        let config = self.plan.recipe.model.clone().with_distillation_token(false);
+        match &self.plan.start.finetune {
+            Some(path) => {
+                let distilled = self.plan.recipe.model.clone();
+                let config = match checkpoint_has_token(path)? {
+                    true => distilled.with_distillation_token(true),
+                    false => config,
+                };
+                load_model(path, &config, Heads::Replaced, device)
+            }
+            None => Ok(config.init_teacher(device)?),
+        }
+    }
+
+    /// The student of stage 2 with the weights of stage 1 and scales from the first batch, for
+    /// training. The device is one without autodiff.
+    fn fresh_stage2(&self, data: &RunData, device: &Device) -> Result<Stage2Student, Error> {
+        let recipe = &self.plan.recipe;
+        let path = if recipe.trains(Phase::Stage1) {
+            Some(self.model_path(Phase::Stage1))
+        } else {
+            self.plan.start.stage1.clone()
+        };
+        let student = match path {
+            Some(path) => {
+                let stage1: Stage1Student = load_model(&path, &recipe.model, Heads::Kept, device)?;
+                let normalization = recipe.patch_normalization();
+                Stage2Student::from_stage1(&stage1, &recipe.model, normalization)?.0
+            }
+            None => recipe.model.init_stage2(device)?,
+        };
+        let loader = data.training_loader(recipe, Phase::Stage2, 1)?;
+        let batch = loader.epoch(0).next().transpose()?;
+        let Some(batch) = batch else {
+            return Ok(student.train());
+        };
+        let images = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), device);
+        Ok(student.calibrate(&images).train())
+    }
+
+    /// Whom a student learns from.
+    fn teaching(
+        &self,
+        settings: &PhaseRecipe,
+        data: &RunData,
+        device: &Device,
+    ) -> Result<Teaching, Error> {
+        if settings.distillation == Distillation::None {
+            return Ok(Teaching::Labels);
+        }
+        let own = self.model_path(Phase::Teacher);
+        let path = match &self.plan.start.teacher {
+            Some(path) => path.clone(),
+            None if own.exists() => own,
+            None => {
+                let reason = "a student that distils needs one: train it or give a checkpoint";
+                return Err(Error::option("teacher", reason));
+            }
+        };
+        let token = checkpoint_has_token(&path)?;
+        let config = self.plan.recipe.model.clone().with_distillation_token(token);
+        let teacher: VisionTransformer = load_model(&path, &config, Heads::Kept, device)?;
+        Ok(match self.plan.recipe.teacher_logits {
+            TeacherLogits::Live => Teaching::Live(Box::new(teacher)),
+            TeacherLogits::Cached => Teaching::Cached(data.logits(&teacher, &self.plan.recipe, device)?),
+        })
+    }
+}
+
+/// Whether the model of a checkpoint has a distillation token.
+fn checkpoint_has_token(path: &Path) -> Result<bool, Error> {
+    let own = path.extension().is_some_and(|extension| extension == "bpk");
+    let (_, config) = if own {
+        checkpoint::inspect(path)?
+    } else {
+        checkpoint::Published::read(path)?.describe()?
+    };
+    Ok(config.distillation_token)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    serde_json::from_str(&read(path)?).map_err(|error| Error::file(path, error))
+}
+
+/// The images of a run.
+pub(crate) struct RunData {
+    train: Arc<dyn DataSet>,
+    test: Arc<dyn DataSet>,
+}
+
+impl RunData {
+    fn new(data: &DataSplits, recipe: &Recipe) -> Result<Self, Error> {
+        let (found, expected) = (data.train.classes().len(), recipe.model.classes);
+        if found != expected {
+            let reason = format!("the data have {found} classes, the model {expected}");
+            return Err(Error::option("model.classes", reason));
+        }
+        for (name, set) in [("training", &data.train), ("test", &data.test)] {
+            if set.is_empty() {
+                return Err(Error::option(format!("{name} set"), "expected images, got none"));
+            }
+        }
+        Ok(Self {
+            train: Arc::clone(&data.train),
+            test: Arc::clone(&data.test),
+        })
+    }
+
+    /// The augmented training batches of a phase, for as many devices.
+    pub fn training_loader(
+        &self,
+        recipe: &Recipe,
+        phase: Phase,
+        devices: usize,
+    ) -> Result<Loader, Error> {
+        let batch = recipe.phase(phase).batch_size;
+        if !batch.is_multiple_of(devices) {
+            let reason = format!("{batch} images cannot be shared by {devices} devices");
+            return Err(Error::option("batch_size", reason));
+        }
+        let config = LoaderConfig {
+            batch_size: batch,
+            workers: recipe.workers,
+            seed: epoch_seed(recipe.seed, phase as usize),
+            shuffle: true,
+            // A share of a batch must not be empty.
+            drop_last: devices > 1,
+            repeats: recipe.repeats,
+        };
+        let mut loader = Loader::new(Arc::clone(&self.train), recipe.augmentation.clone(), config)?;
+        if let Some(mixup) = recipe.mixup {
+            loader = loader.with_mixup(mixup);
+        }
+        if loader.steps() == 0 {
+            let reason = format!("{batch} images are more than the {} there are", self.train.len());
+            return Err(Error::option("batch_size", reason));
+        }
+        Ok(loader)
+    }
+
+    /// The test images.
+    pub fn test_loader(&self, recipe: &Recipe) -> Result<Loader, Error> {
+        evaluation_loader(Arc::clone(&self.test), recipe)
+    }
+
+    /// What a teacher says of the training images as they are, `[images, classes]`.
+    fn logits(
+        &self,
+        teacher: &VisionTransformer,
+        recipe: &Recipe,
+        device: &Device,
+    ) -> Result<TensorData, Error> {
+        let mut all = Vec::with_capacity(self.train.len() * recipe.model.classes);
+        for batch in evaluation_loader(Arc::clone(&self.train), recipe)?.epoch(0) {
+            let batch = batch?;
+            let images = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), device);
+            all.extend(teacher.infer(images).into_data().iter::<f32>());
+        }
+        Ok(TensorData::new(all, [self.train.len(), recipe.model.classes]))
+    }
+}
+
+/// The images of a data set for evaluation, in order.
+///
+/// # Errors
+/// [`Error::Data`] if a batch is to hold no images.
+pub fn evaluation_loader(set: Arc<dyn DataSet>, recipe: &Recipe) -> Result<Loader, Error> {
+    let config = LoaderConfig {
+        batch_size: recipe.evaluation_batch_size,
+        workers: recipe.workers,
+        ..LoaderConfig::default()
+    };
+    Ok(Loader::new(set, recipe.evaluation.clone(), config)?)
+}

@@ -1,0 +1,78 @@
+//! The schedule of the recipe as the training loop asks for it: step by step.
+
+use burn::optim::LearningRate;
+use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+
+use crate::CosineScheduleConfig;
+
+/// A schedule with one rate an epoch, asked for at every step.
+#[derive(Debug, Clone)]
+pub struct EpochScheduler {
+    schedule: CosineScheduleConfig,
+    steps_per_epoch: usize,
+    published: bool,
+    steps: usize,
+}
+
+impl EpochScheduler {
+    /// A scheduler at the first step. `published` lets the first two epochs share a rate, see
+    /// [`CosineScheduleConfig::published_rate`].
+    ///
+    /// # Panics
+    /// If an epoch has no steps.
+    pub fn new(schedule: CosineScheduleConfig, steps_per_epoch: usize, published: bool) -> Self {
+        assert!(steps_per_epoch > 0, "an epoch has at least one step");
+        Self {
+            schedule,
+            steps_per_epoch,
+            published,
+            steps: 0,
+        }
+    }
+}
+
+impl LrScheduler for EpochScheduler {
+    fn step(&mut self) -> LearningRate {
+        let epoch = self.steps / self.steps_per_epoch;
+        self.steps += 1;
+        if self.published {
+            self.schedule.published_rate(epoch, 0)
+        } else {
+            self.schedule.rate(epoch)
+        }
+    }
+
+    fn to_record(&self) -> LrSchedulerRecord {
+        LrSchedulerRecord::new().with_scalar("steps", self.steps)
+    }
+
+    fn load_record(&mut self, record: LrSchedulerRecord) {
+        if let Some(steps) = record.scalar("steps") {
+            self.steps = steps;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_lasts_an_epoch_and_survives_a_record() {
+        let schedule = CosineScheduleConfig::new(1.0, 2).with_lowest(0.0);
+        let mut scheduler = EpochScheduler::new(schedule, 2, false);
+        let rates: Vec<f64> = (0..3).map(|_| scheduler.step()).collect();
+        assert_eq!(rates, [1.0, 1.0, 0.5]);
+        let record = scheduler.to_record();
+        let mut resumed = EpochScheduler::new(scheduler.schedule.clone(), 2, false);
+        resumed.load_record(record);
+        assert_eq!(resumed.step(), scheduler.step());
+    }
+
+    #[test]
+    fn the_published_loop_repeats_the_first_rate() {
+        let schedule = CosineScheduleConfig::new(1.0, 2).with_lowest(0.0);
+        let mut scheduler = EpochScheduler::new(schedule, 1, true);
+        assert_eq!([scheduler.step(), scheduler.step(), scheduler.step()], [1.0, 1.0, 0.5]);
+    }
+}
