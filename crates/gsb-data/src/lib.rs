@@ -23,13 +23,18 @@
 //! ```
 
 mod batch;
+mod checksum;
 mod data_set;
 mod decode;
+#[cfg(feature = "download")]
+mod download;
 mod error;
 mod image;
+mod label_noise;
 mod loader;
 mod mixup;
 mod normalization;
+mod open;
 mod prefetch;
 mod random;
 mod sampler;
@@ -42,11 +47,19 @@ pub use data_set::{DataSet, DataSplits};
 pub use decode::read_image;
 pub use error::Error;
 pub use image::Image;
+pub use label_noise::{NoisyLabels, with_label_noise};
 pub use loader::{Batches, Loader, LoaderConfig};
 pub use mixup::Mixup;
 pub use normalization::Normalization;
+pub use open::{DataSetName, OpenOptions, open};
 pub use sets::array::ImageArray;
+pub use sets::chaoyang::chaoyang;
+pub use sets::cifar::{cifar10, cifar100};
 pub use sets::digits::digits;
+pub use sets::files::ImageFiles;
+pub use sets::flowers102::flowers102;
+pub use sets::image_folder::image_folder;
+pub use sets::inaturalist::{Category, inaturalist};
 pub use sets::mnist::mnist;
 pub use subset::{Subset, per_class, split};
 pub use transform::Transform;
