@@ -9,7 +9,7 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use gsb::nn::{BinaryLinear, BinaryLinearConfig};
-use gsb_data::{Error, ImageSet};
+use gsb_data::{DataSet, Error};
 
 /// The first and the last layer stay float; between them, weights and inputs have one bit.
 #[derive(Module, Debug)]
@@ -34,22 +34,27 @@ impl Mlp {
     }
 }
 
-fn tensors(set: &ImageSet, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
-    let images = TensorData::new(set.pixels().to_vec(), [set.len(), set.shape().pixels()]);
-    let labels: Vec<i64> = set.labels().iter().map(|&label| label as i64).collect();
+fn tensors(set: &dyn DataSet, device: &Device) -> Result<(Tensor<2>, Tensor<1, Int>), Error> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for index in 0..set.len() {
+        let image = set.image(index)?;
+        pixels.extend(image.pixels.iter().map(|&value| f32::from(value) / 255.0));
+        labels.push(set.label(index) as i64);
+    }
+    let images = TensorData::new(pixels, [set.len(), 64]);
     let labels = TensorData::new(labels, [set.len()]);
-    (
+    Ok((
         Tensor::from_data(images, device),
         Tensor::from_data(labels, device),
-    )
+    ))
 }
 
 fn main() -> Result<(), Error> {
     let device = Device::flex().autodiff();
     device.seed(0);
     let split = gsb_data::digits()?.split(0.2, 0)?;
-    let (images, labels) = tensors(&split.train, &device);
-    let (test_images, test_labels) = tensors(&split.test, &device.clone().inner());
+    let (images, labels) = tensors(&*split.train, &device)?;
+    let (test_images, test_labels) = tensors(&*split.test, &device.clone().inner())?;
     let mut model = Mlp::new(&device);
     // The scale of the binary layer comes from data: once, before training.
     let hidden = model.first.forward(images.clone());

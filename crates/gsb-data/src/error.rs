@@ -1,10 +1,42 @@
 //! What can be wrong with data.
 
-use crate::ImageShape;
+use std::path::{Path, PathBuf};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A file or a folder cannot be opened or read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file or a folder that belongs to a data set is not there.
+    #[error("{} is not there: expected {expected}", path.display())]
+    Missing {
+        /// What is not there.
+        path: PathBuf,
+        /// What it should hold.
+        expected: String,
+    },
+    /// A file does not hold what it should.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+    /// A picture cannot be decoded.
+    #[error("{}: not a readable picture: {problem}", path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        problem: String,
+    },
     /// A row of a table of images cannot be read.
     #[error("{name}, row {row}: {problem}")]
     Row {
@@ -15,15 +47,29 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// There are more or fewer pixels than the images have.
-    #[error("{images} images of {shape} have {} pixels, got {got}", images * shape.pixels())]
+    /// The pixels of an image do not fill its shape.
+    #[error(
+        "{images} images of {width}x{height} pixels and {channels} channels have {expected} values, got {got}"
+    )]
     PixelCount {
-        /// Number of labels, hence of images.
+        /// Number of images.
         images: usize,
-        /// Shape of an image.
-        shape: ImageShape,
-        /// Number of pixel values given.
+        /// Columns of an image.
+        width: usize,
+        /// Rows of an image.
+        height: usize,
+        /// Values of a pixel.
+        channels: usize,
+        /// Number of values that would fit.
+        expected: usize,
+        /// Number of values given.
         got: usize,
+    },
+    /// An image has a number of channels other than 1 and 3.
+    #[error("images have 1 channel (gray) or 3 (RGB), not {channels}")]
+    Channels {
+        /// The number of channels.
+        channels: usize,
     },
     /// A label is not a class.
     #[error("image {index} is labelled {label}, but there are {classes} classes")]
@@ -49,4 +95,51 @@ pub enum Error {
         /// Images that would be tested on.
         test: usize,
     },
+    /// A class has fewer images than asked for.
+    #[error("class {class:?} has {images} images, fewer than the {wanted} asked for")]
+    TooFew {
+        /// Name of the class.
+        class: String,
+        /// Number of its images.
+        images: usize,
+        /// Number of images asked for.
+        wanted: usize,
+    },
+    /// An option has a value that makes no sense.
+    #[error("{option}: {problem}")]
+    Option {
+        /// Name of the option.
+        option: &'static str,
+        /// What is wrong with its value.
+        problem: String,
+    },
+    /// A data set needs a folder, and none was given.
+    #[error("the data set {name:?} is read from a folder, but none was given")]
+    NoPath {
+        /// Name of the data set.
+        name: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    pub(crate) fn format(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Format {
+            path: path.to_path_buf(),
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn missing(path: &Path, expected: impl Into<String>) -> Self {
+        Self::Missing {
+            path: path.to_path_buf(),
+            expected: expected.into(),
+        }
+    }
 }

@@ -1,27 +1,66 @@
 //! Image data sets for training binarized Vision Transformers.
 //!
-//! - [`digits`]: handwritten digits that come with the crate
-//! - [`ImageSet`]: images and labels in memory, and how they are [split](ImageSet::split)
-//! - [`Normalization`]: mean and deviation of a set's channels
+//! - [`DataSet`]: labelled pictures, read when asked for; [`digits`] come with the crate, others
+//!   are read from a folder
+//! - [`split`], [`per_class`]: parts of a set, chosen by a seed
+//! - [`EvalTransform`] and [`Normalization`]: from a picture to what a model sees
+//! - [`Loader`]: batches made ahead by worker threads, the same whatever their number
 //!
 //! Everything is plain `Vec<f32>`; no tensor library is involved.
 //!
 //! ```
-//! let split = gsb_data::digits()?.split(0.2, 0)?;
-//! assert_eq!((split.train.len(), split.test.len()), (1437, 360));
+//! use gsb_data::{EvalTransform, Loader, LoaderConfig, Normalization};
 //!
-//! let normalization = gsb_data::Normalization::of(&split.train);
-//! let mut image = split.test.image(0).to_vec();
-//! normalization.apply(&mut image);
+//! let splits = gsb_data::digits()?.split(0.2, 0)?;
+//! let transform = EvalTransform::new(8, Normalization::of(&*splits.train)?);
+//! let config = LoaderConfig { batch_size: 32, shuffle: true, ..Default::default() };
+//! let loader = Loader::new(splits.train, transform, config)?;
+//! for batch in loader.epoch(0) {
+//!     let batch = batch?;
+//!     assert_eq!(batch.images.len(), batch.labels.len() * 64);
+//! }
 //! # Ok::<(), gsb_data::Error>(())
 //! ```
 
-mod digits;
+mod batch;
+mod checksum;
+mod data_set;
+mod decode;
+#[cfg(feature = "download")]
+mod download;
 mod error;
-mod image_set;
+mod image;
+mod label_noise;
+mod loader;
+mod mixup;
 mod normalization;
+mod open;
+mod prefetch;
+mod random;
+mod sampler;
+mod sets;
+mod subset;
+mod transform;
 
-pub use digits::digits;
+pub use batch::Batch;
+pub use data_set::{DataSet, DataSplits};
+pub use decode::read_image;
 pub use error::Error;
-pub use image_set::{ImageSet, ImageShape, Split};
+pub use image::Image;
+pub use label_noise::{NoisyLabels, with_label_noise};
+pub use loader::{Batches, Loader, LoaderConfig};
+pub use mixup::Mixup;
 pub use normalization::Normalization;
+pub use open::{DataSetName, OpenOptions, open};
+pub use sets::array::ImageArray;
+pub use sets::chaoyang::chaoyang;
+pub use sets::cifar::{cifar10, cifar100};
+pub use sets::digits::digits;
+pub use sets::files::ImageFiles;
+pub use sets::flowers102::flowers102;
+pub use sets::image_folder::image_folder;
+pub use sets::inaturalist::{Category, inaturalist};
+pub use sets::mnist::mnist;
+pub use subset::{Subset, per_class, split};
+pub use transform::Transform;
+pub use transform::eval::EvalTransform;

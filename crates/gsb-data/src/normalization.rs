@@ -1,9 +1,11 @@
 //! Normalization of the channels.
 
-use crate::ImageSet;
+use serde::{Deserialize, Serialize};
 
-/// Mean and standard deviation of each channel: `y = (x - mean) / deviation`.
-#[derive(Debug, Clone, PartialEq)]
+use crate::{DataSet, Error, Image};
+
+/// Mean and standard deviation of each channel: `y = (x / 255 - mean) / deviation`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Normalization {
     /// What is subtracted, one value a channel.
     pub mean: Vec<f32>,
@@ -12,87 +14,132 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// Measures a set, the training set as a rule.
-    ///
-    /// The deviation is the biased one; that of a constant channel is set to 1, so that applying
-    /// the normalization is always defined. An empty set gives means of 0.
+    /// The published constants of ImageNet, for RGB.
     ///
     /// ```
-    /// use gsb_data::{ImageSet, ImageShape, Normalization};
+    /// use gsb_data::Normalization;
     ///
-    /// let shape = ImageShape { channels: 1, height: 1, width: 2 };
-    /// let set = ImageSet::new(shape, 1, vec![0.0, 1.0, 0.0, 1.0], vec![0, 0])?;
-    /// let normalization = Normalization::of(&set);
+    /// assert_eq!(Normalization::imagenet().mean, [0.485, 0.456, 0.406]);
+    /// ```
+    pub fn imagenet() -> Self {
+        Self {
+            mean: vec![0.485, 0.456, 0.406],
+            deviation: vec![0.229, 0.224, 0.225],
+        }
+    }
+
+    /// Mean and deviation of 1/2: values from -1 to 1.
+    pub fn half(channels: usize) -> Self {
+        Self {
+            mean: vec![0.5; channels],
+            deviation: vec![0.5; channels],
+        }
+    }
+
+    /// Measures a set, the training set as a rule, in the set's own number of channels.
+    ///
+    /// The deviation is the biased one; that of a constant channel is set to 1, so that applying
+    /// the normalization is always defined. An empty set gives means of 0. Every picture is read.
+    ///
+    /// # Errors
+    /// If a picture cannot be read.
+    ///
+    /// ```
+    /// use gsb_data::{ImageArray, Normalization};
+    ///
+    /// let set = ImageArray::new([1, 2, 1], vec![0, 255], vec![0], vec!["a".into()])?;
+    /// let normalization = Normalization::of(&set)?;
     /// assert_eq!((normalization.mean[0], normalization.deviation[0]), (0.5, 0.5));
     /// # Ok::<(), gsb_data::Error>(())
     /// ```
-    pub fn of(set: &ImageSet) -> Self {
-        let shape = set.shape();
-        let area = shape.height * shape.width;
-        let n = (set.len() * area).max(1) as f64;
-        let (mut mean, mut deviation) = (Vec::new(), Vec::new());
-        for channel in 0..shape.channels {
-            let (mut sum, mut squares) = (0.0f64, 0.0f64);
-            for image in 0..set.len() {
-                for &value in &set.image(image)[channel * area..(channel + 1) * area] {
-                    sum += f64::from(value);
-                    squares += f64::from(value) * f64::from(value);
+    pub fn of(set: &(impl DataSet + ?Sized)) -> Result<Self, Error> {
+        let channels = set.channels();
+        // Sums of integers: exact, so the order of the pictures cannot matter.
+        let (mut count, mut sum, mut squares) = (0u64, vec![0u64; channels], vec![0u128; channels]);
+        for index in 0..set.len() {
+            let image = set.image(index)?;
+            let image = image.to_channels(channels);
+            count += (image.width * image.height) as u64;
+            for pixel in image.pixels.chunks_exact(channels) {
+                for (channel, &value) in pixel.iter().enumerate() {
+                    sum[channel] += u64::from(value);
+                    squares[channel] += u128::from(value) * u128::from(value);
                 }
             }
-            let variance = squares / n - (sum / n) * (sum / n);
-            mean.push((sum / n) as f32);
-            // Rounding leaves a constant channel a variance of about 1e-16 instead of 0.
-            deviation.push(if variance > 1e-12 {
-                variance.sqrt() as f32
+        }
+        let n = count.max(1) as f64;
+        let mean: Vec<f64> = sum.iter().map(|&sum| sum as f64 / n).collect();
+        let deviation = squares.iter().zip(&mean).map(|(&squares, mean)| {
+            let variance = squares as f64 / n - mean * mean;
+            // Rounding leaves a constant channel a tiny variance instead of 0.
+            if variance > 1e-6 {
+                (variance.sqrt() / 255.0) as f32
             } else {
                 1.0
-            });
-        }
-        Self { mean, deviation }
+            }
+        });
+        Ok(Self {
+            deviation: deviation.collect(),
+            mean: mean.iter().map(|mean| (mean / 255.0) as f32).collect(),
+        })
     }
 
-    /// Normalizes images in place.
-    ///
-    /// # Shapes
-    /// - pixels: `[channels, ..]` of one image.
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The normalized values of a picture, shape `[channels, height, width]`.
     ///
     /// # Panics
-    /// If the number of values is not a multiple of the channels.
-    pub fn apply(&self, pixels: &mut [f32]) {
-        let channels = self.mean.len();
-        assert!(
-            channels > 0 && pixels.len().is_multiple_of(channels),
-            "an image of {channels} channels cannot have {} values",
-            pixels.len()
+    /// If the picture has another number of channels.
+    pub fn apply(&self, image: &Image) -> Vec<f32> {
+        let channels = image.channels;
+        assert_eq!(
+            (self.mean.len(), self.deviation.len()),
+            (channels, channels),
+            "means and deviations for a picture of {channels} channels"
         );
-        let area = pixels.len() / channels;
-        for (channel, values) in pixels.chunks_mut(area.max(1)).enumerate() {
-            for value in values {
-                *value = (*value - self.mean[channel]) / self.deviation[channel];
-            }
+        let mut values = Vec::with_capacity(image.pixels.len());
+        for channel in 0..channels {
+            let (mean, deviation) = (self.mean[channel], self.deviation[channel]);
+            // A byte has 256 values: a table does the arithmetic once for each.
+            let table: [f32; 256] =
+                std::array::from_fn(|value| (value as f32 / 255.0 - mean) / deviation);
+            let bytes = image.pixels.iter().skip(channel).step_by(channels);
+            values.extend(bytes.map(|&value| table[usize::from(value)]));
         }
+        values
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ImageShape;
+    use crate::ImageArray;
 
     #[test]
     fn channels_are_normalized_on_their_own() {
-        let shape = ImageShape {
-            channels: 2,
-            height: 1,
-            width: 2,
-        };
-        let pixels = vec![0.0, 1.0, 0.25, 0.25];
-        let set = ImageSet::new(shape, 1, pixels.clone(), vec![0]).unwrap();
-        let normalization = Normalization::of(&set);
-        assert_eq!(normalization.mean, [0.5, 0.25]);
-        assert_eq!(normalization.deviation, [0.5, 1.0]);
-        let mut image = pixels;
-        normalization.apply(&mut image);
-        assert_eq!(image, [-1.0, 1.0, 0.0, 0.0]);
+        let pixels = vec![0, 51, 7, 255, 51, 9];
+        let set = ImageArray::new([1, 2, 3], pixels, vec![0], vec!["a".into()]).unwrap();
+        let normalization = Normalization::of(&set).unwrap();
+        assert_eq!(normalization.mean[..2], [0.5, 0.2]);
+        assert_eq!(normalization.deviation[..2], [0.5, 1.0]);
+        let values = normalization.apply(&set.image(0).unwrap());
+        assert_eq!(values[..4], [-1.0, 1.0, 0.0, 0.0]);
+        assert!((values[4] + 1.0).abs() < 1e-6 && (values[5] - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_empty_set_is_measured() {
+        let set = ImageArray::new([1, 1, 1], vec![], vec![], vec![]).unwrap();
+        let normalization = Normalization::of(&set).unwrap();
+        assert_eq!(
+            normalization,
+            Normalization {
+                mean: vec![0.0],
+                deviation: vec![1.0]
+            }
+        );
     }
 }

@@ -1,0 +1,71 @@
+//! Pictures from files.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use image::{DynamicImage, ImageReader, Limits};
+
+use crate::{Error, Image};
+
+/// The longest side that is read: as far as JPEG goes.
+const MAX_SIDE: u32 = 65_535;
+/// Bytes that decoding a picture may take.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Reads a PNG or JPEG file, whatever its name says, as gray or RGB of 8 bits.
+///
+/// Gray stays gray; everything else becomes RGB as by Pillow's `convert("RGB")`: a palette is
+/// looked up, transparency is dropped, CMYK is converted without a profile. Of 16-bit values the
+/// upper byte stays. The orientation that a camera noted is not applied, as torchvision does not.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be opened, [`Error::Picture`] if it is no picture, is cut off,
+/// or is larger than 65,535 pixels or 1 GiB.
+pub fn read_image(path: &Path) -> Result<Image, Error> {
+    let picture = |problem: String| Error::Picture {
+        path: path.to_path_buf(),
+        problem,
+    };
+    let file = File::open(path).map_err(Error::io(path))?;
+    let mut reader = ImageReader::new(BufReader::new(file))
+        .with_guessed_format()
+        .map_err(Error::io(path))?;
+    if reader.format().is_none() {
+        return Err(picture("expected a PNG or JPEG file".into()));
+    }
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits);
+    let image = reader
+        .decode()
+        .map_err(|error| picture(error.to_string()))?;
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (channels, pixels) = match image {
+        DynamicImage::ImageLuma8(gray) => (1, gray.into_raw()),
+        DynamicImage::ImageLumaA8(gray) => (1, every(gray.as_raw(), 2, 1)),
+        DynamicImage::ImageLuma16(gray) => (1, upper(gray.as_raw(), 1, 1)),
+        DynamicImage::ImageLumaA16(gray) => (1, upper(gray.as_raw(), 2, 1)),
+        DynamicImage::ImageRgb8(rgb) => (3, rgb.into_raw()),
+        DynamicImage::ImageRgba8(rgba) => (3, every(rgba.as_raw(), 4, 3)),
+        DynamicImage::ImageRgb16(rgb) => (3, upper(rgb.as_raw(), 3, 3)),
+        DynamicImage::ImageRgba16(rgba) => (3, upper(rgba.as_raw(), 4, 3)),
+        other => (3, other.into_rgb8().into_raw()),
+    };
+    Image::new(width, height, channels, pixels).map_err(|error| picture(error.to_string()))
+}
+
+/// The first `keep` of every `of` values.
+fn every(values: &[u8], of: usize, keep: usize) -> Vec<u8> {
+    let pixels = values.chunks_exact(of);
+    pixels.flat_map(|pixel| &pixel[..keep]).copied().collect()
+}
+
+/// The upper bytes of the first `keep` of every `of` values.
+fn upper(values: &[u16], of: usize, keep: usize) -> Vec<u8> {
+    let pixels = values.chunks_exact(of);
+    let kept = pixels.flat_map(|pixel| &pixel[..keep]);
+    kept.map(|&value| (value >> 8) as u8).collect()
+}

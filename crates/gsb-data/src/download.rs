@@ -1,0 +1,80 @@
+//! Fetching data sets that are not there.
+
+use std::io::Write;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use burn_dataset::network::downloader::download_file_as_bytes;
+
+use crate::checksum::{check_md5, md5_hex};
+use crate::sets::cifar::{CIFAR10, CIFAR100};
+use crate::{DataSetName, Error};
+
+const CIFAR: &str = "https://www.cs.toronto.edu/~kriz/";
+const MNIST: &str = "https://storage.googleapis.com/cvdf-datasets/mnist/";
+const MNIST_FILES: [(&str, &str); 4] = [
+    (
+        "train-images-idx3-ubyte.gz",
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    ),
+    (
+        "train-labels-idx1-ubyte.gz",
+        "d53e105ee54ea40749a09fcbcd1e9432",
+    ),
+    (
+        "t10k-images-idx3-ubyte.gz",
+        "9fb629c4189551a2d022fa330f9573f3",
+    ),
+    (
+        "t10k-labels-idx1-ubyte.gz",
+        "ec29112dd5afa0611ce80d1b7f02629c",
+    ),
+];
+
+/// Fetches the files of a set that are not in the folder yet.
+pub(crate) fn download(name: DataSetName, folder: &Path) -> Result<(), Error> {
+    match name {
+        DataSetName::Mnist => {
+            for (file, md5) in MNIST_FILES {
+                fetch(MNIST, file, md5, folder)?;
+            }
+            Ok(())
+        }
+        DataSetName::Cifar10 => fetch(CIFAR, CIFAR10.archive, CIFAR10.md5, folder),
+        DataSetName::Cifar100 => fetch(CIFAR, CIFAR100.archive, CIFAR100.md5, folder),
+        _ => Err(Error::Option {
+            option: "download",
+            problem: format!("{name} cannot be downloaded: expected mnist, cifar10 or cifar100"),
+        }),
+    }
+}
+
+/// Fetches a file unless it is there already; it appears in the folder only whole and checked.
+fn fetch(server: &str, file: &str, md5: &str, folder: &Path) -> Result<(), Error> {
+    let path = folder.join(file);
+    if path.exists() {
+        return check_md5(&path, md5);
+    }
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    let url = format!("{server}{file}");
+    // The downloader panics where there is no network.
+    let bytes = catch_unwind(|| download_file_as_bytes(&url, file))
+        .map_err(|_| Error::format(&path, format!("{url} cannot be downloaded")))?;
+    let got = md5_hex(&bytes);
+    if got != md5 {
+        let problem = format!("the MD5 checksum of {url} is {got}, not {md5}");
+        return Err(Error::format(&path, problem));
+    }
+    let partial = folder.join(format!(".{file}.{}.partial", std::process::id()));
+    let write = || {
+        let mut target = std::fs::File::create(&partial)?;
+        target.write_all(&bytes)?;
+        target.sync_all()?;
+        std::fs::rename(&partial, &path)
+    };
+    write().map_err(|error| {
+        // What is left of it is of no use.
+        let _ = std::fs::remove_file(&partial);
+        Error::io(&path)(error)
+    })
+}

@@ -1,0 +1,203 @@
+//! Mixup and CutMix.
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::Batch;
+use crate::random::beta;
+
+/// Mixes the pictures of a batch in pairs, and their targets with them.
+///
+/// Mixup (Zhang et al. 2018): `x = lambda a + (1 - lambda) b`. CutMix (Yun et al. 2019): a
+/// rectangle of the share `1 - lambda` of `a` is replaced by that of `b`; lambda is corrected for
+/// what falls outside. Both: `y = lambda y(a) + (1 - lambda) y(b)` of smoothed labels. One choice
+/// and one lambda for a batch; the first picture is mixed with the last, as in timm.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mixup {
+    /// Lambda of Mixup is drawn from `Beta(alpha, alpha)`; 0 switches Mixup off. 0.8 by default.
+    pub mixup_alpha: f64,
+    /// Lambda of CutMix is drawn from `Beta(alpha, alpha)`; 0 switches CutMix off. 1 by default.
+    pub cutmix_alpha: f64,
+    /// Probability that a batch is mixed at all. 1 by default.
+    pub prob: f64,
+    /// Probability of CutMix where both are on. 0.5 by default.
+    pub switch_prob: f64,
+    /// Share of the target that is spread evenly over all classes. 0.1 by default.
+    pub label_smoothing: f32,
+}
+
+impl Default for Mixup {
+    fn default() -> Self {
+        Self {
+            mixup_alpha: 0.8,
+            cutmix_alpha: 1.0,
+            prob: 1.0,
+            switch_prob: 0.5,
+            label_smoothing: 0.1,
+        }
+    }
+}
+
+/// How a batch is mixed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mix {
+    Nothing,
+    /// The weight of a picture's own values.
+    Blend(f32),
+    /// Rows from and to, columns from and to.
+    Cut([usize; 4]),
+}
+
+impl Mixup {
+    /// Mixes a whole batch with itself, and sets its targets of shape `[batch, classes]`.
+    ///
+    /// # Panics
+    /// If a label is not below `classes`.
+    pub fn apply(&self, batch: &mut Batch, classes: usize, rng: &mut ChaCha8Rng) {
+        let size = batch.shape[1..].iter().product::<usize>().max(1);
+        let images: Vec<f32> = batch.images.chunks(size).rev().flatten().copied().collect();
+        let labels: Vec<usize> = batch.labels.iter().rev().copied().collect();
+        self.mix(batch, &images, &labels, classes, rng);
+    }
+
+    /// Mixes a batch with other pictures, one for each.
+    pub(crate) fn mix(
+        &self,
+        batch: &mut Batch,
+        images: &[f32],
+        labels: &[usize],
+        classes: usize,
+        rng: &mut ChaCha8Rng,
+    ) {
+        let [_, channels, height, width] = batch.shape;
+        let mix = self.draw(height, width, rng);
+        let own = match mix {
+            Mix::Nothing => 1.0,
+            Mix::Blend(lambda) => {
+                for (value, other) in batch.images.iter_mut().zip(images) {
+                    *value = lambda * *value + (1.0 - lambda) * other;
+                }
+                lambda
+            }
+            Mix::Cut([top, bottom, left, right]) => {
+                for plane in 0..batch.labels.len() * channels {
+                    for y in top..bottom {
+                        let row = (plane * height + y) * width;
+                        batch.images[row + left..row + right]
+                            .copy_from_slice(&images[row + left..row + right]);
+                    }
+                }
+                1.0 - ((bottom - top) * (right - left)) as f32 / (height * width).max(1) as f32
+            }
+        };
+        let off = self.label_smoothing / classes as f32;
+        let mut targets = vec![off; batch.labels.len() * classes];
+        let on = 1.0 - self.label_smoothing;
+        for (row, (&a, &b)) in targets
+            .chunks_exact_mut(classes.max(1))
+            .zip(batch.labels.iter().zip(labels))
+        {
+            row[a] += on * own;
+            row[b] += on * (1.0 - own);
+        }
+        batch.targets = Some(targets);
+    }
+
+    fn draw(&self, height: usize, width: usize, rng: &mut ChaCha8Rng) -> Mix {
+        let (mixup, cutmix) = (self.mixup_alpha > 0.0, self.cutmix_alpha > 0.0);
+        if !(mixup || cutmix) || rng.random::<f64>() >= self.prob {
+            return Mix::Nothing;
+        }
+        if !cutmix || (mixup && rng.random::<f64>() >= self.switch_prob) {
+            return Mix::Blend(beta(self.mixup_alpha, rng) as f32);
+        }
+        let side = (1.0 - beta(self.cutmix_alpha, rng)).sqrt();
+        let [top, bottom] = span(height, side, rng);
+        let [left, right] = span(width, side, rng);
+        Mix::Cut([top, bottom, left, right])
+    }
+}
+
+/// A random stretch of this share of a length, cut off at its ends.
+fn span(length: usize, share: f64, rng: &mut ChaCha8Rng) -> [usize; 2] {
+    let half = (length as f64 * share) as usize / 2;
+    let center = rng.random_range(0..length.max(1));
+    [center.saturating_sub(half), (center + half).min(length)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::generator;
+
+    fn batch() -> Batch {
+        // Three pictures of 4x4 pixels, of the values 0, 1 and 2.
+        Batch {
+            images: (0..48).map(|i| (i / 16) as f32).collect(),
+            shape: [3, 1, 4, 4],
+            labels: vec![0, 1, 2],
+            targets: None,
+            indices: vec![0, 1, 2],
+        }
+    }
+
+    fn mixed(mixup: Mixup, seed: u64) -> Batch {
+        let mut batch = batch();
+        mixup.apply(&mut batch, 4, &mut generator(seed));
+        batch
+    }
+
+    #[test]
+    fn targets_sum_to_one_and_follow_the_pixels() {
+        for seed in 0..50 {
+            let batch = mixed(Mixup::default(), seed);
+            let targets = batch.targets.unwrap();
+            for row in targets.chunks(4) {
+                assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            }
+            // The first picture is 0 and its partner 2: its mean is twice the partner's share.
+            let mean = batch.images[..16].iter().sum::<f32>() / 16.0;
+            assert!((targets[2] - (0.9 * mean / 2.0 + 0.025)).abs() < 1e-6);
+            // The middle picture is its own partner.
+            assert!(batch.images[16..32].iter().all(|&v| (v - 1.0).abs() < 1e-6));
+        }
+    }
+
+    #[test]
+    fn cutmix_keeps_whole_pixels_and_mixup_blends() {
+        let cut = Mixup {
+            mixup_alpha: 0.0,
+            ..Default::default()
+        };
+        let blend = Mixup {
+            cutmix_alpha: 0.0,
+            ..Default::default()
+        };
+        for seed in 0..20 {
+            let values = mixed(cut, seed).images;
+            assert!(values.iter().all(|v| [0.0, 1.0, 2.0].contains(v)));
+            let values = mixed(blend, seed).images;
+            assert!(values[..16].iter().all(|&v| v == values[0]));
+        }
+    }
+
+    #[test]
+    fn it_can_be_switched_off() {
+        let off = Mixup {
+            mixup_alpha: 0.0,
+            cutmix_alpha: 0.0,
+            ..Default::default()
+        };
+        let never = Mixup {
+            prob: 0.0,
+            label_smoothing: 0.0,
+            ..Default::default()
+        };
+        assert_eq!(mixed(off, 0).images, batch().images);
+        let mixed = mixed(never, 0);
+        assert_eq!(mixed.images, batch().images);
+        assert_eq!(mixed.targets.unwrap()[..4], [1.0, 0.0, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,188 @@
+//! Data sets by name.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Category, DataSplits, Error, chaoyang, cifar10, cifar100, digits, flowers102, image_folder,
+    inaturalist, mnist,
+};
+
+/// The data sets that can be opened by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataSetName {
+    /// [`digits`], which need no folder: a fifth of them is the test part.
+    #[default]
+    Digits,
+    /// [`mnist`], or a set in its format.
+    Mnist,
+    /// [`cifar10`].
+    Cifar10,
+    /// [`cifar100`].
+    Cifar100,
+    /// [`flowers102`].
+    Flowers102,
+    /// [`chaoyang`].
+    Chaoyang,
+    /// [`image_folder`]: ImageNet, Tiny-ImageNet or your own.
+    ImageFolder,
+    /// [`inaturalist`] of 2018.
+    Inat2018,
+    /// [`inaturalist`] of 2019.
+    Inat2019,
+}
+
+impl DataSetName {
+    /// All names.
+    pub const ALL: [Self; 9] = [
+        Self::Digits,
+        Self::Mnist,
+        Self::Cifar10,
+        Self::Cifar100,
+        Self::Flowers102,
+        Self::Chaoyang,
+        Self::ImageFolder,
+        Self::Inat2018,
+        Self::Inat2019,
+    ];
+
+    /// The name, as it is written on a command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Digits => "digits",
+            Self::Mnist => "mnist",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Flowers102 => "flowers102",
+            Self::Chaoyang => "chaoyang",
+            Self::ImageFolder => "imagefolder",
+            Self::Inat2018 => "inat2018",
+            Self::Inat2019 => "inat2019",
+        }
+    }
+}
+
+impl fmt::Display for DataSetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keeps width and alignment.
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for DataSetName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|name| name.as_str() == text);
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            let problem = format!("{text:?} is none of {known}");
+            Error::Option {
+                option: "data set",
+                problem,
+            }
+        })
+    }
+}
+
+/// What some of the data sets need to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenOptions {
+    /// The classes of iNaturalist. The species by default.
+    pub category: Category,
+    /// Whether MNIST and CIFAR are fetched into the folder if they are not there; needs the
+    /// feature `download`. No by default.
+    pub download: bool,
+}
+
+/// The fraction of the digits that is tested on, and the seed of the choice.
+const DIGITS_SPLIT: (f64, u64) = (0.2, 0);
+
+/// Opens a data set.
+///
+/// # Errors
+/// [`Error::NoPath`] if the set needs a folder and there is none, [`Error::Option`] if it cannot be
+/// downloaded, and the errors of the set's own function.
+///
+/// ```
+/// use gsb_data::{DataSetName, OpenOptions};
+///
+/// let splits = gsb_data::open(DataSetName::Digits, None, &OpenOptions::default())?;
+/// assert_eq!((splits.train.len(), splits.test.len()), (1437, 360));
+/// # Ok::<(), gsb_data::Error>(())
+/// ```
+pub fn open(
+    name: DataSetName,
+    path: Option<&Path>,
+    options: &OpenOptions,
+) -> Result<DataSplits, Error> {
+    if name == DataSetName::Digits {
+        let (fraction, seed) = DIGITS_SPLIT;
+        return digits()?.split(fraction, seed);
+    }
+    let path = path.ok_or(Error::NoPath {
+        name: name.as_str(),
+    })?;
+    if options.download {
+        download(name, path)?;
+    }
+    match name {
+        DataSetName::Digits => unreachable!("the digits were opened above"),
+        DataSetName::Mnist => mnist(path),
+        DataSetName::Cifar10 => cifar10(path),
+        DataSetName::Cifar100 => cifar100(path),
+        DataSetName::Flowers102 => flowers102(path),
+        DataSetName::Chaoyang => chaoyang(path),
+        DataSetName::ImageFolder => image_folder(path),
+        DataSetName::Inat2018 => inaturalist(path, 2018, options.category),
+        DataSetName::Inat2019 => inaturalist(path, 2019, options.category),
+    }
+}
+
+#[cfg(feature = "download")]
+use crate::download::download;
+
+#[cfg(not(feature = "download"))]
+fn download(_: DataSetName, _: &Path) -> Result<(), Error> {
+    Err(Error::Option {
+        option: "download",
+        problem: "this program was built without the feature `download`".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for name in DataSetName::ALL {
+            assert_eq!(name.to_string().parse::<DataSetName>().unwrap(), name);
+            let json = serde_json::to_string(&name).unwrap();
+            assert_eq!(json, format!("\"{name}\""));
+        }
+        let error = "cifar".parse::<DataSetName>().unwrap_err().to_string();
+        assert!(error.starts_with("data set: \"cifar\" is none of digits, mnist"));
+    }
+
+    #[test]
+    fn a_folder_is_asked_for() {
+        for name in DataSetName::ALL.into_iter().skip(1) {
+            let error = open(name, None, &OpenOptions::default()).unwrap_err();
+            assert!(matches!(error, Error::NoPath { .. }), "{error}");
+            let nowhere = Path::new("/nowhere/at/all");
+            let error = open(name, Some(nowhere), &OpenOptions::default()).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("/nowhere/at/all is not there"),
+                "{error}"
+            );
+        }
+    }
+}

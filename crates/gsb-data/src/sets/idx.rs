@@ -1,0 +1,210 @@
+//! The IDX format of MNIST.
+//!
+//! A header of big-endian 32-bit words (magic number, sizes), then the values, one byte each.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+
+use crate::Error;
+
+/// Magic number of unsigned bytes in three dimensions.
+const IMAGES: u32 = 0x803;
+/// Magic number of unsigned bytes in one dimension.
+const LABELS: u32 = 0x801;
+/// More than this, deflate cannot shrink anything.
+const MAX_DEFLATE_RATIO: u64 = 1032;
+
+/// Pictures of an IDX file.
+#[derive(Debug)]
+pub(crate) struct IdxImages {
+    /// `[images, rows, columns]`.
+    pub shape: [usize; 3],
+    /// The values, of that shape.
+    pub pixels: Vec<u8>,
+}
+
+/// Reads a file of pictures, gzipped or not.
+pub(crate) fn read_images(path: &Path) -> Result<IdxImages, Error> {
+    let (shape, pixels) = read::<3>(path, IMAGES, "pictures")?;
+    if shape.contains(&0) {
+        let [images, rows, columns] = shape;
+        return Err(Error::format(
+            path,
+            format!("{images} pictures of {rows}x{columns} pixels: expected at least one pixel"),
+        ));
+    }
+    Ok(IdxImages { shape, pixels })
+}
+
+/// Reads a file of labels, gzipped or not.
+pub(crate) fn read_labels(path: &Path) -> Result<Vec<u8>, Error> {
+    read::<1>(path, LABELS, "labels").map(|(_, labels)| labels)
+}
+
+/// The file of this name or of this name with `.gz`.
+pub(crate) fn find(folder: &Path, name: &str) -> Result<PathBuf, Error> {
+    let plain = folder.join(name);
+    let gzipped = folder.join(format!("{name}.gz"));
+    if plain.is_file() {
+        return Ok(plain);
+    }
+    if gzipped.is_file() {
+        return Ok(gzipped);
+    }
+    Err(Error::missing(
+        &plain,
+        "an IDX file of this name, or of this name and .gz",
+    ))
+}
+
+fn read<const D: usize>(
+    path: &Path,
+    magic: u32,
+    what: &str,
+) -> Result<([usize; D], Vec<u8>), Error> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let size = file.metadata().map_err(Error::io(path))?.len();
+    let gzipped = path.extension().is_some_and(|extension| extension == "gz");
+    let mut reader: Box<dyn Read> = if gzipped {
+        Box::new(GzDecoder::new(BufReader::new(file)))
+    } else {
+        Box::new(BufReader::new(file))
+    };
+    let most = if gzipped {
+        size.saturating_mul(MAX_DEFLATE_RATIO)
+    } else {
+        size
+    };
+    let broken = |cause: std::io::Error| match cause.kind() {
+        std::io::ErrorKind::UnexpectedEof => Error::format(path, "the file ends too early"),
+        _ => Error::format(path, format!("cannot be read: {cause}")),
+    };
+    let mut word = || -> Result<u32, Error> {
+        let mut bytes = [0; 4];
+        reader.read_exact(&mut bytes).map_err(broken)?;
+        Ok(u32::from_be_bytes(bytes))
+    };
+    let found = word()?;
+    if found != magic {
+        return Err(Error::format(
+            path,
+            format!("not an IDX file of {what}: expected the magic number {magic}, got {found}"),
+        ));
+    }
+    let mut shape = [0; D];
+    for size in &mut shape {
+        *size = word()? as usize;
+    }
+    let expected = shape
+        .iter()
+        .fold(1u64, |product, &n| product.saturating_mul(n as u64));
+    if expected > most {
+        return Err(Error::format(
+            path,
+            format!("the header announces {expected} bytes, which a file of {size} cannot hold"),
+        ));
+    }
+    let mut values = Vec::new();
+    // One byte more than announced, to notice what is left over.
+    let mut rest = reader.take(expected + 1);
+    rest.read_to_end(&mut values).map_err(broken)?;
+    if values.len() as u64 != expected {
+        let got = values.len() as u64;
+        let problem = if got > expected {
+            format!("there are bytes after the {expected} that the header announces")
+        } else {
+            format!("the file ends too early: the header announces {expected} bytes, got {got}")
+        };
+        return Err(Error::format(path, problem));
+    }
+    Ok((shape, values))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    fn idx(words: &[u32], values: &[u8]) -> Vec<u8> {
+        let mut bytes: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
+        bytes.extend_from_slice(values);
+        bytes
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn problem(name: &str, bytes: &[u8]) -> String {
+        let (_folder, path) = file(name, bytes);
+        let error = read_images(&path).unwrap_err().to_string();
+        let name = path.display().to_string();
+        assert!(error.starts_with(&name), "{error}");
+        error[name.len()..].to_string()
+    }
+
+    #[test]
+    fn plain_and_gzipped_files_are_read() {
+        let bytes = idx(&[IMAGES, 2, 1, 2], &[1, 2, 3, 4]);
+        for (name, bytes) in [("x", bytes.clone()), ("x.gz", gzip(&bytes))] {
+            let (folder, path) = file(name, &bytes);
+            assert_eq!(find(folder.path(), "x").unwrap(), path);
+            let images = read_images(&path).unwrap();
+            assert_eq!(images.shape, [2, 1, 2]);
+            assert_eq!(images.pixels, [1, 2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn broken_files_are_refused() {
+        let good = idx(&[IMAGES, 2, 1, 2], &[1, 2, 3, 4]);
+        assert_eq!(
+            problem("x", &good[..good.len() - 1]),
+            ": the file ends too early: the header announces 4 bytes, got 3"
+        );
+        assert_eq!(problem("x", &good[..9]), ": the file ends too early");
+        assert_eq!(problem("x", &[]), ": the file ends too early");
+        assert_eq!(
+            problem("x", &idx(&[LABELS, 4], &[0; 4])),
+            ": not an IDX file of pictures: expected the magic number 2051, got 2049"
+        );
+        assert_eq!(
+            problem("x", &idx(&[IMAGES, 2, 1, 2], &[0; 5])),
+            ": there are bytes after the 4 that the header announces"
+        );
+        assert!(problem("x", &idx(&[IMAGES, 0, 28, 28], &[])).contains("at least one pixel"));
+    }
+
+    #[test]
+    fn nothing_is_allocated_for_what_a_file_cannot_hold() {
+        let huge = idx(&[IMAGES, u32::MAX, u32::MAX, u32::MAX], &[0; 8]);
+        assert!(problem("x", &huge).contains("cannot hold"));
+        assert!(problem("x.gz", &gzip(&huge)).contains("cannot hold"));
+        // Within what compression could reach, but not there.
+        let short = gzip(&idx(&[IMAGES, 10, 28, 28], &[0; 100]));
+        assert!(problem("x.gz", &short).contains("announces 7840 bytes, got 100"));
+    }
+
+    #[test]
+    fn truncated_and_foreign_gzip_is_refused() {
+        let values: Vec<u8> = (0..7840u32).map(|i| (i * i % 251) as u8).collect();
+        let whole = gzip(&idx(&[IMAGES, 10, 28, 28], &values));
+        for end in [5, 20, whole.len() / 2, whole.len() - 4] {
+            problem("x.gz", &whole[..end]);
+        }
+        problem("x.gz", b"this is no gzip at all");
+    }
+}

@@ -1,0 +1,183 @@
+//! iNaturalist 2018 and 2019.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{self, ImageFiles};
+use crate::{DataSplits, Error};
+
+/// The level of the tree of life whose names are the classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Animals, plants and fungi.
+    Kingdom,
+    /// One below the kingdom.
+    Phylum,
+    /// One below the phylum.
+    Class,
+    /// One below the class.
+    Order,
+    /// The groups of the challenge, birds for one.
+    Supercategory,
+    /// One below the order.
+    Family,
+    /// One below the family.
+    Genus,
+    /// The species.
+    #[default]
+    Name,
+}
+
+impl Category {
+    const ALL: [(Self, &str); 8] = [
+        (Self::Kingdom, "kingdom"),
+        (Self::Phylum, "phylum"),
+        (Self::Class, "class"),
+        (Self::Order, "order"),
+        (Self::Supercategory, "supercategory"),
+        (Self::Family, "family"),
+        (Self::Genus, "genus"),
+        (Self::Name, "name"),
+    ];
+
+    fn key(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
+    }
+}
+
+impl FromStr for Category {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.iter().find(|(_, key)| *key == text);
+        found.map(|&(category, _)| category).ok_or_else(|| {
+            let known = Self::ALL.map(|(_, key)| key).join(", ");
+            let problem = format!("{text:?} is none of {known}");
+            Error::Option {
+                option: "category",
+                problem,
+            }
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    images: Vec<Picture>,
+    annotations: Vec<Annotation>,
+}
+
+#[derive(Deserialize)]
+struct Picture {
+    id: u64,
+    file_name: String,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    image_id: u64,
+    category_id: u64,
+}
+
+#[derive(Deserialize)]
+struct Species {
+    id: u64,
+    #[serde(flatten)]
+    names: HashMap<String, serde_json::Value>,
+}
+
+/// Reads iNaturalist of a year from its official files: `train{year}.json`, `val{year}.json`,
+/// `categories.json` and the pictures they list, `train_val{year}/...`.
+///
+/// Classes are numbered as they first come in the training annotations, as DeiT does.
+///
+/// # Errors
+/// Names the list that is missing or broken, a picture without a class, and a class without the
+/// chosen category. Pictures are read later, when they are asked for.
+pub fn inaturalist(root: &Path, year: u16, category: Category) -> Result<DataSplits, Error> {
+    let (train, val) = (format!("train{year}.json"), format!("val{year}.json"));
+    files::folder(
+        root,
+        &format!("a folder with {train}, {val} and categories.json"),
+    )?;
+    let names = category_names(&root.join("categories.json"), category)?;
+    let train_path = root.join(train);
+    let listing = read(&train_path)?;
+    let mut classes: Vec<String> = Vec::new();
+    let mut labels: HashMap<&str, usize> = HashMap::new();
+    for annotation in &listing.annotations {
+        let name = name_of(&names, annotation.category_id, &train_path)?;
+        labels.entry(name).or_insert_with(|| {
+            classes.push(name.to_string());
+            classes.len() - 1
+        });
+    }
+    let part = |path: &Path, listing: &Listing| -> Result<ImageFiles, Error> {
+        let of_image: HashMap<u64, u64> = listing
+            .annotations
+            .iter()
+            .map(|annotation| (annotation.image_id, annotation.category_id))
+            .collect();
+        let mut pictures = Vec::with_capacity(listing.images.len());
+        for picture in &listing.images {
+            let Some(&id) = of_image.get(&picture.id) else {
+                let problem = format!("{:?} has no annotation", picture.file_name);
+                return Err(Error::format(path, problem));
+            };
+            let name = name_of(&names, id, path)?;
+            let Some(&label) = labels.get(name) else {
+                let problem = format!("{name:?} is no class of {}", train_path.display());
+                return Err(Error::format(path, problem));
+            };
+            pictures.push((files::listed(root, &picture.file_name, path)?, label));
+        }
+        ImageFiles::new(pictures, classes.clone())
+    };
+    let val_path = root.join(val);
+    Ok(DataSplits {
+        train: Arc::new(part(&train_path, &listing)?),
+        test: Arc::new(part(&val_path, &read(&val_path)?)?),
+        validation: None,
+    })
+}
+
+fn read(path: &Path) -> Result<Listing, Error> {
+    let listing: Listing = files::read_json(path, "an object of images and annotations")?;
+    if listing.images.is_empty() {
+        return Err(Error::format(path, "the list of images is empty"));
+    }
+    Ok(listing)
+}
+
+/// What each species is called at a level.
+fn category_names(path: &Path, category: Category) -> Result<HashMap<u64, String>, Error> {
+    let species: Vec<Species> = files::read_json(path, "a list of categories")?;
+    let key = category.key();
+    let name = |species: Species| match species.names.get(key).and_then(|name| name.as_str()) {
+        Some(name) => Ok((species.id, name.to_string())),
+        None => {
+            let problem = format!("category {} has no {key:?}", species.id);
+            Err(Error::format(path, problem))
+        }
+    };
+    species.into_iter().map(name).collect()
+}
+
+fn name_of<'a>(names: &'a HashMap<u64, String>, id: u64, path: &Path) -> Result<&'a str, Error> {
+    names
+        .get(&id)
+        .map(String::as_str)
+        .ok_or_else(|| Error::format(path, format!("categories.json has no category {id}")))
+}
