@@ -1,11 +1,11 @@
 //! Everything that describes a run, from defaults, file and options.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::ValueEnum;
 use gsb::binarize::{InitialScales, ThresholdScope};
 use gsb::distill::Distillation;
-use gsb_data::{DataSetName, DataSplits, Mixup};
+use gsb_data::DataSplits;
 use gsb_train::{Recipe, Start, TeacherLogits};
 use gsb_vit::{Phase, VitConfig};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gsb_data::{DataSetName, DataSetOptions, DataSplits, per_class, with_label_noise};
+use gsb_data::{Category, DataSetName, OpenOptions, DataSplits, per_class, with_label_noise};
 use serde::{Deserialize, Serialize};
 
 use crate::args::DataArgs;
@@ -18,7 +18,7 @@ pub struct DataConfig {
     /// Its folder.
     pub path: Option<PathBuf>,
     /// Category that is the class, of iNaturalist.
-    pub category: Option<String>,
+    pub category: Option<Category>,
     /// Whether to fetch it.
     pub download: bool,
     /// Train on so many images of each class alone.
@@ -51,7 +51,7 @@ impl DataConfig {
             self.set = set;
         }
         self.path = args.data_path.clone().or(self.path.take());
-        self.category = args.inat_category.clone().or(self.category.take());
+        self.category = args.inat_category.or(self.category);
         self.download |= args.download;
         self.per_class = args.per_class.or(self.per_class);
         self.label_noise = args.label_noise.unwrap_or(self.label_noise);
@@ -62,8 +62,8 @@ impl DataConfig {
     /// # Errors
     /// If it is not there or broken, or has fewer images than asked for.
     pub fn open(&self) -> Result<DataSplits, Error> {
-        let options = DataSetOptions {
-            category: self.category.clone(),
+        let options = OpenOptions {
+            category: self.category.unwrap_or_default(),
             download: self.download,
         };
         let mut splits = gsb_data::open(self.set, self.path.as_deref(), &options)?;

@@ -1,5 +1,5 @@
-//! `gsb` trains a float teacher, a stage-1 and a stage-2 GSB student on the embedded digits and
-//! prints the held-out accuracy of each; says what a model costs; and converts checkpoints. Results
+//! `gsb` trains a float teacher, a stage-1 and a stage-2 GSB student and prints the held-out
+//! accuracy of each; tests checkpoints; says what a model costs; and converts checkpoints. Results
 //! are on stdout, progress and errors on stderr.
 //!
 //! Exit codes: 0 for success, 1 for a failed run, 2 for wrong usage.
@@ -14,17 +14,15 @@
 compile_error!("gsb-cli needs a backend: enable the feature flex, wgpu, vulkan, cuda or tch");
 
 mod args;
-mod augment;
-mod batch;
 mod compute;
+mod config;
 mod convert;
+mod data;
+mod defaults;
 mod error;
-mod evaluate;
 mod progress;
-mod recipe;
-mod report;
-mod schedule;
 mod summary;
+mod test;
 mod train;
 
 use std::io::Write;
@@ -53,8 +51,9 @@ fn main() -> ExitCode {
 
 /// What goes to stdout.
 fn run(cli: Cli) -> Result<String, Error> {
-    match cli.command.unwrap_or(Command::Train(cli.train)) {
-        Command::Train(args) => Ok(report::table(&recipe::run(&args)?)),
+    match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
+        Command::Train(args) => train::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Import(args) => convert::import(&args),
         Command::Export(args) => convert::export_published(&args),

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use gsb_vit::checkpoint::{Published, inspect};
 use gsb_vit::{Phase, VitConfig};
 
 use crate::args::SummaryArgs;
 use crate::error::Error;
+use crate::test::describe;
 
 /// The text that `gsb summary` prints.
 ///
@@ -51,10 +51,6 @@ fn model(name: &str) -> Result<(Option<Phase>, VitConfig), Error> {
         let config = VitConfig::from_json(&text).map_err(|error| file(&error))?;
         return Ok((None, config));
     }
-    let (phase, config) = match inspect(path) {
-        Ok(found) => found,
-        // Not one of ours: the error of the other kind says what it is not.
-        Err(_) => Published::read(path)?.describe()?,
-    };
+    let (phase, config) = describe(path)?;
     Ok((Some(phase), config))
 }

@@ -45,7 +45,7 @@ pub(crate) struct Trained<M> {
 
 impl PhaseRun<'_> {
     /// Trains a model; what comes back is for evaluation.
-    pub fn train<M: Model + Classifier>(
+    pub fn train<M: Model + Classifier + 'static>(
         &self,
         model: M,
         teaching: Teaching,
@@ -136,7 +136,7 @@ impl PhaseRun<'_> {
     }
 
     /// The models of a training that ended as it should.
-    fn finished<M: Model + Classifier>(
+    fn finished<M: Model + Classifier + 'static>(
         &self,
         result: LearningResult<Trainee<M>>,
         divergence: &Mutex<Option<Divergence>>,
@@ -209,7 +209,7 @@ fn complete(folder: &Path) -> Vec<usize> {
 }
 
 /// The trainee as it was after an epoch.
-fn restored<M: Model + Classifier>(
+fn restored<M: Model + Classifier + 'static>(
     trainee: Trainee<M>,
     folder: &Path,
     epoch: usize,

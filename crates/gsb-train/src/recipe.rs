@@ -127,7 +127,7 @@ impl Recipe {
             stage1: phase(600, Distillation::Hard),
             stage2: phase(300, Distillation::Hard),
             teacher_logits: TeacherLogits::Live,
-            augmentation: TrainTransform::new(model.image_size, normalization.clone()),
+            augmentation: TrainTransform::published(model.image_size, normalization.clone()),
             mixup: None,
             evaluation: EvalTransform::new(model.image_size, normalization),
             repeats: 1,

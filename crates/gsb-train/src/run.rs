@@ -207,7 +207,7 @@ impl Run {
     }
 
     /// Saves what a phase has trained, and its line of the report.
-    fn keep<M: Model + Classifier>(
+    fn keep<M: Model + Classifier + 'static>(
         &mut self,
         run: &PhaseRun,
         trained: Trained<M>,
@@ -228,7 +228,7 @@ impl Run {
             top5: evaluation.top5,
             loss: evaluation.loss,
             parameters: cost.total_parameters(),
-            bytes: cost.bytes(),
+            bytes: cost.packed_bytes,
             epochs: history.of(phase).count(),
             seconds: history.of(phase).map(|epoch| epoch.seconds).sum(),
             best_epoch: best.0,

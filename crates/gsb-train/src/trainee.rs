@@ -17,14 +17,14 @@ use crate::TrainBatch;
 
 /// A student, the average of its weights and what it is taught.
 #[derive(Module, Debug)]
-pub(crate) struct Trainee<M: Model + Classifier> {
+pub(crate) struct Trainee<M: Model + Classifier + 'static> {
     pub student: M,
     pub average: Option<M>,
     #[module(skip)]
     lesson: Arc<Lesson>,
 }
 
-impl<M: Model + Classifier> Trainee<M> {
+impl<M: Model + Classifier + 'static> Trainee<M> {
     pub fn new(student: M, lesson: Lesson) -> Self {
         let average = lesson.decay.map(|_| student.clone().no_grad());
         Self {
@@ -44,7 +44,7 @@ impl<M: Model + Classifier> Trainee<M> {
     }
 }
 
-impl<M: Model + Classifier> TrainStep for Trainee<M> {
+impl<M: Model + Classifier + 'static> TrainStep for Trainee<M> {
     type Input = TrainBatch;
     type Output = ClassificationOutput;
 
@@ -80,7 +80,7 @@ impl<M: Model + Classifier> TrainStep for Trainee<M> {
     }
 }
 
-impl<M: Model + Classifier> Trainee<M> {
+impl<M: Model + Classifier + 'static> Trainee<M> {
     /// Ends the run, and keeps where the first loss that is not finite came from.
     fn diverged(&self, loss: f32, batch: &TrainBatch) {
         let mut kept = self.lesson.divergence.lock().expect("nobody panics with it");
@@ -98,7 +98,7 @@ impl<M: Model + Classifier> Trainee<M> {
     }
 }
 
-impl<M: Model + Classifier> InferenceStep for Trainee<M> {
+impl<M: Model + Classifier + 'static> InferenceStep for Trainee<M> {
     type Input = TrainBatch;
     type Output = ClassificationOutput;
 

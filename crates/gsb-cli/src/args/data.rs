@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gsb_data::DataSetName;
+use gsb_data::{Category, DataSetName};
 
 use super::numbers::{fraction, positive};
 
@@ -21,7 +21,7 @@ pub struct DataArgs {
 
     /// Category that is the class, of iNaturalist [default: name]
     #[arg(long, value_name = "CATEGORY")]
-    pub inat_category: Option<String>,
+    pub inat_category: Option<Category>,
 
     /// Fetch the data set into its folder if it is not there (where this is built in)
     #[arg(long)]

@@ -1,0 +1,150 @@
+//! `gsb test`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use burn::tensor::Device;
+use gsb_data::DataSplits;
+use gsb_train::{Evaluation, Heads, evaluation_loader, load_model};
+use gsb_vit::checkpoint::{Published, inspect};
+use gsb_vit::{
+    Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
+};
+use serde_json::json;
+
+use crate::args::TestArgs;
+use crate::config::{ModelName, RunConfig};
+use crate::data::DataConfig;
+use crate::defaults;
+use crate::error::Error;
+
+/// Largest number of classes whose confusion matrix is printed.
+const MATRIX: usize = 20;
+
+/// The accuracy of a checkpoint, as text or JSON.
+///
+/// # Errors
+/// If checkpoint or data cannot be read or do not go together.
+pub fn run(args: &TestArgs) -> Result<String, Error> {
+    let (phase, config) = describe(&args.checkpoint)?;
+    let device = args.device.open()?;
+    let measured = match phase {
+        Phase::Teacher => measure::<VisionTransformer>(args, &config, &device),
+        Phase::Stage1 => measure::<Stage1Student>(args, &config, &device),
+        Phase::Stage2 => measure::<Stage2Student>(args, &config, &device),
+    };
+    let (evaluation, splits) = measured?;
+    if args.json {
+        let classes = splits.classes().iter().zip(evaluation.per_class());
+        let classes: Vec<_> = classes
+            .map(|(name, (right, images))| json!({"name": name, "right": right, "images": images}))
+            .collect();
+        let value = json!({
+            "phase": phase,
+            "images": evaluation.images,
+            "top1": evaluation.top1,
+            "top5": evaluation.top5,
+            "loss": evaluation.loss,
+            "classes": classes,
+            "confusion": evaluation.confusion,
+        });
+        let text = serde_json::to_string_pretty(&value).map_err(std::io::Error::from)?;
+        return Ok(text + "\n");
+    }
+    Ok(text(phase, &evaluation, splits.classes()))
+}
+
+/// Phase and configuration of a checkpoint of ours or with the published names.
+pub fn describe(path: &Path) -> Result<(Phase, VitConfig), Error> {
+    Ok(match inspect(path) {
+        Ok(found) => found,
+        // Not one of ours: the error of the other kind says what it is not.
+        Err(error) if path.extension().is_some_and(|extension| extension == "bpk") => {
+            return Err(error.into());
+        }
+        Err(_) => Published::read(path)?.describe()?,
+    })
+}
+
+fn measure<M: Model + Classifier>(
+    args: &TestArgs,
+    config: &VitConfig,
+    device: &Device,
+) -> Result<(Evaluation, DataSplits), Error> {
+    let run = args.checkpoint.parent().and_then(of_run);
+    let mut data = run.as_ref().map_or_else(DataConfig::default, |run| run.data.clone());
+    if run.is_none() && args.data.data_set.is_none() {
+        let reason = "the checkpoint lies in no run: say what to test on";
+        return Err(Error::Option {
+            option: "--data-set",
+            reason: reason.into(),
+        });
+    }
+    let other = args.data.data_set.is_some_and(|set| set != data.set);
+    if other {
+        data = DataConfig::default();
+    }
+    data.apply(&args.data);
+    // The images to test on are the same whatever was left out of the training images.
+    let splits = data.open()?;
+    let mut recipe = match run {
+        Some(run) if !other => run.recipe,
+        _ => {
+            let model = ModelName::Config(Box::new(config.clone()));
+            defaults::recipe(&data, &splits, Some(model), None)?
+        }
+    };
+    let classes = splits.classes().len();
+    if classes != config.classes {
+        return Err(Error::file(
+            &args.checkpoint,
+            format!("a model for {} classes, but {} has {classes}", config.classes, data.set),
+        ));
+    }
+    if let Some(size) = args.batch_size {
+        recipe.evaluation_batch_size = size;
+    }
+    let model: M = load_model(&args.checkpoint, config, Heads::Kept, device)?;
+    let loader = evaluation_loader(splits.test.clone(), &recipe)?;
+    Ok((Evaluation::of(&model, &loader, device)?, splits))
+}
+
+/// The run of a folder, if it is one.
+pub fn of_run(folder: &Path) -> Option<RunConfig> {
+    RunConfig::of_folder(folder).ok()
+}
+
+fn text(phase: Phase, evaluation: &Evaluation, classes: &[String]) -> String {
+    let mut text = format!(
+        "{phase}: top-1 {:.2} %, top-5 {:.2} %, loss {:.4}, {} images\n\n",
+        evaluation.top1, evaluation.top5, evaluation.loss, evaluation.images
+    );
+    let width = classes.iter().map(|name| name.chars().count()).max();
+    let width = width.unwrap_or(0).max(5);
+    let mut line = |line: String| {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    line(format!("{:<width$} {:>6} {:>6} {:>8}", "class", "images", "right", "top-1"));
+    for (name, (right, images)) in classes.iter().zip(evaluation.per_class()) {
+        let share = match images {
+            0 => "-".into(),
+            _ => format!("{:.1} %", 100.0 * right as f64 / images as f64),
+        };
+        line(format!("{name:<width$} {images:>6} {right:>6} {share:>8}"));
+    }
+    if classes.len() > MATRIX {
+        return text;
+    }
+    let mut matrix = String::from("\nclass (row) taken for (column)\n");
+    let most = evaluation.confusion.iter().flatten().max().copied().unwrap_or(0);
+    let cell = most.to_string().len().max(2) + 1;
+    for (name, row) in classes.iter().zip(&evaluation.confusion) {
+        let _ = write!(matrix, "{name:<width$}");
+        for count in row {
+            let _ = write!(matrix, "{count:>cell$}");
+        }
+        matrix.push('\n');
+    }
+    text + &matrix
+}
