@@ -74,6 +74,9 @@ const MAX_SIZE: usize = 1 << 14;
 /// Largest number of classes, and of values of a patch (whose sum with 8-bit weights fits 32 bits).
 const MAX_WIDE: usize = 1 << 16;
 
+/// Largest width of a head, whose products are looked up.
+const MAX_HEAD_WIDTH: usize = 255;
+
 /// Largest number of values of an image.
 const MAX_PIXELS: usize = 1 << 26;
 
@@ -199,6 +202,10 @@ impl Config {
         if !self.width.is_multiple_of(self.heads) {
             let expected = format!("a multiple of the number of heads {}", self.heads);
             return wrong("the width", &self.width, expected);
+        }
+        if self.head_width() > MAX_HEAD_WIDTH {
+            let expected = format!("at most {MAX_HEAD_WIDTH}");
+            return wrong("the width of a head", &self.head_width(), expected);
         }
         for (field, groups) in [
             (

@@ -147,20 +147,20 @@ impl SignMatrix {
         }
     }
 
-    /// A row's bits as 32-bit words, the lowest bit first, missing bits 0.
-    pub(crate) fn row_words(&self, row: usize, words: &mut [u32]) {
-        let start = row * self.columns;
-        for (word, out) in words.iter_mut().enumerate() {
-            let count = self.columns.saturating_sub(word * 32).min(32);
-            *out = self.extract(start + word * 32, count);
+    /// A row's bits as 32-bit words, the lowest bit first. Each segment of so many columns fills whole
+    /// words, with bits of 0.
+    pub(crate) fn row_words(&self, row: usize, segment: usize, words: &mut [u32]) {
+        let segments = words.chunks_mut(segment.div_ceil(32));
+        for (index, words) in segments.enumerate() {
+            let start = row * self.columns + index * segment;
+            for (word, out) in words.iter_mut().enumerate() {
+                *out = self.extract(start + word * 32, (segment - word * 32).min(32));
+            }
         }
     }
 
     /// `count <= 32` bits from a position.
     fn extract(&self, start: usize, count: usize) -> u32 {
-        if count == 0 {
-            return 0;
-        }
         let mut bytes = [0u8; 8];
         let from = start / 8;
         let to = (start + count).div_ceil(8);
@@ -179,9 +179,9 @@ mod tests {
         let values: Vec<f32> = (0..7 * 45).map(|i| [1.0, -1.0, -2.0][i * i % 3]).collect();
         let signs = SignMatrix::from_values(7, 45, &values).unwrap();
         for row in 0..7 {
-            let mut words = [0; 3];
-            signs.row_words(row, &mut words);
-            for column in 0..96 {
+            let mut words = [0; 2];
+            signs.row_words(row, 45, &mut words);
+            for column in 0..64 {
                 let set = column < 45 && values[row * 45 + column] > 0.0;
                 assert_eq!(words[column / 32] >> (column % 32) & 1 == 1, set);
             }
