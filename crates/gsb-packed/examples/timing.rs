@@ -1,0 +1,46 @@
+//! Milliseconds of a DeiT-S of random weights: `timing [BATCH [ROUNDS]]`.
+
+use std::time::Instant;
+
+use gsb_packed::{Config, Error, Image, Network, Packed, PackedModel, Random};
+
+fn main() -> Result<(), Error> {
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter_map(|argument| argument.parse().ok());
+    let (batch, rounds) = (
+        arguments.next().unwrap_or(1),
+        arguments.next().unwrap_or(100),
+    );
+    let start = Instant::now();
+    let model = PackedModel::new(Packed::unnamed(Network::random(
+        &Config::deit_small(1000),
+        1,
+    )?))?;
+    println!("{} made in {:?}", model.isa(), start.elapsed());
+    let mut random = Random::new(2);
+    let images: Vec<Vec<u8>> = (0..batch).map(|_| random.image(model.config())).collect();
+    let images: Vec<Image> = images.iter().map(Image::from).collect();
+    let mut scratch = model.scratch();
+    let mut logits = vec![0.0; model.config().classes];
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let start = Instant::now();
+        match images[..] {
+            [image] => model.logits_into(image, &mut scratch, &mut logits)?,
+            _ => logits = model.logits_batch(&images)?,
+        }
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    println!(
+        "min {:.3} ms, median {:.3} ms, first logit {}",
+        times[0],
+        times[rounds / 2],
+        logits[0]
+    );
+    for (stage, time) in scratch.stage_times() {
+        println!("{:<10} {:>8.1} us", stage.name(), time.as_secs_f64() * 1e6);
+    }
+    Ok(())
+}

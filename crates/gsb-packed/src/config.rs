@@ -1,0 +1,244 @@
+//! The sizes of a network.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The elements that share one maximum and minimum, from which the thresholds of the superposition
+/// are taken.
+///
+/// Images are processed one at a time, so [`Batch`](Self::Batch) means what it means for a batch of
+/// one: the same as [`Sample`](Self::Sample).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum ThresholdScope {
+    /// The whole batch, here: the image.
+    Batch,
+    /// The image.
+    #[default]
+    Sample,
+    /// A row of the last dimension: a query of the attention matrix, a token of a head's value.
+    Row,
+}
+
+/// Fractions of an extremum beyond which the second and third group of a superposition begin.
+pub const GROUP_THRESHOLDS: [f32; 2] = [0.7, 0.9];
+
+/// Scales that are not above this value (negative, zero) act as this value.
+pub const SCALE_GUARD: f32 = 1e-5;
+
+/// The configuration of a binary Vision Transformer.
+///
+/// ```
+/// let config = gsb_packed::Config::deit_small(1000);
+/// assert!(config.validate().is_ok());
+/// assert_eq!((config.tokens(), config.head_width()), (198, 64));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Height and width of an image in pixels.
+    pub image_size: usize,
+    /// Height and width of a patch in pixels.
+    pub patch_size: usize,
+    /// Number of colour channels.
+    pub channels: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Width of a token.
+    pub width: usize,
+    /// Number of encoder blocks.
+    pub depth: usize,
+    /// Number of attention heads.
+    pub heads: usize,
+    /// Width of an MLP's hidden layer.
+    pub mlp_width: usize,
+    /// Whether there are a distillation token and a head for it.
+    pub distillation_token: bool,
+    /// Groups of the attention matrix's superposition, 1 to 3.
+    pub attention_groups: usize,
+    /// Groups of the value's superposition, 1 to 3.
+    pub value_groups: usize,
+    /// The elements that share thresholds.
+    pub scope: ThresholdScope,
+    /// Bits of weight and input of the heads, 1 to 8.
+    pub head_bits: u8,
+    /// Bits of the weight of the patch embedding, 1 to 8.
+    pub patch_bits: u8,
+    /// What is added to the variance of a layer normalization, inside the root.
+    pub norm_epsilon: f32,
+}
+
+/// Largest width of a layer, number of tokens, of blocks: products of two of them fit 32 bits.
+const MAX_SIZE: usize = 1 << 14;
+
+/// Largest number of classes, and of values of a patch (whose sum with 8-bit weights fits 32 bits).
+const MAX_WIDE: usize = 1 << 16;
+
+/// Largest width of a head, whose products are looked up.
+const MAX_HEAD_WIDTH: usize = 255;
+
+/// Largest number of values of an image.
+const MAX_PIXELS: usize = 1 << 26;
+
+impl Config {
+    /// DeiT-S with a distillation token at 224 pixels (arXiv 2012.12877).
+    pub fn deit_small(classes: usize) -> Self {
+        Self {
+            image_size: 224,
+            patch_size: 16,
+            channels: 3,
+            classes,
+            width: 384,
+            depth: 12,
+            heads: 6,
+            mlp_width: 1536,
+            distillation_token: true,
+            attention_groups: 3,
+            value_groups: 3,
+            scope: ThresholdScope::Sample,
+            head_bits: 8,
+            patch_bits: 8,
+            norm_epsilon: 1e-12,
+        }
+    }
+
+    /// A small network for 8x8 grey images in ten classes.
+    pub fn micro() -> Self {
+        Self {
+            image_size: 8,
+            patch_size: 2,
+            channels: 1,
+            width: 64,
+            depth: 4,
+            heads: 4,
+            mlp_width: 256,
+            ..Self::deit_small(10)
+        }
+    }
+
+    /// Number of patches of an image.
+    ///
+    /// # Panics
+    /// If the patch size is 0.
+    pub fn patches(&self) -> usize {
+        (self.image_size / self.patch_size).pow(2)
+    }
+
+    /// Number of learned tokens before those of the patches: class and, if there is one,
+    /// distillation token.
+    pub fn learned_tokens(&self) -> usize {
+        1 + usize::from(self.distillation_token)
+    }
+
+    /// Number of tokens: class token, distillation token (if there is one), patches.
+    ///
+    /// # Panics
+    /// If the patch size is 0.
+    pub fn tokens(&self) -> usize {
+        self.learned_tokens() + self.patches()
+    }
+
+    /// Channels of an attention head.
+    ///
+    /// # Panics
+    /// If there are no heads.
+    pub fn head_width(&self) -> usize {
+        self.width / self.heads
+    }
+
+    /// Number of values of an image: channels times height times width.
+    pub fn pixels(&self) -> usize {
+        self.channels * self.image_size * self.image_size
+    }
+
+    /// Number of values of a patch.
+    pub fn patch_values(&self) -> usize {
+        self.channels * self.patch_size * self.patch_size
+    }
+
+    /// Checks that the numbers are possible and go together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the first that is not.
+    pub fn validate(&self) -> Result<(), Error> {
+        let wrong = |field, value: &dyn std::fmt::Display, expected: String| {
+            Err(Error::Config {
+                field,
+                value: value.to_string(),
+                expected,
+            })
+        };
+        for (field, size, most) in [
+            ("the image size", self.image_size, MAX_SIZE),
+            ("the patch size", self.patch_size, MAX_SIZE),
+            ("the number of channels", self.channels, MAX_SIZE),
+            ("the number of classes", self.classes, MAX_WIDE),
+            ("the width", self.width, MAX_SIZE),
+            ("the depth", self.depth, MAX_SIZE),
+            ("the number of heads", self.heads, MAX_SIZE),
+            ("the width of the MLP", self.mlp_width, MAX_SIZE),
+        ] {
+            if !(1..=most).contains(&size) {
+                return wrong(field, &size, format!("1 to {most}"));
+            }
+        }
+        if !self.image_size.is_multiple_of(self.patch_size) {
+            let expected = format!("a multiple of the patch size {}", self.patch_size);
+            return wrong("the image size", &self.image_size, expected);
+        }
+        let pixels = (self.image_size * self.image_size).checked_mul(self.channels);
+        if pixels.is_none_or(|pixels| pixels > MAX_PIXELS) {
+            let expected = format!("at most {MAX_PIXELS} values in an image");
+            return wrong("the image size", &self.image_size, expected);
+        }
+        if self.patch_values() > MAX_WIDE {
+            let expected = format!("a patch of at most {MAX_WIDE} values");
+            return wrong("the patch size", &self.patch_size, expected);
+        }
+        if self.tokens() > MAX_SIZE {
+            let expected = format!("at most {MAX_SIZE}");
+            return wrong("the number of tokens", &self.tokens(), expected);
+        }
+        if !self.width.is_multiple_of(self.heads) {
+            let expected = format!("a multiple of the number of heads {}", self.heads);
+            return wrong("the width", &self.width, expected);
+        }
+        if self.head_width() > MAX_HEAD_WIDTH {
+            let expected = format!("at most {MAX_HEAD_WIDTH}");
+            return wrong("the width of a head", &self.head_width(), expected);
+        }
+        for (field, groups) in [
+            (
+                "the number of groups of the attention",
+                self.attention_groups,
+            ),
+            ("the number of groups of the value", self.value_groups),
+        ] {
+            if !(1..=3).contains(&groups) {
+                return wrong(field, &groups, "1 to 3".into());
+            }
+        }
+        for (field, bits) in [
+            ("the number of bits of the heads", self.head_bits),
+            ("the number of bits of the patch embedding", self.patch_bits),
+        ] {
+            if !(1..=8).contains(&bits) {
+                return wrong(field, &bits, "1 to 8".into());
+            }
+        }
+        if !(self.norm_epsilon.is_finite() && self.norm_epsilon >= 0.0) {
+            let expected = "a finite number, not below 0".into();
+            return wrong("epsilon of the normalization", &self.norm_epsilon, expected);
+        }
+        Ok(())
+    }
+}
+
+/// The scale that a learned scale acts as.
+pub(crate) fn guarded(scale: f32) -> f32 {
+    if scale > SCALE_GUARD {
+        scale
+    } else {
+        SCALE_GUARD
+    }
+}

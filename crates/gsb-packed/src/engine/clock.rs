@@ -1,0 +1,92 @@
+//! Where the time of a prediction goes.
+
+use std::time::{Duration, Instant};
+
+/// A stage of the network, all blocks together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Patch embedding and positions.
+    Embedding,
+    /// Both normalizations of the blocks, with shift and sign.
+    Norms,
+    /// Query, key and value.
+    Qkv,
+    /// Superposition of the value.
+    Value,
+    /// Scores, softmax, superposition of the attention matrix.
+    Attention,
+    /// Product of attention matrix and value.
+    Attended,
+    /// Output layer of the attention.
+    Output,
+    /// First layer of the MLP, with GELU.
+    Fc1,
+    /// Second layer of the MLP.
+    Fc2,
+    /// Last normalization and heads.
+    Heads,
+}
+
+impl Stage {
+    /// All, in the order of the network.
+    pub const ALL: [Self; 10] = [
+        Self::Embedding,
+        Self::Norms,
+        Self::Qkv,
+        Self::Value,
+        Self::Attention,
+        Self::Attended,
+        Self::Output,
+        Self::Fc1,
+        Self::Fc2,
+        Self::Heads,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::Norms => "norms",
+            Self::Qkv => "qkv",
+            Self::Value => "value",
+            Self::Attention => "attention",
+            Self::Attended => "attended",
+            Self::Output => "output",
+            Self::Fc1 => "fc1",
+            Self::Fc2 => "fc2",
+            Self::Heads => "heads",
+        }
+    }
+}
+
+/// Adds up the time of stages.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    last: Instant,
+    totals: [Duration; Stage::ALL.len()],
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self {
+            last: Instant::now(),
+            totals: Default::default(),
+        }
+    }
+
+    /// Begins with an image.
+    pub(super) fn start(&mut self) {
+        *self = Self::new();
+    }
+
+    /// The time since the last lap belongs to a stage.
+    pub(super) fn lap(&mut self, stage: Stage) {
+        let now = Instant::now();
+        self.totals[stage as usize] += now - self.last;
+        self.last = now;
+    }
+
+    pub(super) fn totals(&self) -> impl Iterator<Item = (Stage, Duration)> {
+        Stage::ALL.into_iter().zip(self.totals)
+    }
+}

@@ -1,0 +1,96 @@
+//! The MLP of a block.
+
+use std::sync::Arc;
+
+use super::attention::factors;
+use super::linear::{BitLayer, BitRows, BitWeight, FloatLayer, level_threshold};
+use super::norm::fold;
+use super::scratch::Scratch;
+use super::{Stage, record};
+use crate::config::guarded;
+use crate::kernel::Kernels;
+use crate::kernel::norm::{Norm, NormSigns, Zero};
+use crate::trace::BlockTrace;
+use crate::{BinaryLinear, Config, LayerNorm};
+
+/// A binary MLP.
+#[derive(Debug)]
+pub(super) struct BinaryMlp {
+    norm: Norm,
+    fc1: BitLayer,
+    fc2: FloatLayer,
+    hidden: usize,
+}
+
+impl BinaryMlp {
+    pub(super) fn new(
+        norm: &LayerNorm,
+        fc1: BinaryLinear,
+        fc2: BinaryLinear,
+        config: &Config,
+        kernels: Kernels,
+    ) -> Self {
+        let (width, hidden) = (config.width, config.mlp_width);
+        let weight = |signs, columns, rows: usize, signed| {
+            BitWeight::new(kernels, Arc::new(signs), columns, (0..rows).map(Some).collect(), signed)
+        };
+        let level = level_threshold(guarded(fc2.input_scale));
+        Self {
+            norm: fold(norm, &fc1.input_shift, config),
+            fc1: BitLayer::new(
+                kernels,
+                weight(fc1.weight, width, hidden, true),
+                factors(fc1.input_scale, fc1.weight_scale),
+                |row| fc1.bias[row],
+                |row| fc2.input_shift[row],
+                Some(level),
+            ),
+            fc2: FloatLayer::new(
+                weight(fc2.weight, hidden, width, false),
+                factors(fc2.input_scale, fc2.weight_scale),
+                |row| fc2.bias[row],
+            ),
+            hidden,
+        }
+    }
+
+    /// Adds the MLP of the first `needed` tokens.
+    pub(super) fn add(&self, kernels: Kernels, scratch: &mut Scratch, needed: usize, trace: Option<&mut BlockTrace>) {
+        let panels = self.norm.gamma.len();
+        let stride = 2 * panels;
+        scratch.zeros.clear();
+        kernels.run(NormSigns {
+            norm: &self.norm,
+            stream: &scratch.stream[..needed * panels],
+            out: &mut scratch.bits,
+            zeros: &mut scratch.zeros,
+        });
+        scratch.clock.lap(Stage::Norms);
+        let inputs = BitRows {
+            words: &scratch.bits,
+            stride,
+            rows: needed,
+            zeros: &scratch.zeros,
+        };
+        let hidden_stride = 2 * self.hidden.div_ceil(64);
+        let mut none: Vec<Zero> = Vec::new();
+        self.fc1.apply(kernels, inputs, &mut scratch.sums, &mut scratch.hidden, hidden_stride, &mut none);
+        scratch.clock.lap(Stage::Fc1);
+        if let Some(trace) = trace {
+            let width = self.norm.width;
+            let signs = record::signs(&scratch.bits, stride, needed, &scratch.zeros);
+            trace.fc1_input = record::unpad(&signs, stride * 32, width, width, 1);
+            let signs = record::signs(&scratch.hidden, hidden_stride, needed, &[]);
+            let signs = record::unpad(&signs, hidden_stride * 32, self.hidden, self.hidden, 1);
+            trace.fc2_input = signs.into_iter().map(|sign| i8::from(sign > 0)).collect();
+        }
+        let inputs = BitRows {
+            words: &scratch.hidden,
+            stride: hidden_stride,
+            rows: needed,
+            zeros: &[],
+        };
+        self.fc2.add(kernels, inputs, &mut scratch.sums, &mut scratch.stream);
+        scratch.clock.lap(Stage::Fc2);
+    }
+}

@@ -1,0 +1,183 @@
+//! Memory that predictions reuse.
+
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::linear::SumScratch;
+use super::lines::panels;
+use super::{Engine, Stage};
+use crate::kernel::attended::Line64;
+use crate::kernel::attention::{Candidates, key_words};
+use crate::kernel::linear::ROW_PADDING;
+use crate::kernel::norm::Zero;
+use crate::kernel::simd::{LANES, Line};
+use crate::kernel::value::{Bounds, EXTRA_PLANES, Entries};
+use crate::{Config, Error};
+
+/// Memory for the prediction of an image; one for each thread. Made by
+/// [`PackedModel::scratch`](crate::PackedModel::scratch).
+#[derive(Debug)]
+pub struct Scratch {
+    pub(super) pixels: Vec<u32>,
+    /// The residual stream, `[tokens, panels of width]`.
+    pub(super) stream: Vec<[Line<f32>; 4]>,
+    /// Binarized tokens, also the attended value: the input of all layers but `fc2`.
+    pub(super) bits: Vec<u32>,
+    pub(super) zeros: Vec<Zero>,
+    pub(super) hidden: Vec<u32>,
+    pub(super) query_key: Vec<u32>,
+    /// Ones where query and key are not 0.
+    pub(super) valid: Vec<u32>,
+    pub(super) query_key_zeros: Vec<Zero>,
+    pub(super) value: Vec<[Line<f32>; 4]>,
+    pub(super) bounds: Vec<Bounds>,
+    pub(super) value_plane: Vec<Line>,
+    pub(super) extra_planes: Vec<Line>,
+    pub(super) entries: Vec<Entries>,
+    pub(super) scores: Vec<Line<f32>>,
+    /// The first group of the attention, `[heads, blocks, key words]`.
+    pub(super) first_group: Vec<Line>,
+    /// The other groups of a head, `[2, blocks, key words]`.
+    pub(super) later_groups: [Vec<Line>; 2],
+    pub(super) candidates: Vec<Candidates>,
+    pub(super) tile: Vec<Line64>,
+    pub(super) row: Vec<[f64; LANES]>,
+    pub(super) sums: SumScratch,
+    pub(super) levels: Vec<i16>,
+    pub(super) head_logits: Vec<f32>,
+    pub(super) clock: Clock,
+}
+
+/// Elements of a head's attention matrix of which one may be a candidate, and of its value of which one
+/// may be an entry: more are better done as planes.
+const SPARSE: usize = 32;
+
+impl Scratch {
+    pub(super) fn new(engine: &Engine) -> Self {
+        let config = &engine.config;
+        let sizes = Sizes::of_config(config);
+        let Sizes {
+            tokens,
+            heads,
+            padded,
+            blocks,
+            key_words,
+            ..
+        } = sizes;
+        let value_lines = 4 * sizes.section;
+        let rows = tokens + ROW_PADDING;
+        Self {
+            pixels: vec![0; (config.patches() + ROW_PADDING) * engine.embedding.stride(config)],
+            stream: vec![Default::default(); tokens * panels(config.width)],
+            bits: vec![0; rows * bits_stride(config, sizes)],
+            zeros: Vec::new(),
+            hidden: vec![0; rows * 2 * panels(config.mlp_width)],
+            query_key: vec![0; rows * sizes.query_key_stride()],
+            valid: Vec::new(),
+            query_key_zeros: Vec::new(),
+            value: vec![Default::default(); tokens * sizes.section],
+            bounds: Vec::new(),
+            value_plane: vec![Line::default(); key_words * value_lines],
+            extra_planes: vec![Line::default(); EXTRA_PLANES * key_words * padded / LANES],
+            entries: (0..heads)
+                .map(|_| Entries {
+                    most: tokens * config.head_width() / SPARSE,
+                    ..Default::default()
+                })
+                .collect(),
+            scores: vec![Line::default(); tokens],
+            first_group: vec![Line::default(); heads * blocks * key_words],
+            later_groups: [(); 2].map(|()| vec![Line::default(); blocks * key_words]),
+            candidates: (0..heads).map(|_| Candidates::default()).collect(),
+            tile: vec![Line64::default(); padded],
+            row: vec![[0.0; LANES]; padded / LANES],
+            sums: SumScratch::default(),
+            levels: vec![0; config.width],
+            head_logits: vec![0.0; config.classes],
+            clock: Clock::new(),
+        }
+    }
+
+    /// How long each stage of the last prediction took.
+    pub fn stage_times(&self) -> impl Iterator<Item = (Stage, Duration)> {
+        self.clock.totals()
+    }
+}
+
+/// The most candidates of a head.
+pub(super) fn most_candidates(tokens: usize) -> usize {
+    tokens * tokens / (4 * SPARSE)
+}
+
+/// Sizes that follow from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) tokens: usize,
+    pub(super) heads: usize,
+    /// Channels of a head, padded to whole words.
+    pub(super) padded: usize,
+    /// Panels of the query, of the key and of the value.
+    pub(super) section: usize,
+    /// Blocks of 16 queries.
+    pub(super) blocks: usize,
+    pub(super) key_words: usize,
+}
+
+impl Sizes {
+    pub(super) fn of(tokens: usize, heads: usize, head_width: usize) -> Self {
+        let padded = head_width.next_multiple_of(32);
+        Self {
+            tokens,
+            heads,
+            padded,
+            section: panels(heads * padded),
+            blocks: tokens.div_ceil(LANES),
+            key_words: key_words(tokens),
+        }
+    }
+
+    pub(super) fn of_config(config: &Config) -> Self {
+        Self::of(config.tokens(), config.heads, config.head_width())
+    }
+
+    /// Words of a row of queries and keys.
+    pub(super) fn query_key_stride(&self) -> usize {
+        4 * self.section
+    }
+
+    /// Words of a row of the attended value.
+    pub(super) fn attended_stride(&self) -> usize {
+        self.heads * self.padded / 32
+    }
+}
+
+/// Words that hold a row of binarized tokens or of the attended value.
+fn bits_stride(config: &Config, sizes: Sizes) -> usize {
+    (2 * panels(config.width)).max(sizes.attended_stride())
+}
+
+/// Bytes of scratch that need no justification by the size of a network.
+const MODEST: usize = 64 << 20;
+
+/// Refuses a configuration whose scratch is out of proportion to the file it comes from.
+pub(crate) fn check_scratch(config: &Config) -> Result<(), Error> {
+    let sizes = Sizes::of_config(config);
+    let (tokens, width, hidden) = (sizes.tokens, config.width, config.mlp_width);
+    let words = bits_stride(config, sizes) + 2 * panels(hidden) + 2 * sizes.query_key_stride();
+    let lines = (sizes.heads + 2) * sizes.blocks * sizes.key_words
+        + 4 * tokens * (panels(width) + sizes.section)
+        + 4 * (EXTRA_PLANES + 1) * sizes.key_words * sizes.section;
+    let bytes = 4 * (tokens + ROW_PADDING) * words + 64 * lines + 4 * config.pixels();
+    // Attention shifts of a byte, bits, positions.
+    let file = config.depth * (sizes.heads * tokens * tokens + (width * width + width * hidden) / 4)
+        + 4 * tokens * width;
+    let most = MODEST.saturating_add(file.saturating_mul(4));
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(Error::Config {
+        field: "the memory for an image",
+        value: format!("{bytes} bytes"),
+        expected: format!("at most {most} for a network of these sizes"),
+    })
+}

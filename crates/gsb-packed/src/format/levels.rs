@@ -1,0 +1,73 @@
+//! Levels of a few bits, packed.
+
+use crate::{Error, SignMatrix};
+
+/// Levels of `bits` bits in two's complement, one after another, the lowest bit first.
+pub(super) fn pack(levels: &[i8], bits: u8) -> Vec<u8> {
+    let mut bytes = vec![0u8; packed_len(levels.len(), bits)];
+    let mask = ((1u16 << bits) - 1) as u8;
+    for (index, &level) in levels.iter().enumerate() {
+        let at = index * usize::from(bits);
+        let value = u16::from(level as u8 & mask) << (at % 8);
+        bytes[at / 8] |= value as u8;
+        if value > 0xff {
+            bytes[at / 8 + 1] |= (value >> 8) as u8;
+        }
+    }
+    bytes
+}
+
+/// The levels that [`pack`] packed.
+pub(super) fn unpack(bytes: &[u8], len: usize, bits: u8) -> Vec<i8> {
+    let unused = 8 - bits;
+    (0..len)
+        .map(|index| {
+            let at = index * usize::from(bits);
+            let high = bytes.get(at / 8 + 1).copied().unwrap_or(0);
+            let pair = u16::from_le_bytes([bytes[at / 8], high]);
+            // Shifted up and down again, the highest bit of the level becomes its sign.
+            (((pair >> (at % 8)) << unused) as i8) >> unused
+        })
+        .collect()
+}
+
+/// Bytes of so many levels.
+pub(super) fn packed_len(levels: usize, bits: u8) -> usize {
+    (levels * usize::from(bits)).div_ceil(8)
+}
+
+/// Levels -1, 0 and 1 as signs.
+pub(super) fn to_signs(levels: &[i8]) -> Result<SignMatrix, Error> {
+    let values: Vec<f32> = levels.iter().map(|&level| f32::from(level)).collect();
+    SignMatrix::from_values(1, levels.len(), &values)
+}
+
+/// Signs as levels -1, 0 and 1.
+pub(super) fn from_signs(signs: &SignMatrix) -> Vec<i8> {
+    let mut levels: Vec<i8> = (0..signs.columns())
+        .map(|column| if signs.bit(0, column) { 1 } else { -1 })
+        .collect();
+    for &zero in signs.zeros() {
+        levels[zero as usize] = 0;
+    }
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::level_range;
+
+    #[test]
+    fn levels_of_any_bits_come_back() {
+        for bits in 2..=8 {
+            let (low, high) = level_range(bits);
+            let levels: Vec<i8> = (low..=high).chain([high, low, 0, -1]).collect();
+            let bytes = pack(&levels, bits);
+            assert_eq!(bytes.len(), packed_len(levels.len(), bits));
+            assert_eq!(unpack(&bytes, levels.len(), bits), levels);
+        }
+        let levels = [1, -1, 0, 0, 1, 1, -1, -1, 1];
+        assert_eq!(from_signs(&to_signs(&levels).unwrap()), levels);
+    }
+}

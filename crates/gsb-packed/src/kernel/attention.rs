@@ -1,0 +1,467 @@
+//! From query and key bits to the groups of the attention matrix.
+//!
+//! Lanes are queries, 16 a block, so that a softmax is a sum of vectors. The products of a query with a
+//! key take `head width + 1` values, so the exponential is looked up. The superposition's second and
+//! third group need the largest element of the whole image, which is known last: elements above 0.7
+//! of the largest so far are kept as candidates, a superset of the two groups. They are few, or so
+//! many that the groups are better computed again as planes.
+
+use super::simd::{LANES, Line, Simd, Task};
+
+/// Keys of a word of a plane.
+pub(crate) const KEYS: usize = 32;
+
+/// The exponential of the scores, by the number of different bits of query and key.
+#[derive(Debug, Clone)]
+pub(crate) struct Exponentials {
+    /// `exp(-step i)`.
+    pub(crate) low: [f32; LANES],
+    /// `exp(-step 16 i)`.
+    pub(crate) high: [f32; LANES],
+    /// `exp(-step / 2)`, for a product that is odd because a bit counts as 0.
+    pub(crate) half: f32,
+    /// Whether the scores of a query are so far apart that they must be relative to its largest.
+    pub(crate) relative: bool,
+}
+
+impl Exponentials {
+    /// Those of a head width and `score = scale * product`.
+    pub(crate) fn new(width: usize, scale: f32) -> Self {
+        let step = 2.0 * f64::from(scale);
+        let power = |count: usize| (-step * count as f64).exp() as f32;
+        Self {
+            low: std::array::from_fn(power),
+            high: std::array::from_fn(|i| power(16 * i)),
+            half: (-step / 2.0).exp() as f32,
+            // The smallest stays a normal float, and so does the sum of its reciprocals.
+            relative: step * width as f64 > 80.0,
+        }
+    }
+
+    /// That of half-steps: twice the number of different bits.
+    fn of_halves(&self, halves: usize) -> f32 {
+        let steps = halves / 2;
+        let value = self.low[steps % LANES] * self.high[steps / LANES];
+        if halves.is_multiple_of(2) { value } else { value * self.half }
+    }
+}
+
+/// Bits of the queries or keys of a head.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadBits<'a> {
+    /// `[tokens, stride]`, from the head's first word on.
+    pub(crate) words: &'a [u32],
+    pub(crate) stride: usize,
+}
+
+impl HeadBits<'_> {
+    fn word(&self, token: usize, word: usize) -> u32 {
+        self.words[token * self.stride + word]
+    }
+}
+
+/// An element that may belong to the second group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate {
+    pub(crate) query: u32,
+    pub(crate) key: u32,
+    pub(crate) value: f32,
+}
+
+/// What the groups of a layer's attention matrices depend on.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    pub(crate) exponentials: Exponentials,
+    /// Elements above belong to the first group.
+    pub(crate) first: f32,
+    /// Number of groups.
+    pub(crate) count: usize,
+    /// Whether each query has thresholds of its own.
+    pub(crate) by_row: bool,
+}
+
+/// Exponentials of the scores of a block of queries, `[keys]`, and their sum.
+type Scores<'a> = &'a mut [Line<f32>];
+
+/// The scores of a block of queries with all keys.
+#[inline(always)]
+fn scores<S: Simd>(
+    s: S,
+    exponentials: &Exponentials,
+    queries: HeadBits<'_>,
+    keys: HeadBits<'_>,
+    block: usize,
+    words: usize,
+    out: Scores<'_>,
+) -> S::F {
+    match words {
+        1 => scores_of::<S, 1>(s, exponentials, queries, keys, block, out),
+        2 => scores_of::<S, 2>(s, exponentials, queries, keys, block, out),
+        3 => scores_of::<S, 3>(s, exponentials, queries, keys, block, out),
+        4 => scores_of::<S, 4>(s, exponentials, queries, keys, block, out),
+        5 => scores_of::<S, 5>(s, exponentials, queries, keys, block, out),
+        6 => scores_of::<S, 6>(s, exponentials, queries, keys, block, out),
+        7 => scores_of::<S, 7>(s, exponentials, queries, keys, block, out),
+        _ => scores_of::<S, 8>(s, exponentials, queries, keys, block, out),
+    }
+}
+
+#[inline(always)]
+fn scores_of<S: Simd, const W: usize>(
+    s: S,
+    exponentials: &Exponentials,
+    queries: HeadBits<'_>,
+    keys: HeadBits<'_>,
+    block: usize,
+    out: Scores<'_>,
+) -> S::F {
+    let mut lanes = [[0; LANES]; W];
+    for lane in 0..LANES {
+        let at = (block * LANES + lane) * queries.stride;
+        if let Some(words) = queries.words.get(at..at + W) {
+            for w in 0..W {
+                lanes[w][lane] = words[w];
+            }
+        }
+    }
+    let mut q = [s.splat_u(0); W];
+    for w in 0..W {
+        q[w] = s.load_u(&lanes[w]);
+    }
+    let low = s.table(&exponentials.low);
+    let high = s.table(&exponentials.high);
+    let mut fewest = s.splat_u(0);
+    if exponentials.relative {
+        fewest = s.splat_u(u32::MAX >> 1);
+        for key in 0..out.len() {
+            fewest = s.min_u(fewest, different(s, &q, keys, key));
+        }
+    }
+    let mut sums = [s.splat_f(0.0); 2];
+    for (key, out) in out.iter_mut().enumerate() {
+        let mut count = different(s, &q, keys, key);
+        if exponentials.relative {
+            count = s.sub_u(count, fewest);
+        }
+        let value = s.mul(s.lookup(low, count), s.lookup(high, s.shift_right_4(count)));
+        s.store_f(value, &mut out.0);
+        // Two sums, because an addition has to wait for the one before.
+        let [even, odd] = sums;
+        sums = [odd, s.add(even, value)];
+    }
+    if !out.len().is_multiple_of(2) {
+        sums = [sums[1], sums[0]];
+    }
+    s.add(sums[0], sums[1])
+}
+
+/// How many bits of each query differ from those of a key.
+#[inline(always)]
+fn different<S: Simd, const W: usize>(s: S, queries: &[S::U; W], keys: HeadBits<'_>, key: usize) -> S::U {
+    let words = &keys.words[key * keys.stride..][..W];
+    let mut counts = s.splat_u(0);
+    for w in 0..W {
+        counts = s.count(counts, s.xor(queries[w], s.splat_u(words[w])));
+    }
+    s.widen(counts)
+}
+
+/// [`scores`] where bits of the queries or keys are 0 and count as neither sign: `valid` has a one for
+/// each bit that counts.
+fn masked_scores(
+    exponentials: &Exponentials,
+    [queries, keys]: [HeadBits<'_>; 2],
+    [valid_queries, valid_keys]: [HeadBits<'_>; 2],
+    block: usize,
+    width: usize,
+    out: Scores<'_>,
+) -> [f32; LANES] {
+    let words = width.div_ceil(32);
+    let tokens = out.len();
+    let mut sums = [0.0; LANES];
+    for lane in 0..LANES {
+        let query = block * LANES + lane;
+        if query >= tokens {
+            // Its shift makes it count for nothing.
+            out.iter_mut().for_each(|line| line.0[lane] = 0.0);
+            sums[lane] = 1.0;
+            continue;
+        }
+        let halves = |key: usize| {
+            let (mut different, mut common) = (0, 0);
+            for w in 0..words {
+                let valid = valid_queries.word(query, w) & valid_keys.word(key, w);
+                different += ((queries.word(query, w) ^ keys.word(key, w)) & valid).count_ones();
+                common += valid.count_ones();
+            }
+            width + 2 * different as usize - common as usize
+        };
+        let fewest = match exponentials.relative {
+            true => (0..tokens).map(halves).min().unwrap_or(0),
+            false => 0,
+        };
+        let mut pair = [0.0; 2];
+        for (key, line) in out.iter_mut().enumerate() {
+            let value = exponentials.of_halves(halves(key) - fewest);
+            line.0[lane] = value;
+            pair[key % 2] += value;
+        }
+        sums[lane] = pair[0] + pair[1];
+    }
+    sums
+}
+
+/// Where the attention of a head comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadAttention<'a> {
+    pub(crate) groups: &'a Groups,
+    /// Bits of queries and keys.
+    pub(crate) bits: [HeadBits<'a>; 2],
+    /// Ones for bits that count, if some do not.
+    pub(crate) valid: Option<[HeadBits<'a>; 2]>,
+    /// Channels of the head.
+    pub(crate) width: usize,
+    /// `[blocks, keys]`, queries beyond the last minus infinity.
+    pub(crate) shift: &'a [Line<f32>],
+    /// Number of keys.
+    pub(crate) tokens: usize,
+}
+
+impl HeadAttention<'_> {
+    #[inline(always)]
+    fn scores<S: Simd>(&self, s: S, block: usize, out: Scores<'_>) -> S::F {
+        let exponentials = &self.groups.exponentials;
+        match self.valid {
+            Some(valid) => {
+                let sums = masked_scores(exponentials, self.bits, valid, block, self.width, out);
+                s.load_f(&sums)
+            }
+            None => {
+                let [queries, keys] = self.bits;
+                scores(s, exponentials, queries, keys, block, self.width.div_ceil(32), out)
+            }
+        }
+    }
+
+    fn shift(&self, block: usize) -> &[Line<f32>] {
+        &self.shift[block * self.tokens..][..self.tokens]
+    }
+}
+
+/// Words of a plane for so many keys.
+pub(crate) fn key_words(keys: usize) -> usize {
+    keys.div_ceil(KEYS)
+}
+
+/// The first group of a head, and what is known of the others.
+pub(crate) struct FirstGroups<'a> {
+    pub(crate) head: HeadAttention<'a>,
+    pub(crate) blocks: usize,
+    pub(crate) scores: &'a mut [Line<f32>],
+    /// `[blocks, key words]`.
+    pub(crate) plane: &'a mut [Line],
+    pub(crate) candidates: &'a mut Candidates,
+    /// The other groups' planes, if each query has thresholds of its own.
+    pub(crate) later: [&'a mut [Line]; 2],
+}
+
+impl Task for FirstGroups<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { head, scores, .. } = self;
+        let words = key_words(head.tokens);
+        let [second, third] = self.later;
+        for block in 0..self.blocks {
+            let sum = head.scores(s, block, scores);
+            let lines = block * words..(block + 1) * words;
+            let first = FirstGroup {
+                groups: head.groups,
+                block,
+                scores,
+                shift: head.shift(block),
+                plane: &mut self.plane[lines.clone()],
+                candidates: self.candidates,
+            };
+            let largest = first.run(s, sum);
+            if head.groups.by_row && head.groups.count > 1 {
+                let planes = GroupPlanes {
+                    scores,
+                    shift: head.shift(block),
+                    planes: [&mut second[lines.clone()], &mut third[lines]],
+                };
+                planes.run(s, sum, largest);
+            }
+        }
+    }
+}
+
+/// The second and third group of a head, once the largest element is known.
+pub(crate) struct LaterGroups<'a> {
+    pub(crate) head: HeadAttention<'a>,
+    pub(crate) blocks: usize,
+    pub(crate) scores: &'a mut [Line<f32>],
+    /// `[blocks, key words]` each.
+    pub(crate) planes: [&'a mut [Line]; 2],
+    pub(crate) max: f32,
+}
+
+impl Task for LaterGroups<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { head, scores, .. } = self;
+        let words = key_words(head.tokens);
+        let [second, third] = self.planes;
+        for block in 0..self.blocks {
+            let sum = head.scores(s, block, scores);
+            let lines = block * words..(block + 1) * words;
+            let planes = GroupPlanes {
+                scores,
+                shift: head.shift(block),
+                planes: [&mut second[lines.clone()], &mut third[lines]],
+            };
+            planes.run(s, sum, s.splat_f(self.max));
+        }
+    }
+}
+
+/// The first group of a block of queries, and candidates of the others.
+struct FirstGroup<'a> {
+    pub(crate) groups: &'a Groups,
+    pub(crate) block: usize,
+    pub(crate) scores: &'a [Line<f32>],
+    /// `[keys]`, queries beyond the last minus infinity.
+    pub(crate) shift: &'a [Line<f32>],
+    /// A word for 32 keys: `[key words]`.
+    pub(crate) plane: &'a mut [Line],
+    pub(crate) candidates: &'a mut Candidates,
+}
+
+/// Elements that may belong to the second group of a head, as long as they are few.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    pub(crate) list: Vec<Candidate>,
+    /// Whether there were more than the list may hold.
+    pub(crate) overflow: bool,
+    /// The most it may hold.
+    pub(crate) most: usize,
+    /// The largest element so far, of this head and those before.
+    pub(crate) max: f32,
+}
+
+impl FirstGroup<'_> {
+    /// The largest element of each query.
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S, sum: S::F) -> S::F {
+        let reciprocal = s.div(s.splat_f(1.0), sum);
+        let first = s.splat_f(self.groups.first);
+        let search = self.groups.count > 1 && !self.groups.by_row;
+        let mut largest = s.splat_f(f32::NEG_INFINITY);
+        let keys = self.scores.chunks(KEYS).zip(self.shift.chunks(KEYS));
+        for (word, ((scores, shift), plane)) in keys.zip(self.plane.iter_mut()).enumerate() {
+            let mut bits = s.splat_u(0);
+            let mut bit = s.splat_u(1);
+            let mut largest_here = s.splat_f(f32::NEG_INFINITY);
+            for (score, shift) in scores.iter().zip(shift) {
+                let p = element(s, score, reciprocal, shift);
+                largest_here = s.max(largest_here, p);
+                bits = s.or(bits, s.select_u(s.gt(p, first), bit));
+                bit = s.add_u(bit, bit);
+            }
+            s.store_u(bits, &mut plane.0);
+            largest = s.max(largest, largest_here);
+            if search {
+                let bound = s.splat_f(self.candidates.max * crate::GROUP_THRESHOLDS[0]);
+                if s.mask_bits(s.gt(largest_here, bound)) != 0 {
+                    let first = word * KEYS;
+                    self.candidates.search(s, self.block, first, scores, shift, reciprocal, largest_here);
+                }
+            }
+        }
+        largest
+    }
+}
+
+/// An element of the shifted attention matrix.
+#[inline(always)]
+fn element<S: Simd>(s: S, score: &Line<f32>, reciprocal: S::F, shift: &Line<f32>) -> S::F {
+    s.add(s.mul(s.load_f(&score.0), reciprocal), s.load_f(&shift.0))
+}
+
+impl Candidates {
+    /// Raises the maximum to that of a block of queries and some keys, and lists what is near it.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn search<S: Simd>(
+        &mut self,
+        s: S,
+        block: usize,
+        first_key: usize,
+        scores: &[Line<f32>],
+        shift: &[Line<f32>],
+        reciprocal: S::F,
+        largest: S::F,
+    ) {
+        let mut lanes = [0.0; LANES];
+        s.store_f(largest, &mut lanes);
+        self.max = lanes.into_iter().fold(self.max, f32::max);
+        if self.overflow {
+            return;
+        }
+        let bound = s.splat_f(self.max * crate::GROUP_THRESHOLDS[0]);
+        for (key, (score, shift)) in scores.iter().zip(shift).enumerate() {
+            let p = element(s, score, reciprocal, shift);
+            let mut near = s.mask_bits(s.gt(p, bound));
+            if near == 0 {
+                continue;
+            }
+            s.store_f(p, &mut lanes);
+            while near != 0 {
+                let lane = near.trailing_zeros() as usize;
+                near &= near - 1;
+                if self.list.len() == self.most {
+                    self.overflow = true;
+                    return;
+                }
+                self.list.push(Candidate {
+                    query: (block * LANES + lane) as u32,
+                    key: (first_key + key) as u32,
+                    value: lanes[lane],
+                });
+            }
+        }
+    }
+}
+
+/// The second and third group of a block of queries.
+struct GroupPlanes<'a> {
+    pub(crate) scores: &'a [Line<f32>],
+    pub(crate) shift: &'a [Line<f32>],
+    /// A plane for each group after the first: `[key words]`.
+    pub(crate) planes: [&'a mut [Line]; 2],
+}
+
+impl GroupPlanes<'_> {
+    /// With the largest element that each query is compared with.
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S, sum: S::F, max: S::F) {
+        let reciprocal = s.div(s.splat_f(1.0), sum);
+        for (plane, threshold) in self.planes.into_iter().zip(crate::GROUP_THRESHOLDS) {
+            let bound = s.mul(max, s.splat_f(threshold));
+            let keys = self.scores.chunks(KEYS).zip(self.shift.chunks(KEYS));
+            for ((scores, shift), plane) in keys.zip(plane) {
+                let mut bits = s.splat_u(0);
+                let mut bit = s.splat_u(1);
+                for (score, shift) in scores.iter().zip(shift) {
+                    let p = element(s, score, reciprocal, shift);
+                    bits = s.or(bits, s.select_u(s.gt(p, bound), bit));
+                    bit = s.add_u(bit, bit);
+                }
+                s.store_u(bits, &mut plane.0);
+            }
+        }
+    }
+}

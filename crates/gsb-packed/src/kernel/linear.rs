@@ -1,0 +1,304 @@
+//! Products of binary matrices.
+//!
+//! `sum(sign(x) * sign(w))` over `k` bits is `k - 2 popcount(x ^ w)`. Weights lie in panels of 64
+//! output channels, word after word; a micro-kernel keeps the counts of a few rows of a panel in
+//! registers and hands them to an epilogue, which makes bits or floats of them.
+
+use std::ops::Range;
+
+use super::simd::{LANES, Line, Simd, Task};
+
+/// Output channels of a panel.
+pub(crate) const PANEL: usize = 64;
+
+/// Rows that must follow the last row of an input, whatever they hold: kernels read whole tiles.
+pub(crate) const ROW_PADDING: usize = 8;
+
+/// Rows of bits.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    /// `[rows + ROW_PADDING, stride]`.
+    words: &'a [u32],
+    stride: usize,
+    first: usize,
+    rows: usize,
+}
+
+impl<'a> Inputs<'a> {
+    /// Some of the rows of `words`, `stride` words each.
+    ///
+    /// # Panics
+    /// If there are fewer, padding included.
+    pub(crate) fn new(words: &'a [u32], stride: usize, rows: Range<usize>) -> Self {
+        assert!(words.len() >= (rows.end + ROW_PADDING) * stride);
+        Self {
+            words,
+            stride,
+            first: rows.start,
+            rows: rows.len(),
+        }
+    }
+
+    /// `R` rows from one that is not beyond the last.
+    #[inline(always)]
+    pub(super) fn tile<const R: usize>(&self, row: usize) -> [&'a [u32]; R] {
+        const { assert!(R <= ROW_PADDING) };
+        std::array::from_fn(|i| &self.words[(row + i) * self.stride..][..self.stride])
+    }
+
+    /// The first row of each tile of `R`, and how many of the tile's rows count.
+    #[inline(always)]
+    pub(super) fn tiles<const R: usize>(&self) -> impl Iterator<Item = (usize, usize)> + use<R> {
+        let (first, end) = (self.first, self.first + self.rows);
+        (first..end).step_by(R).map(move |row| (row, R.min(end - row)))
+    }
+}
+
+/// Panels of a binary weight.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    /// `[panels, words]`, each of 64 channels.
+    pub(crate) panels: &'a [[Line; 4]],
+    /// Words of a row.
+    pub(crate) words: usize,
+}
+
+/// What becomes of the counts.
+pub(crate) trait Epilogue {
+    /// Takes `popcount(x ^ w)` of a row with the 64 channels of a panel.
+    fn put<S: Simd>(&mut self, s: S, row: usize, panel: usize, counts: [S::U; 4]);
+}
+
+/// The micro-kernel: tiles of `R` rows.
+#[inline(always)]
+pub(super) fn run<S: Simd, E: Epilogue, const R: usize>(
+    s: S,
+    inputs: Inputs<'_>,
+    weights: Weights<'_>,
+    epilogue: &mut E,
+) {
+    assert!(inputs.stride >= weights.words);
+    for (index, panel) in weights.panels.chunks_exact(weights.words).enumerate() {
+        for (first, rows) in inputs.tiles::<R>() {
+            let tile = inputs.tile::<R>(first);
+            let mut counts = [[s.splat_u(0); 4]; R];
+            if S::COUNTS >= MOST_WORDS {
+                accumulate(s, &tile, panel, 0, &mut counts);
+            } else {
+                let mut start = 0;
+                for part in panel.chunks(S::COUNTS) {
+                    let mut small = [[s.splat_u(0); 4]; R];
+                    accumulate(s, &tile, part, start, &mut small);
+                    for i in 0..R {
+                        for v in 0..4 {
+                            counts[i][v] = s.add_u(counts[i][v], s.widen(small[i][v]));
+                        }
+                    }
+                    start += part.len();
+                }
+            }
+            for (i, counts) in counts.into_iter().enumerate().take(rows) {
+                epilogue.put(s, first + i, index, counts);
+            }
+        }
+    }
+}
+
+/// More words than a row has.
+pub(super) const MOST_WORDS: usize = 1 << 20;
+
+#[inline(always)]
+fn accumulate<S: Simd, const R: usize>(
+    s: S,
+    tile: &[&[u32]; R],
+    panel: &[[Line; 4]],
+    start: usize,
+    counts: &mut [[S::U; 4]; R],
+) {
+    let tile: [&[u32]; R] = std::array::from_fn(|i| &tile[i][start..start + panel.len()]);
+    for (k, lines) in panel.iter().enumerate() {
+        let mut w = [s.splat_u(0); 4];
+        for v in 0..4 {
+            w[v] = s.load_u(&lines[v].0);
+        }
+        for i in 0..R {
+            let x = s.splat_u(tile[i][k]);
+            for v in 0..4 {
+                counts[i][v] = s.count(counts[i][v], s.xor(x, w[v]));
+            }
+        }
+    }
+}
+
+/// A product and what becomes of it.
+pub(crate) struct Linear<'a, E> {
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) weights: Weights<'a>,
+    pub(crate) epilogue: &'a mut E,
+}
+
+impl<E: Epilogue> Task for Linear<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        s.linear(self.inputs, self.weights, self.epilogue);
+    }
+}
+
+/// The set of counts that make a bit 1: all but an interval. `[channels]`, padded to panels.
+#[derive(Debug, Default)]
+pub(crate) struct Intervals {
+    /// The first count of the interval.
+    pub(crate) low: Vec<[Line; 4]>,
+    /// The last less the first.
+    pub(crate) width: Vec<[Line; 4]>,
+    /// Channels whose set is no such, ascending, with a bit for each count.
+    pub(crate) tables: Vec<(usize, Vec<bool>)>,
+}
+
+/// Makes bits, 64 of a panel.
+pub(crate) struct ToBits<'a> {
+    pub(crate) intervals: &'a Intervals,
+    /// `[rows, stride]`.
+    pub(crate) out: &'a mut [u32],
+    pub(crate) stride: usize,
+}
+
+impl Epilogue for ToBits<'_> {
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, row: usize, panel: usize, counts: [S::U; 4]) {
+        let (low, width) = (&self.intervals.low[panel], &self.intervals.width[panel]);
+        let mut bits = 0u64;
+        for v in 0..4 {
+            let beyond = s.sub_u(counts[v], s.load_u(&low[v].0));
+            let mask = s.gt_u(beyond, s.load_u(&width[v].0));
+            bits |= u64::from(s.mask_bits(mask)) << (LANES * v);
+        }
+        if !self.intervals.tables.is_empty() {
+            bits = self.look_up(s, panel, counts, bits);
+        }
+        let out = &mut self.out[row * self.stride + 2 * panel..][..2];
+        out[0] = bits as u32;
+        out[1] = (bits >> 32) as u32;
+    }
+}
+
+impl ToBits<'_> {
+    #[inline(always)]
+    fn look_up<S: Simd>(&self, s: S, panel: usize, counts: [S::U; 4], mut bits: u64) -> u64 {
+        let mut lines = [[0; LANES]; 4];
+        for v in 0..4 {
+            s.store_u(counts[v], &mut lines[v]);
+        }
+        for (channel, table) in &self.intervals.tables {
+            if channel / PANEL == panel {
+                let at = channel % PANEL;
+                let count = lines[at / LANES][at % LANES] as usize;
+                bits = bits & !(1 << at) | u64::from(table[count]) << at;
+            }
+        }
+        bits
+    }
+}
+
+/// `factor * (base - step * count) + bias`, what a linear layer gives, `[channels]`, padded to panels.
+#[derive(Debug, Default)]
+pub(crate) struct Affine {
+    /// The sum of products where no bits differ.
+    pub(crate) base: Vec<[Line; 4]>,
+    pub(crate) factor: Vec<[Line<f32>; 4]>,
+    pub(crate) bias: Vec<[Line<f32>; 4]>,
+    /// Whether the inputs are signs, a different bit changing a sum by 2, not by 1.
+    pub(crate) signed: bool,
+}
+
+impl Affine {
+    #[inline(always)]
+    fn value<S: Simd>(&self, s: S, panel: usize, v: usize, counts: S::U) -> S::F {
+        let steps = if self.signed { s.add_u(counts, counts) } else { counts };
+        let sum = s.to_f(s.sub_u(s.load_u(&self.base[panel][v].0), steps));
+        let scaled = s.mul(sum, s.load_f(&self.factor[panel][v].0));
+        s.add(scaled, s.load_f(&self.bias[panel][v].0))
+    }
+}
+
+/// Makes floats, and adds a shift.
+pub(crate) struct ToFloats<'a> {
+    pub(crate) affine: &'a Affine,
+    pub(crate) shift: &'a [[Line<f32>; 4]],
+    /// `[rows, stride]`, a stride being whole panels.
+    pub(crate) out: &'a mut [[Line<f32>; 4]],
+    pub(crate) panels: usize,
+}
+
+impl Epilogue for ToFloats<'_> {
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, row: usize, panel: usize, counts: [S::U; 4]) {
+        let out = &mut self.out[row * self.panels + panel];
+        for v in 0..4 {
+            let value = self.affine.value(s, panel, v, counts[v]);
+            s.store_f(s.add(value, s.load_f(&self.shift[panel][v].0)), &mut out[v].0);
+        }
+    }
+}
+
+/// Adds to the residual stream.
+pub(crate) struct ToResidual<'a> {
+    pub(crate) affine: &'a Affine,
+    /// `[rows, panels]`.
+    pub(crate) stream: &'a mut [[Line<f32>; 4]],
+    pub(crate) panels: usize,
+}
+
+impl Epilogue for ToResidual<'_> {
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, row: usize, panel: usize, counts: [S::U; 4]) {
+        let stream = &mut self.stream[row * self.panels + panel];
+        for v in 0..4 {
+            let value = self.affine.value(s, panel, v, counts[v]);
+            s.store_f(s.add(s.load_f(&stream[v].0), value), &mut stream[v].0);
+        }
+    }
+}
+
+/// Stores the counts of one row.
+pub(crate) struct ToCounts<'a>(pub(crate) &'a mut [[Line; 4]]);
+
+impl Epilogue for ToCounts<'_> {
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, _row: usize, panel: usize, counts: [S::U; 4]) {
+        for v in 0..4 {
+            s.store_u(counts[v], &mut self.0[panel][v].0);
+        }
+    }
+}
+
+/// Arranges the bits of a weight in panels: `words(channel, out)` gives a row's.
+pub(crate) struct Arrange<F> {
+    /// Channels, a multiple of [`PANEL`].
+    pub(crate) channels: usize,
+    /// Words of a row.
+    pub(crate) words: usize,
+    pub(crate) row: F,
+}
+
+impl<F: FnMut(usize, &mut [u32])> Task for Arrange<F> {
+    type Output = Vec<[Line; 4]>;
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, _: S) -> Vec<[Line; 4]> {
+        let mut out = Vec::with_capacity(self.channels / PANEL * self.words);
+        let mut rows = vec![0u32; PANEL * self.words];
+        for first in (0..self.channels).step_by(PANEL) {
+            for (channel, row) in rows.chunks_exact_mut(self.words).enumerate() {
+                (self.row)(first + channel, row);
+            }
+            for word in 0..self.words {
+                let column = std::array::from_fn(|channel| rows[channel * self.words + word]);
+                out.push(S::arrange(&column));
+            }
+        }
+        out
+    }
+}

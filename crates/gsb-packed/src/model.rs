@@ -1,0 +1,259 @@
+//! A packed model, ready to predict.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::engine::{Engine, Scratch, check_scratch};
+use crate::kernel::{Isa, Kernels};
+use crate::{Config, Error, Packed, Prediction, Preprocessing, Trace};
+
+/// An image of the size that a model takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Image<'a> {
+    /// Pixels from 0 to 255, `[height, width, channels]`: the model normalizes them.
+    Bytes(&'a [u8]),
+    /// Normalized values, `[channels, height, width]`. Slower: for comparison with other engines.
+    Normalized(&'a [f32]),
+}
+
+impl<'a> From<&'a [u8]> for Image<'a> {
+    fn from(pixels: &'a [u8]) -> Self {
+        Self::Bytes(pixels)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Image<'a> {
+    fn from(pixels: &'a Vec<u8>) -> Self {
+        Self::Bytes(pixels)
+    }
+}
+
+impl Image<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(pixels) => pixels.len(),
+            Self::Normalized(values) => values.len(),
+        }
+    }
+}
+
+/// A network of a packed file, ready to predict from any number of threads.
+///
+/// Images are independent of each other: what one gets depends neither on the others nor on the number
+/// of threads. All instruction sets give the same bits.
+///
+/// ```
+/// use gsb_packed::{Config, Network, Packed, PackedModel, Random};
+///
+/// let network = Network::random(&Config::micro(), 1)?;
+/// let model = PackedModel::new(Packed::unnamed(network))?;
+/// let image = Random::new(2).image(model.config());
+/// let prediction = model.predict(&image)?;
+/// assert_eq!(prediction.logits().len(), 10);
+/// # Ok::<(), gsb_packed::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct PackedModel {
+    engine: Engine,
+    isa: Isa,
+    class_names: Vec<String>,
+    preprocessing: Preprocessing,
+    provenance: BTreeMap<String, String>,
+    /// Memory of predictions that are over.
+    pool: Mutex<Vec<Scratch>>,
+}
+
+impl PackedModel {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// [`Error::File`] with what is wrong with it; [`Error::Isa`] if `GSB_FORCE_ISA` names no
+    /// instruction set of this machine.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::build(Packed::open(path)?, Isa::detect()?)
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// What is wrong with them; [`Error::Isa`] as [`open`](Self::open).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Self::build(Packed::from_bytes(bytes)?, Isa::detect()?)
+    }
+
+    /// Makes a model of a network, for the instruction set that [`Isa::detect`] finds.
+    ///
+    /// # Errors
+    /// As [`Packed::validate`]; [`Error::Isa`] as [`open`](Self::open).
+    pub fn new(packed: Packed) -> Result<Self, Error> {
+        Self::with_isa(packed, Isa::detect()?)
+    }
+
+    /// Makes a model of a network for an instruction set.
+    ///
+    /// # Errors
+    /// As [`Packed::validate`]; [`Error::Isa`] if the machine does not have it; [`Error::Config`] if
+    /// the memory for an image is out of proportion to the network.
+    pub fn with_isa(packed: Packed, isa: Isa) -> Result<Self, Error> {
+        packed.validate()?;
+        Self::build(packed, isa)
+    }
+
+    /// The model of contents that have been checked.
+    fn build(packed: Packed, isa: Isa) -> Result<Self, Error> {
+        let kernels = Kernels::new(isa).ok_or_else(|| isa.unavailable())?;
+        let Packed {
+            network,
+            class_names,
+            preprocessing,
+            provenance,
+        } = packed;
+        check_scratch(&network.config)?;
+        Ok(Self {
+            engine: Engine::new(network, &preprocessing, kernels),
+            isa,
+            class_names,
+            preprocessing,
+            provenance,
+            pool: Mutex::default(),
+        })
+    }
+
+    /// The sizes of the network.
+    pub fn config(&self) -> &Config {
+        self.engine.config()
+    }
+
+    /// A name for each class.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// What makes the network's input of a picture.
+    pub fn preprocessing(&self) -> &Preprocessing {
+        &self.preprocessing
+    }
+
+    /// Where the network comes from.
+    pub fn provenance(&self) -> &BTreeMap<String, String> {
+        &self.provenance
+    }
+
+    /// The instruction set that it runs on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Memory for predictions, to be reused with [`logits_into`](Self::logits_into).
+    pub fn scratch(&self) -> Scratch {
+        self.engine.scratch()
+    }
+
+    /// Classifies an image.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if it does not have the model's size.
+    pub fn predict<'a>(&self, image: impl Into<Image<'a>>) -> Result<Prediction, Error> {
+        let mut logits = vec![0.0; self.config().classes];
+        self.with_scratch(|scratch| self.logits_into(image.into(), scratch, &mut logits))?;
+        Ok(Prediction::new(logits))
+    }
+
+    /// The logits of an image, without any allocation once the scratch has been used.
+    ///
+    /// # Shapes
+    /// - logits: `[classes]`
+    ///
+    /// # Errors
+    /// [`Error::Image`] if the image does not have the model's size, [`Error::Length`] if `logits`
+    /// has another length than there are classes.
+    ///
+    /// # Panics
+    /// If the scratch is that of a model of another configuration.
+    pub fn logits_into(&self, image: Image<'_>, scratch: &mut Scratch, logits: &mut [f32]) -> Result<(), Error> {
+        self.check(image)?;
+        if logits.len() != self.config().classes {
+            return Err(Error::Length {
+                what: "the list of logits".into(),
+                found: logits.len(),
+                expected: self.config().classes,
+            });
+        }
+        self.engine.logits(image, scratch, logits, None);
+        Ok(())
+    }
+
+    /// The logits of several images, on the threads of the current rayon pool if the feature `rayon`
+    /// is on: `[images, classes]`.
+    ///
+    /// # Errors
+    /// [`Error::Image`] of the first image that does not have the model's size; no image is
+    /// classified then.
+    pub fn logits_batch(&self, images: &[Image<'_>]) -> Result<Vec<f32>, Error> {
+        images.iter().try_for_each(|&image| self.check(image))?;
+        let classes = self.config().classes;
+        let mut logits = vec![0.0; images.len() * classes];
+        let one = |logits: &mut [f32], image: Image<'_>| {
+            self.with_scratch(|scratch| self.engine.logits(image, scratch, logits, None));
+        };
+        #[cfg(feature = "rayon")]
+        {
+            use rayon::prelude::*;
+            let pairs = logits.par_chunks_mut(classes).zip(images);
+            pairs.with_max_len(1).for_each(|(logits, &image)| one(logits, image));
+        }
+        #[cfg(not(feature = "rayon"))]
+        for (logits, &image) in logits.chunks_mut(classes).zip(images) {
+            one(logits, image);
+        }
+        Ok(logits)
+    }
+
+    /// Every decision on the way of an image.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if it does not have the model's size.
+    pub fn trace(&self, image: Image<'_>) -> Result<Trace, Error> {
+        self.check(image)?;
+        let mut trace = Trace::default();
+        let mut logits = vec![0.0; self.config().classes];
+        self.with_scratch(|scratch| self.engine.logits(image, scratch, &mut logits, Some(&mut trace)));
+        Ok(trace)
+    }
+
+    /// The attention matrix of each block as it multiplies the value: `[heads, queries, keys]` each.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if the image does not have the model's size.
+    pub fn attention_maps(&self, image: Image<'_>) -> Result<Vec<Vec<f32>>, Error> {
+        let trace = self.trace(image)?;
+        Ok(self.engine.attention_maps(&trace))
+    }
+
+    fn check(&self, image: Image<'_>) -> Result<(), Error> {
+        let config = self.config();
+        if image.len() == config.pixels() {
+            return Ok(());
+        }
+        let (size, channels) = (config.image_size, config.channels);
+        Err(Error::Image {
+            found: image.len(),
+            expected: config.pixels(),
+            shape: match image {
+                Image::Bytes(_) => format!("{size} x {size} pixels of {channels} bytes"),
+                Image::Normalized(_) => format!("{channels} channels of {size} x {size}"),
+            },
+        })
+    }
+
+    /// Calls with memory of the pool, which gets it back.
+    fn with_scratch<T>(&self, call: impl FnOnce(&mut Scratch) -> T) -> T {
+        let pool = || self.pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let kept = pool().pop();
+        let mut scratch = kept.unwrap_or_else(|| self.scratch());
+        let result = call(&mut scratch);
+        pool().push(scratch);
+        result
+    }
+}

@@ -1,0 +1,313 @@
+//! Descriptions of a network and its layers, as plain data.
+
+use crate::{Config, Error, SignMatrix};
+
+/// A binary Vision Transformer: what a packed file holds and an engine is built from.
+///
+/// All matrices are row-major. Scales are learned values as they are: one that is not above
+/// [`SCALE_GUARD`](crate::SCALE_GUARD) acts as the guard (that of the patch embedding only if it is 0).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// The sizes.
+    pub config: Config,
+    /// Makes a token of each patch.
+    pub patch_embedding: PatchEmbedding,
+    /// The class token, `[width]`.
+    pub class_token: Vec<f32>,
+    /// The distillation token, `[width]`, if there is one.
+    pub distillation_token: Option<Vec<f32>>,
+    /// The positions, `[tokens, width]`.
+    pub positions: Vec<f32>,
+    /// The encoder blocks.
+    pub blocks: Vec<Block>,
+    /// The normalization before the heads.
+    pub norm: LayerNorm,
+    /// The head of the class token.
+    pub class_head: Head,
+    /// The head of the distillation token, if there is one.
+    pub distillation_head: Option<Head>,
+}
+
+/// A convolution whose kernel and stride are the patch: `y = scale_c * sum(level * x) + bias_c`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PatchEmbedding {
+    /// Levels of the weight in two's complement of `patch_bits` bits (1 bit: -1, 0 or 1),
+    /// `[width, channels, patch_size, patch_size]`.
+    pub weight: Vec<i8>,
+    /// Scale of each output channel, `[width]`.
+    pub scales: Vec<f32>,
+    /// Bias, `[width]`.
+    pub bias: Vec<f32>,
+}
+
+/// `y = (x - mean) / sqrt(variance + epsilon) * gamma + beta` over the width of a token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerNorm {
+    /// Factor, `[width]`.
+    pub gamma: Vec<f32>,
+    /// Summand, `[width]`.
+    pub beta: Vec<f32>,
+}
+
+/// An encoder block: `x += attention(norm1(x))`, `x += fc2(gelu(fc1(norm2(x))))`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block {
+    /// Normalization before the attention.
+    pub norm1: LayerNorm,
+    /// The attention.
+    pub attention: Attention,
+    /// Normalization before the MLP.
+    pub norm2: LayerNorm,
+    /// Signed input, `[width]` to `[mlp_width]`.
+    pub fc1: BinaryLinear,
+    /// Unsigned input, `[mlp_width]` to `[width]`.
+    pub fc2: BinaryLinear,
+}
+
+/// A binary attention.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attention {
+    /// Makes query, key and value, in this order, each of its heads one after another:
+    /// `[width]` to `[3 * width]`.
+    pub qkv: BinaryLinear,
+    /// Added to the query before its sign is taken, `[heads, head_width]`.
+    pub query_shift: Vec<f32>,
+    /// Added to the key before its sign is taken, `[heads, head_width]`.
+    pub key_shift: Vec<f32>,
+    /// Added to the value before its superposition, `[heads, head_width]`.
+    pub value_shift: Vec<f32>,
+    /// Scale of the binary query.
+    pub query_scale: f32,
+    /// Scale of the binary key.
+    pub key_scale: f32,
+    /// Scales of the value's groups, `[value_groups]`.
+    pub value_scales: Vec<f32>,
+    /// Added to the softmax before its superposition, `[heads, queries, keys]`, queries and keys
+    /// being tokens.
+    pub attention_shift: Vec<f32>,
+    /// Scales of the attention matrix's groups, `[attention_groups]`.
+    pub attention_scales: Vec<f32>,
+    /// Signed input, `[width]` to `[width]`.
+    pub output: BinaryLinear,
+}
+
+/// `y = input_scale * weight_scale * sum(sign(weight) * level(x + input_shift)) + bias`, the level a
+/// sign or, in `fc2`, 0 or 1: whether `(x + input_shift) / input_scale` rounds to 1 or more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BinaryLinear {
+    /// Signs of the centred weight, `[outputs, inputs]`.
+    pub weight: SignMatrix,
+    /// Scale of the weight: one, or one for each output.
+    pub weight_scale: Vec<f32>,
+    /// Added to the input before it is binarized, `[inputs]`.
+    pub input_shift: Vec<f32>,
+    /// Scale of the binary input.
+    pub input_scale: f32,
+    /// Bias, `[outputs]`.
+    pub bias: Vec<f32>,
+}
+
+/// `y = input_scale * weight_scale * sum(weight * level) + bias`, the level
+/// `clamp(round((x + input_shift) / input_scale))` of `head_bits` bits (1 bit: the sign).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// Levels of the weight in two's complement of `head_bits` bits (1 bit: -1, 0 or 1),
+    /// `[classes, width]`.
+    pub weight: Vec<i8>,
+    /// Scale of the weight.
+    pub weight_scale: f32,
+    /// Added to the input before it is quantized, `[width]`.
+    pub input_shift: Vec<f32>,
+    /// Scale of the quantized input.
+    pub input_scale: f32,
+    /// Bias, `[classes]`.
+    pub bias: Vec<f32>,
+}
+
+impl Network {
+    /// Checks the configuration, that every list has the length it asks for, that levels are within
+    /// their bits and that all values are finite.
+    ///
+    /// # Errors
+    /// The first that is not so.
+    pub fn validate(&self) -> Result<(), Error> {
+        let config = &self.config;
+        config.validate()?;
+        let (width, tokens) = (config.width, config.tokens());
+        let patch = &self.patch_embedding;
+        let weights = width * config.patch_values();
+        levels(
+            "patch_embedding.weight",
+            &patch.weight,
+            weights,
+            config.patch_bits,
+        )?;
+        floats("patch_embedding.scales", &patch.scales, width)?;
+        floats("patch_embedding.bias", &patch.bias, width)?;
+        floats("tokens.class_token", &self.class_token, width)?;
+        let distillation = usize::from(config.distillation_token);
+        length(
+            || "tokens.distillation_token".into(),
+            usize::from(self.distillation_token.is_some()),
+            distillation,
+        )?;
+        if let Some(token) = &self.distillation_token {
+            floats("tokens.distillation_token", token, width)?;
+        }
+        floats("tokens.position", &self.positions, tokens * width)?;
+        length(|| "blocks".into(), self.blocks.len(), config.depth)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            block.validate(config, &format!("blocks.{index}"))?;
+        }
+        self.norm.validate(width, "norm")?;
+        self.class_head.validate(config, "class_head")?;
+        length(
+            || "distillation_head".into(),
+            usize::from(self.distillation_head.is_some()),
+            distillation,
+        )?;
+        match &self.distillation_head {
+            Some(head) => head.validate(config, "distillation_head"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Block {
+    fn validate(&self, config: &Config, name: &str) -> Result<(), Error> {
+        let (width, hidden) = (config.width, config.mlp_width);
+        self.norm1.validate(width, &format!("{name}.norm1"))?;
+        self.attention
+            .validate(config, &format!("{name}.attention"))?;
+        self.norm2.validate(width, &format!("{name}.norm2"))?;
+        self.fc1
+            .validate(width, hidden, &format!("{name}.mlp.fc1"))?;
+        self.fc2.validate(hidden, width, &format!("{name}.mlp.fc2"))
+    }
+}
+
+impl Attention {
+    fn validate(&self, config: &Config, name: &str) -> Result<(), Error> {
+        let (width, tokens) = (config.width, config.tokens());
+        self.qkv
+            .validate(width, 3 * width, &format!("{name}.qkv"))?;
+        floats(&format!("{name}.shifts.query"), &self.query_shift, width)?;
+        floats(&format!("{name}.shifts.key"), &self.key_shift, width)?;
+        floats(&format!("{name}.shifts.value"), &self.value_shift, width)?;
+        floats(
+            &format!("{name}.scores.query_scale"),
+            &[self.query_scale],
+            1,
+        )?;
+        floats(&format!("{name}.scores.key_scale"), &[self.key_scale], 1)?;
+        let attended = format!("{name}.attended");
+        let groups = config.value_groups;
+        floats(
+            &format!("{attended}.value_scales"),
+            &self.value_scales,
+            groups,
+        )?;
+        let groups = config.attention_groups;
+        floats(
+            &format!("{attended}.attention_scales"),
+            &self.attention_scales,
+            groups,
+        )?;
+        let elements = config.heads * tokens * tokens;
+        floats(
+            &format!("{name}.attention_shift.bias"),
+            &self.attention_shift,
+            elements,
+        )?;
+        self.output
+            .validate(width, width, &format!("{name}.output"))
+    }
+}
+
+impl LayerNorm {
+    fn validate(&self, width: usize, name: &str) -> Result<(), Error> {
+        floats(&format!("{name}.gamma"), &self.gamma, width)?;
+        floats(&format!("{name}.beta"), &self.beta, width)
+    }
+}
+
+impl BinaryLinear {
+    fn validate(&self, inputs: usize, outputs: usize, name: &str) -> Result<(), Error> {
+        let weight = || format!("{name}.weight");
+        length(weight, self.weight.rows(), outputs)?;
+        length(weight, self.weight.columns(), inputs)?;
+        let scales = if self.weight_scale.len() == 1 {
+            1
+        } else {
+            outputs
+        };
+        floats(&format!("{name}.weight_scale"), &self.weight_scale, scales)?;
+        floats(&format!("{name}.shift"), &self.input_shift, inputs)?;
+        floats(&format!("{name}.input_scale"), &[self.input_scale], 1)?;
+        floats(&format!("{name}.bias"), &self.bias, outputs)
+    }
+}
+
+impl Head {
+    fn validate(&self, config: &Config, name: &str) -> Result<(), Error> {
+        let (width, classes) = (config.width, config.classes);
+        let weight = format!("{name}.weight");
+        levels(&weight, &self.weight, classes * width, config.head_bits)?;
+        floats(&format!("{name}.weight_scale"), &[self.weight_scale], 1)?;
+        floats(&format!("{name}.shift"), &self.input_shift, width)?;
+        floats(&format!("{name}.input_scale"), &[self.input_scale], 1)?;
+        floats(&format!("{name}.bias"), &self.bias, classes)
+    }
+}
+
+fn length(what: impl Fn() -> String, found: usize, expected: usize) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Length {
+        what: what(),
+        found,
+        expected,
+    })
+}
+
+fn floats(name: &str, values: &[f32], expected: usize) -> Result<(), Error> {
+    length(|| name.into(), values.len(), expected)?;
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::Value {
+            tensor: name.into(),
+            value: values[index].to_string(),
+            index,
+            expected: "a finite number",
+        }),
+    }
+}
+
+fn levels(name: &str, values: &[i8], expected: usize, bits: u8) -> Result<(), Error> {
+    length(|| name.into(), values.len(), expected)?;
+    let (low, high) = level_range(bits);
+    match values
+        .iter()
+        .position(|value| !(low..=high).contains(value))
+    {
+        None => Ok(()),
+        Some(index) => Err(Error::Value {
+            tensor: name.into(),
+            value: values[index].to_string(),
+            index,
+            expected: "a level of its bits",
+        }),
+    }
+}
+
+/// Lowest and highest level of signed quantizers of `bits` bits.
+pub(crate) fn level_range(bits: u8) -> (i8, i8) {
+    match bits {
+        1 => (-1, 1),
+        bits => {
+            let half = 1i16 << (bits - 1);
+            ((-half) as i8, (half - 1) as i8)
+        }
+    }
+}
