@@ -130,7 +130,10 @@ impl RunConfig {
         set(&mut model.attention_groups, args.attention_groups);
         set(&mut model.value_groups, args.value_groups);
         set(&mut model.scope, args.scope.map(Into::into));
-        set(&mut model.initial_scales, args.initial_scales.map(Into::into));
+        set(
+            &mut model.initial_scales,
+            args.initial_scales.map(Into::into),
+        );
         set(&mut model.dropout, args.drop);
         set(&mut model.drop_path, args.drop_path);
         // A distillation token that nobody teaches is left out.
@@ -178,7 +181,10 @@ fn model(args: &TrainArgs) -> Result<Option<ModelName>, Error> {
         return Ok(None);
     };
     let path = Path::new(name);
-    if path.extension().is_some_and(|extension| extension == "json") {
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
         let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
         let config = VitConfig::from_json(&text).map_err(|error| Error::file(path, error))?;
         return Ok(Some(ModelName::Config(Box::new(config))));
@@ -197,7 +203,10 @@ pub enum ModelName {
 /// A file of TOML or JSON, by its extension.
 fn read(path: &Path) -> Result<Value, Error> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-    if path.extension().is_some_and(|extension| extension == "toml") {
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "toml")
+    {
         toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))
     } else {
         serde_json::from_str(&text).map_err(|error| Error::file(path, error))
@@ -213,13 +222,23 @@ fn merged(config: &RunConfig, file: Value, path: &Path) -> Result<RunConfig, Err
 
 fn overlay(value: &mut Value, over: Value) {
     match (value, over) {
-        (Value::Object(fields), Value::Object(over)) => {
+        (Value::Object(fields), Value::Object(over)) if !is_choice(&over) => {
             for (key, over) in over {
                 overlay(fields.entry(key).or_insert(Value::Null), over);
             }
         }
         (value, over) => *value = over,
     }
+}
+
+/// Whether it is one of several alternatives, which replaces another instead of completing it: a
+/// variant with a capital letter, or one of a kind.
+fn is_choice(fields: &serde_json::Map<String, Value>) -> bool {
+    fields.contains_key("kind")
+        || (fields.len() == 1
+            && fields
+                .keys()
+                .all(|key| key.starts_with(|first: char| first.is_uppercase())))
 }
 
 /// A threshold scope on the command line.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gsb_data::{Category, DataSetName, OpenOptions, DataSplits, per_class, with_label_noise};
+use gsb_data::{Category, DataSetName, DataSplits, OpenOptions, per_class, with_label_noise};
 use serde::{Deserialize, Serialize};
 
 use crate::args::DataArgs;

@@ -105,7 +105,10 @@ impl Bars {
             // "epoch 0.12 - batch 0.34": the mean so far.
             let mean = text.split(" - ").next().unwrap_or(text);
             let mean = mean.trim_start_matches("epoch ").to_string();
-            match (self.names.get(&entry.metric_id).map(String::as_str), training) {
+            match (
+                self.names.get(&entry.metric_id).map(String::as_str),
+                training,
+            ) {
                 (Some("Loss"), true) => self.loss = mean,
                 (Some("Accuracy"), false) => self.accuracy = mean,
                 _ => {}

@@ -72,7 +72,9 @@ fn measure<M: Model + Classifier>(
     device: &Device,
 ) -> Result<(Evaluation, DataSplits), Error> {
     let run = args.checkpoint.parent().and_then(of_run);
-    let mut data = run.as_ref().map_or_else(DataConfig::default, |run| run.data.clone());
+    let mut data = run
+        .as_ref()
+        .map_or_else(DataConfig::default, |run| run.data.clone());
     if run.is_none() && args.data.data_set.is_none() {
         let reason = "the checkpoint lies in no run: say what to test on";
         return Err(Error::Option {
@@ -98,7 +100,10 @@ fn measure<M: Model + Classifier>(
     if classes != config.classes {
         return Err(Error::file(
             &args.checkpoint,
-            format!("a model for {} classes, but {} has {classes}", config.classes, data.set),
+            format!(
+                "a model for {} classes, but {} has {classes}",
+                config.classes, data.set
+            ),
         ));
     }
     if let Some(size) = args.batch_size {
@@ -125,7 +130,10 @@ fn text(phase: Phase, evaluation: &Evaluation, classes: &[String]) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     };
-    line(format!("{:<width$} {:>6} {:>6} {:>8}", "class", "images", "right", "top-1"));
+    line(format!(
+        "{:<width$} {:>6} {:>6} {:>8}",
+        "class", "images", "right", "top-1"
+    ));
     for (name, (right, images)) in classes.iter().zip(evaluation.per_class()) {
         let share = match images {
             0 => "-".into(),
@@ -137,7 +145,13 @@ fn text(phase: Phase, evaluation: &Evaluation, classes: &[String]) -> String {
         return text;
     }
     let mut matrix = String::from("\nclass (row) taken for (column)\n");
-    let most = evaluation.confusion.iter().flatten().max().copied().unwrap_or(0);
+    let most = evaluation
+        .confusion
+        .iter()
+        .flatten()
+        .max()
+        .copied()
+        .unwrap_or(0);
     let cell = most.to_string().len().max(2) + 1;
     for (name, row) in classes.iter().zip(&evaluation.confusion) {
         let _ = write!(matrix, "{name:<width$}");

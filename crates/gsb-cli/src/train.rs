@@ -65,7 +65,9 @@ fn hooks(args: &TrainArgs) -> Hooks {
     if args.dashboard {
         let stop = interrupter.clone();
         return Hooks {
-            renderer: Box::new(move |_| gsb_train::burn_train::renderer::default_renderer(stop.clone(), None)),
+            renderer: Box::new(move |_| {
+                gsb_train::burn_train::renderer::default_renderer(stop.clone(), None)
+            }),
             interrupter,
         };
     }
@@ -95,7 +97,10 @@ fn writable(path: &Path) -> Result<(), Error> {
     if folder.is_dir() {
         return Ok(());
     }
-    Err(Error::file(path, format!("{} is no folder", folder.display())))
+    Err(Error::file(
+        path,
+        format!("{} is no folder", folder.display()),
+    ))
 }
 
 /// Writes the report whole or not at all.

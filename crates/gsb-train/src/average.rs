@@ -19,6 +19,21 @@ pub fn moved_towards<M: Module>(average: M, model: &M, decay: f64) -> M {
     })
 }
 
+/// A copy of a model to start an average with: without gradients.
+pub(crate) fn frozen<M: Module>(model: &M) -> M {
+    model.clone().map(&mut Detached)
+}
+
+/// Parameters made on first use are made here: freezing one that is not made yet would freeze all
+/// of its copies.
+struct Detached;
+
+impl ModuleMapper for Detached {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(Tensor::detach).set_require_grad(false)
+    }
+}
+
 /// The tensors of a module in its order, whatever their rank.
 #[derive(Default)]
 struct Collected {
@@ -82,7 +97,9 @@ mod tests {
 
     #[test]
     fn an_average_moves_by_a_share_and_takes_no_gradient() {
-        let average = moved_towards(filled(1.0).no_grad(), &filled(2.0), 0.75);
+        let model = filled(1.0);
+        let average = moved_towards(frozen(&model), &filled(2.0), 0.75);
+        assert!(model.weight.is_require_grad());
         assert!(!average.weight.is_require_grad());
         for data in [
             average.weight.val().into_data(),

@@ -75,9 +75,7 @@ mod tests {
 
     fn values(model: &Linear, gradients: &GradientsParams) -> Vec<f32> {
         let weight = gradients.get::<2>(model.weight.id).unwrap();
-        let bias = gradients
-            .get::<1>(model.bias.as_ref().unwrap().id)
-            .unwrap();
+        let bias = gradients.get::<1>(model.bias.as_ref().unwrap().id).unwrap();
         let read = |data: burn::tensor::TensorData| data.try_to_vec::<f32>().unwrap();
         [read(weight.into_data()), read(bias.into_data())].concat()
     }
@@ -88,9 +86,10 @@ mod tests {
         assert_eq!(values(&model, &gradients(&model)), [3.0, 4.0, 1.0]);
         let clipped = clip_by_norm(&model, gradients(&model), 1.0);
         let root = 26.0f32.sqrt();
-        for (value, expected) in values(&model, &clipped)
-            .into_iter()
-            .zip([3.0 / root, 4.0 / root, 1.0 / root])
+        for (value, expected) in
+            values(&model, &clipped)
+                .into_iter()
+                .zip([3.0 / root, 4.0 / root, 1.0 / root])
         {
             // 1e-6 in the divisor, and single precision.
             assert!((value - expected).abs() < 1e-6, "{value} {expected}");

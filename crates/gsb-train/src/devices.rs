@@ -4,6 +4,8 @@ use burn::tensor::Device;
 use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
 use burn_train::{ExecutionStrategy, MultiDeviceOptim};
 
+use crate::Error;
+
 /// The devices of a run.
 ///
 /// Several devices share each batch, and their gradients are put together before each step: what
@@ -16,7 +18,7 @@ pub enum Devices {
     /// Several devices of this process; the first adds up the gradients and takes the step.
     Multi(Vec<Device>),
     /// Several devices of this process that average their gradients and each take the step
-    /// (distributed data parallel).
+    /// (distributed data parallel). CUDA alone.
     Distributed(Vec<Device>),
 }
 
@@ -46,6 +48,23 @@ impl Devices {
             Self::Multi(devices) => devices.len(),
             Self::Single(_) | Self::Distributed(_) => 1,
         }
+    }
+
+    /// Checks that the devices can work together.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if self.count() == 0 {
+            return Err(Error::option("devices", "expected at least one, got none"));
+        }
+        if let Self::Distributed(devices) = self {
+            // Burn has the collective operations for CUDA alone, and panics elsewhere.
+            let name = format!("{:?}", devices[0]);
+            if !name.to_lowercase().contains("cuda") {
+                let reason =
+                    format!("{name} cannot average gradients: expected CUDA devices, or multi");
+                return Err(Error::option("strategy", reason));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn strategy(&self) -> ExecutionStrategy {

@@ -30,7 +30,13 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Passes for training after `start` finished epochs, each batch shared by `shards` devices.
-    pub fn training(loader: Loader, seed: u64, start: usize, shards: usize, device: Device) -> Self {
+    pub fn training(
+        loader: Loader,
+        seed: u64,
+        start: usize,
+        shards: usize,
+        device: Device,
+    ) -> Self {
         Self {
             loader: Arc::new(loader),
             device,

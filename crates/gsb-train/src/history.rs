@@ -19,11 +19,13 @@ pub struct Epoch {
     /// The learning rate of its last step.
     pub lr: f64,
     /// Mean loss of the training steps.
+    #[serde(deserialize_with = "number")]
     pub train_loss: f64,
     /// Training images classified right, augmented as they are and while the weights move, in
     /// percent.
     pub train_top1: f64,
     /// Mean cross-entropy of the test images.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     /// Test images classified right, in percent.
     pub top1: f64,
@@ -32,6 +34,11 @@ pub struct Epoch {
     pub top5: f64,
     /// Time it took, evaluation included.
     pub seconds: f64,
+}
+
+/// A number, or what JSON has instead of one that is not finite.
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// The log of a run.
@@ -45,7 +52,11 @@ impl History {
     /// Reads the log of a folder, empty if there is none.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("log.jsonl");
-        let text = if path.exists() { read(&path)? } else { String::new() };
+        let text = if path.exists() {
+            read(&path)?
+        } else {
+            String::new()
+        };
         let lines = text.lines().enumerate().map(|(index, line)| {
             serde_json::from_str(line)
                 .map_err(|error| Error::file(&path, format!("line {}: {error}", index + 1)))
@@ -61,9 +72,11 @@ impl History {
 
     /// The best epoch of a phase: the first with the most right.
     pub fn best(&self, phase: Phase) -> Option<&Epoch> {
-        self.of(phase).reduce(|best, epoch| {
-            if epoch.top1 > best.top1 { epoch } else { best }
-        })
+        self.of(phase).reduce(
+            |best, epoch| {
+                if epoch.top1 > best.top1 { epoch } else { best }
+            },
+        )
     }
 
     /// Forgets the epochs of a phase after the first `kept`.
@@ -83,7 +96,8 @@ impl History {
     fn write(&self) -> Result<(), Error> {
         let mut text = String::new();
         for epoch in &self.epochs {
-            let line = serde_json::to_string(epoch).map_err(|error| Error::file(&self.path, error))?;
+            let line =
+                serde_json::to_string(epoch).map_err(|error| Error::file(&self.path, error))?;
             writeln!(text, "{line}").expect("a string takes everything");
         }
         write(&self.path, &text)
@@ -121,7 +135,13 @@ mod tests {
         assert_eq!(again.best(Phase::Stage1).unwrap().epoch, 2);
         again.truncate(Phase::Stage1, 1).unwrap();
         let kept = History::open(folder.path()).unwrap();
-        assert_eq!((kept.of(Phase::Stage1).count(), kept.of(Phase::Teacher).count()), (1, 1));
+        assert_eq!(
+            (
+                kept.of(Phase::Stage1).count(),
+                kept.of(Phase::Teacher).count()
+            ),
+            (1, 1)
+        );
     }
 
     #[test]
@@ -129,6 +149,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("log.jsonl"), "{}\n").unwrap();
         let error = History::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("log.jsonl: line 1: missing field"), "{error}");
+        assert!(
+            error.contains("log.jsonl: line 1: missing field"),
+            "{error}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use burn_train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn_train::logger::MetricLogger;
-use burn_train::metric::store::{EpochSummary, EventStoreClient, MetricsUpdate, Split};
+use burn_train::metric::store::{Aggregate, EpochSummary, EventStoreClient, MetricsUpdate, Split};
 use burn_train::metric::{MetricDefinition, MetricId, NumericEntry};
 use burn_train::{EarlyStoppingStrategy, Interrupter};
 use gsb_vit::Phase;
@@ -14,27 +14,20 @@ use gsb_vit::Phase;
 use crate::Error;
 use crate::history::{Epoch, History};
 
-/// The last value of every metric, by split and name.
-#[derive(Clone, Default)]
+/// The last value of every metric, by split and name: at the end of an epoch, its mean.
+#[derive(Default)]
 pub(crate) struct Latest {
-    values: Arc<Mutex<HashMap<(Split, String), f64>>>,
+    values: HashMap<(Split, String), f64>,
     names: HashMap<MetricId, String>,
-}
-
-impl Latest {
-    fn get(&self, split: Split, name: &str) -> f64 {
-        let values = self.values.lock().expect("nobody panics with it");
-        values.get(&(split, name.into())).copied().unwrap_or(f64::NAN)
-    }
 }
 
 impl MetricLogger for Latest {
     fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
-        let mut values = self.values.lock().expect("nobody panics with it");
         for update in update.entries_numeric {
             let name = self.names.get(&update.entry.metric_id);
             if let (Some(name), Some(entry)) = (name, update.numeric_entry) {
-                values.insert((split.clone(), name.clone()), entry.current());
+                self.values
+                    .insert((split.clone(), name.clone()), entry.current());
             }
         }
     }
@@ -45,11 +38,16 @@ impl MetricLogger for Latest {
         _epoch: usize,
         split: &Split,
     ) -> Result<Vec<NumericEntry>, String> {
-        Ok(vec![NumericEntry::Final(self.get(split.clone(), name))])
+        let value = self.values.get(&(split.clone(), name.into()));
+        Ok(value
+            .map(|&value| NumericEntry::Final(value))
+            .into_iter()
+            .collect())
     }
 
     fn log_metric_definition(&mut self, definition: MetricDefinition) {
-        self.names.insert(definition.metric_id, definition.name.to_string());
+        self.names
+            .insert(definition.metric_id, definition.name.to_string());
     }
 
     fn log_epoch_summary(&mut self, _summary: EpochSummary) {}
@@ -68,7 +66,6 @@ pub(crate) struct Journal {
     /// Epochs without a better one that end the phase.
     pub patience: Option<usize>,
     pub history: Arc<Mutex<History>>,
-    pub latest: Latest,
     pub names: [String; 4],
     pub interrupter: Interrupter,
     pub failure: Arc<Mutex<Option<Error>>>,
@@ -78,22 +75,30 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    fn record(&mut self, epoch: usize) -> Result<(), Error> {
+    fn record(&mut self, epoch: usize, store: &EventStoreClient) -> Result<(), Error> {
         let [loss, top1, top5, lr] = &self.names;
+        // Asked of the store, which answers once it has seen the whole epoch.
+        let value = |split: Split, name: &str| {
+            let found = store.find_metric(name, epoch, Aggregate::Mean, &split);
+            found.unwrap_or(f64::NAN)
+        };
         let seconds = self.started.elapsed().as_secs_f64();
         self.started = Instant::now();
         let line = Epoch {
             phase: self.phase,
             epoch,
-            lr: self.latest.get(Split::Train, lr),
-            train_loss: self.latest.get(Split::Train, loss),
-            train_top1: self.latest.get(Split::Train, top1),
-            loss: self.latest.get(Split::Valid, loss),
-            top1: self.latest.get(Split::Valid, top1),
-            top5: self.latest.get(Split::Valid, top5),
+            lr: value(Split::Train, lr),
+            train_loss: value(Split::Train, loss),
+            train_top1: value(Split::Train, top1),
+            loss: value(Split::Valid, loss),
+            top1: value(Split::Valid, top1),
+            top5: value(Split::Valid, top5),
             seconds,
         };
-        self.history.lock().expect("nobody panics with it").push(line)
+        self.history
+            .lock()
+            .expect("nobody panics with it")
+            .push(line)
     }
 
     fn best(&self) -> usize {
@@ -102,13 +107,18 @@ impl Journal {
     }
 
     pub fn enough(&self, epoch: usize) -> bool {
-        self.patience.is_some_and(|patience| epoch - self.best().min(epoch) >= patience)
+        self.patience
+            .is_some_and(|patience| epoch - self.best().min(epoch) >= patience)
     }
 }
 
 impl CheckpointingStrategy for Journal {
-    fn checkpointing(&mut self, epoch: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
-        if let Err(error) = self.record(epoch) {
+    fn checkpointing(
+        &mut self,
+        epoch: usize,
+        store: &EventStoreClient,
+    ) -> Vec<CheckpointingAction> {
+        if let Err(error) = self.record(epoch, store) {
             *self.failure.lock().expect("nobody panics with it") = Some(error);
             self.interrupter.stop(Some("the log cannot be written"));
             return Vec::new();

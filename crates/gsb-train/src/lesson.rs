@@ -61,7 +61,9 @@ impl Lesson {
         let checked = "heads, teacher and targets are checked before the first step";
         let Some(teacher) = self.logits(batch) else {
             // A head that nobody teaches would stay as it was, and spoil the mean of the heads.
-            let class = self.loss.forward(Student::new(student.class), None, targets());
+            let class = self
+                .loss
+                .forward(Student::new(student.class), None, targets());
             let class = class.expect(checked).total;
             return match student.distillation {
                 Some(logits) => {
@@ -91,7 +93,9 @@ impl Lesson {
             }
             Teaching::Cached(logits) => {
                 let classes = logits.shape()[1];
-                let all = logits.as_slice::<f32>().expect("cached as single precision");
+                let all = logits
+                    .as_slice::<f32>()
+                    .expect("cached as single precision");
                 let rows = batch.indices.iter();
                 let chosen: Vec<f32> = rows
                     .flat_map(|&index| &all[index * classes..(index + 1) * classes])

@@ -9,7 +9,9 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
-use burn_train::metric::{AccuracyMetric, LearningRateMetric, LossMetric, Metric, TopKAccuracyMetric};
+use burn_train::metric::{
+    AccuracyMetric, LearningRateMetric, LossMetric, Metric, TopKAccuracyMetric,
+};
 use burn_train::{Learner, LearningResult, SupervisedTraining};
 use gsb_vit::{Classifier, Model};
 
@@ -58,9 +60,10 @@ impl PhaseRun<'_> {
         let resumed = saved.last().copied().unwrap_or(0);
         self.lock().truncate(phase, resumed)?;
 
-        let loader = self.data.training_loader(self.recipe, phase, self.devices.count())?;
+        let loader = self
+            .data
+            .training_loader(self.recipe, phase, self.devices.count())?;
         let divergence = Arc::default();
-        let latest = Latest::default();
         let loss = settings.loss(self.recipe.mixup.is_some())?;
         let batches = settings.accumulation * self.devices.summed();
         let lesson = Lesson {
@@ -81,7 +84,9 @@ impl PhaseRun<'_> {
         let steps = loader.steps().div_ceil(settings.accumulation);
         let schedule = settings.schedule();
         let scheduler = EpochScheduler::new(schedule, steps, self.recipe.parity.late_schedule);
-        let optimizer = settings.optimizer(self.recipe.parity).init(&trainee.student);
+        let optimizer = settings
+            .optimizer(self.recipe.parity)
+            .init(&trainee.student);
         let five = TopKAccuracyMetric::new(self.recipe.model.classes.min(5));
         let journal = Journal {
             phase,
@@ -89,7 +94,6 @@ impl PhaseRun<'_> {
             every: settings.checkpoint_every,
             patience: settings.patience,
             history: Arc::clone(&self.history),
-            latest: latest.clone(),
             names: [
                 LossMetric::new().name().to_string(),
                 AccuracyMetric::new().name().to_string(),
@@ -103,7 +107,11 @@ impl PhaseRun<'_> {
         };
         let failure = Arc::clone(&journal.failure);
         // Patience may have run out in the epoch before the interruption.
-        let epochs = if journal.enough(resumed) { resumed } else { settings.epochs };
+        let epochs = if journal.enough(resumed) {
+            resumed
+        } else {
+            settings.epochs
+        };
 
         let device = self.devices.main().clone().autodiff();
         let seed = epoch_seed(self.recipe.seed, phase as usize);
@@ -112,7 +120,7 @@ impl PhaseRun<'_> {
         let mut training = SupervisedTraining::new(&folder, Arc::new(train), Arc::new(test))
             .with_training_strategy(self.devices.strategy().into())
             .with_application_logger(None)
-            .with_metric_logger(latest)
+            .with_metric_logger(Latest::default())
             .renderer((self.hooks.renderer)(phase))
             .metrics((AccuracyMetric::new(), five, LossMetric::new()))
             .metric_train_numeric(LearningRateMetric::new())
@@ -220,4 +228,3 @@ fn restored<M: Model + Classifier + 'static>(
         .try_load_record(record)
         .map_err(|error| Error::file(&path, error))
 }
-

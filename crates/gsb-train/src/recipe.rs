@@ -257,9 +257,8 @@ impl PhaseRecipe {
     }
 
     fn validate(&self, phase: Phase, model: &VitConfig) -> Result<(), Error> {
-        let wrong = |option: &str, reason: String| {
-            Err(Error::option(format!("{phase}.{option}"), reason))
-        };
+        let wrong =
+            |option: &str, reason: String| Err(Error::option(format!("{phase}.{option}"), reason));
         for (option, value) in [
             ("epochs", self.epochs),
             ("batch_size", self.batch_size),
@@ -272,7 +271,10 @@ impl PhaseRecipe {
             }
         }
         if !(self.lr > 0.0 && self.lr <= 1.0) {
-            return wrong("lr", format!("must be above 0 and at most 1, got {}", self.lr));
+            return wrong(
+                "lr",
+                format!("must be above 0 and at most 1, got {}", self.lr),
+            );
         }
         for (option, value) in [("min_lr", self.min_lr), ("warmup_lr", self.warmup_lr)] {
             if !(value >= 0.0 && value <= self.lr) {
@@ -281,22 +283,34 @@ impl PhaseRecipe {
             }
         }
         if self.warmup_epochs > self.epochs {
-            let reason = format!("must be at most {} epochs, got {}", self.epochs, self.warmup_epochs);
+            let reason = format!(
+                "must be at most {} epochs, got {}",
+                self.epochs, self.warmup_epochs
+            );
             return wrong("warmup_epochs", reason);
         }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
             let reason = format!("must be at least 0 and finite, got {}", self.weight_decay);
             return wrong("weight_decay", reason);
         }
-        if self.clip_grad.is_some_and(|norm| !(norm > 0.0 && norm.is_finite())) {
+        if self
+            .clip_grad
+            .is_some_and(|norm| !(norm > 0.0 && norm.is_finite()))
+        {
             return wrong("clip_grad", "must be above 0 and finite".into());
         }
-        if self.model_ema.is_some_and(|decay| !(0.0..1.0).contains(&decay)) {
+        if self
+            .model_ema
+            .is_some_and(|decay| !(0.0..1.0).contains(&decay))
+        {
             return wrong("model_ema", "must be at least 0 and below 1".into());
         }
         let distils = self.distillation != Distillation::None;
         if phase == Phase::Teacher && distils {
-            return wrong("distillation", "the teacher has no teacher: expected none".into());
+            return wrong(
+                "distillation",
+                "the teacher has no teacher: expected none".into(),
+            );
         }
         if distils && !model.distillation_token {
             let reason = "needs a model with a distillation token".into();

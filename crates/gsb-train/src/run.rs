@@ -10,11 +10,11 @@ use burn_train::Interrupter;
 use burn_train::renderer::MetricsRenderer;
 use gsb::distill::Distillation;
 use gsb_data::{DataSet, DataSplits, Loader, LoaderConfig};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, checkpoint,
 };
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::devices::Devices;
 use crate::environment::Environment;
@@ -78,7 +78,8 @@ impl Default for Hooks {
 /// Every file is there whole or not at all. A run that was cut off at any moment
 /// [resumes](Self::resume) after the last epoch with a checkpoint, and from there computes what it
 /// would have computed without the interruption, bit for bit where the device is deterministic (the
-/// CPU is).
+/// CPU is). The random numbers of a device belong to the whole process: runs at the same time in one
+/// process do not repeat themselves.
 #[derive(Debug)]
 pub struct Run {
     folder: PathBuf,
@@ -93,13 +94,10 @@ impl Run {
     /// # Errors
     /// [`Error::Occupied`] if there is a run in the folder, [`Error::File`] if it cannot be written;
     /// [`Error::Option`] if the recipe is impossible.
-    pub fn new(
-        folder: impl Into<PathBuf>,
-        plan: Plan,
-        devices: Devices,
-    ) -> Result<Self, Error> {
+    pub fn new(folder: impl Into<PathBuf>, plan: Plan, devices: Devices) -> Result<Self, Error> {
         let folder = folder.into();
         plan.recipe.validate()?;
+        devices.validate()?;
         create_folder(&folder)?;
         let path = folder.join(CONFIG);
         if path.exists() {
@@ -130,6 +128,7 @@ impl Run {
         }
         let plan: Plan = parse(&path)?;
         plan.recipe.validate()?;
+        devices.validate()?;
         let report = folder.join(REPORT);
         let report = if report.exists() {
             parse(&report)?
@@ -221,7 +220,9 @@ impl Run {
         let evaluation = Evaluation::of(&trained.last, &run.data.test_loader(run.recipe)?, device)?;
         let cost = trained.last.config().cost(phase)?.total;
         let history = run.history.lock().expect("nobody panics with it");
-        let best = history.best(phase).map_or((0, 0.0), |best| (best.epoch, best.top1));
+        let best = history
+            .best(phase)
+            .map_or((0, 0.0), |best| (best.epoch, best.top1));
         self.report.phases.push(PhaseReport {
             phase,
             top1: evaluation.top1,
@@ -242,7 +243,12 @@ impl Run {
     }
 
     fn fresh_teacher(&self, device: &Device) -> Result<VisionTransformer, Error> {
-        let config = self.plan.recipe.model.clone().with_distillation_token(false);
+        let config = self
+            .plan
+            .recipe
+            .model
+            .clone()
+            .with_distillation_token(false);
         match &self.plan.start.finetune {
             Some(path) => {
                 let distilled = self.plan.recipe.model.clone();
@@ -302,11 +308,18 @@ impl Run {
             }
         };
         let token = checkpoint_has_token(&path)?;
-        let config = self.plan.recipe.model.clone().with_distillation_token(token);
+        let config = self
+            .plan
+            .recipe
+            .model
+            .clone()
+            .with_distillation_token(token);
         let teacher: VisionTransformer = load_model(&path, &config, Heads::Kept, device)?;
         Ok(match self.plan.recipe.teacher_logits {
             TeacherLogits::Live => Teaching::Live(Box::new(teacher)),
-            TeacherLogits::Cached => Teaching::Cached(data.logits(&teacher, &self.plan.recipe, device)?),
+            TeacherLogits::Cached => {
+                Teaching::Cached(data.logits(&teacher, &self.plan.recipe, device)?)
+            }
         })
     }
 }
@@ -341,7 +354,10 @@ impl RunData {
         }
         for (name, set) in [("training", &data.train), ("test", &data.test)] {
             if set.is_empty() {
-                return Err(Error::option(format!("{name} set"), "expected images, got none"));
+                return Err(Error::option(
+                    format!("{name} set"),
+                    "expected images, got none",
+                ));
             }
         }
         Ok(Self {
@@ -376,7 +392,10 @@ impl RunData {
             loader = loader.with_mixup(mixup);
         }
         if loader.steps() == 0 {
-            let reason = format!("{batch} images are more than the {} there are", self.train.len());
+            let reason = format!(
+                "{batch} images are more than the {} there are",
+                self.train.len()
+            );
             return Err(Error::option("batch_size", reason));
         }
         Ok(loader)
@@ -400,7 +419,10 @@ impl RunData {
             let images = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), device);
             all.extend(teacher.infer(images).into_data().iter::<f32>());
         }
-        Ok(TensorData::new(all, [self.train.len(), recipe.model.classes]))
+        Ok(TensorData::new(
+            all,
+            [self.train.len(), recipe.model.classes],
+        ))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The schedule of the recipe as the training loop asks for it: step by step.
 
-use burn::optim::LearningRate;
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+use burn::optim::LearningRate;
 
 use crate::CosineScheduleConfig;
 
@@ -73,6 +73,9 @@ mod tests {
     fn the_published_loop_repeats_the_first_rate() {
         let schedule = CosineScheduleConfig::new(1.0, 2).with_lowest(0.0);
         let mut scheduler = EpochScheduler::new(schedule, 1, true);
-        assert_eq!([scheduler.step(), scheduler.step(), scheduler.step()], [1.0, 1.0, 0.5]);
+        assert_eq!(
+            [scheduler.step(), scheduler.step(), scheduler.step()],
+            [1.0, 1.0, 0.5]
+        );
     }
 }

@@ -75,7 +75,9 @@ fn fits(found: &VitConfig, expected: &VitConfig) -> Result<(), String> {
         ("pixels on a side", found.image_size, expected.image_size),
     ] {
         if found != expected {
-            return Err(format!("a model for {found} {what}, but the data have {expected}"));
+            return Err(format!(
+                "a model for {found} {what}, but the data have {expected}"
+            ));
         }
     }
     Ok(())

@@ -9,11 +9,11 @@ use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use gsb::distill::{BaseLoss, Targets};
 use gsb_vit::{Classifier, Model, checkpoint};
 
-use crate::average::moved_towards;
+use crate::TrainBatch;
+use crate::average::{frozen, moved_towards};
 use crate::clip::clip_by_norm;
 use crate::lesson::Lesson;
 use crate::watch::{Divergence, culprit};
-use crate::TrainBatch;
 
 /// A student, the average of its weights and what it is taught.
 #[derive(Module, Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Trainee<M: Model + Classifier + 'static> {
 
 impl<M: Model + Classifier + 'static> Trainee<M> {
     pub fn new(student: M, lesson: Lesson) -> Self {
-        let average = lesson.decay.map(|_| student.clone().no_grad());
+        let average = lesson.decay.map(|_| frozen(&student));
         Self {
             student,
             average,
@@ -83,7 +83,11 @@ impl<M: Model + Classifier + 'static> TrainStep for Trainee<M> {
 impl<M: Model + Classifier + 'static> Trainee<M> {
     /// Ends the run, and keeps where the first loss that is not finite came from.
     fn diverged(&self, loss: f32, batch: &TrainBatch) {
-        let mut kept = self.lesson.divergence.lock().expect("nobody panics with it");
+        let mut kept = self
+            .lesson
+            .divergence
+            .lock()
+            .expect("nobody panics with it");
         if kept.is_none() {
             let rescue = &self.lesson.rescue;
             *kept = Some(Divergence {

@@ -43,7 +43,11 @@ pub(crate) fn culprit<M: Classifier>(model: &M, batch: &TrainBatch) -> String {
     if !finite(inside.logits.class) {
         return "the class head".into();
     }
-    if inside.logits.distillation.is_some_and(|logits| !finite(logits)) {
+    if inside
+        .logits
+        .distillation
+        .is_some_and(|logits| !finite(logits))
+    {
         return "the distillation head".into();
     }
     "the loss itself".into()

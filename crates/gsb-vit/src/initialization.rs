@@ -26,7 +26,10 @@ impl ModuleMapper for ZeroBiases {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let is_bias = self.path.last().is_some_and(|name| name == "bias");
         if is_bias && !self.path.iter().any(|name| name == "patch_embedding") {
-            param.map(|bias| bias.zeros_like())
+            param.map(|bias| {
+                let tracked = bias.is_require_grad();
+                bias.zeros_like().set_require_grad(tracked)
+            })
         } else {
             param
         }

@@ -9,17 +9,29 @@ pub fn positive() -> RangedU64ValueParser<usize> {
 
 /// A learning rate.
 pub fn learning_rate(text: &str) -> Result<f64, String> {
-    number(text, |rate| rate > 0.0 && rate <= 1.0, "above 0 and at most 1")
+    number(
+        text,
+        |rate| rate > 0.0 && rate <= 1.0,
+        "above 0 and at most 1",
+    )
 }
 
 /// A share of a whole.
 pub fn fraction(text: &str) -> Result<f64, String> {
-    number(text, |share| (0.0..=1.0).contains(&share), "between 0 and 1")
+    number(
+        text,
+        |share| (0.0..=1.0).contains(&share),
+        "between 0 and 1",
+    )
 }
 
 /// A share of a whole that leaves something.
 pub fn below_one(text: &str) -> Result<f64, String> {
-    number(text, |share| (0.0..1.0).contains(&share), "at least 0 and below 1")
+    number(
+        text,
+        |share| (0.0..1.0).contains(&share),
+        "at least 0 and below 1",
+    )
 }
 
 /// A number that is not negative.

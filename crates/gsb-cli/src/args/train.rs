@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use gsb_vit::Phase;
 
 use super::DataArgs;
-use super::numbers::{
-    above_zero, below_one, fraction, learning_rate, not_negative, positive,
-};
+use super::numbers::{above_zero, below_one, fraction, learning_rate, not_negative, positive};
 use crate::compute::{DeviceName, Strategy};
 use crate::config::{DistillationName, InitialName, ScopeName};
 
@@ -92,7 +90,12 @@ pub struct TrainArgs {
     pub drop_path: Option<f64>,
 
     /// Phases to train, in their order
-    #[arg(long, value_name = "PHASE", value_delimiter = ',', help_heading = "Recipe")]
+    #[arg(
+        long,
+        value_name = "PHASE",
+        value_delimiter = ',',
+        help_heading = "Recipe"
+    )]
     pub phase: Vec<Phase>,
 
     /// Epochs of each phase

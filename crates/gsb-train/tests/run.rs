@@ -1,0 +1,443 @@
+//! Runs on a few digits: interrupted and not, on one device and on several.
+#![cfg(feature = "flex")]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use burn::Tensor;
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Distribution, TensorData};
+use gsb::distill::Distillation;
+use gsb_data::{Crop, DataSplits, Normalization, TrainTransform, per_class};
+use gsb_train::{
+    Devices, Epoch, Error, Hooks, Interrupter, Plan, Recipe, Report, Run, Start, TeacherLogits,
+};
+use gsb_vit::checkpoint::{load, save};
+use gsb_vit::{
+    Classifier, Model, PatchNormalization, Phase, Stage1Student, Stage2Student, VisionTransformer,
+    VitConfig, parameters,
+};
+
+/// Runs of one process share the random numbers of its device: they take turns.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Eight images of each digit to train on.
+fn data() -> DataSplits {
+    let mut splits = gsb_data::digits().unwrap().split(0.2, 0).unwrap();
+    splits.train = Arc::new(per_class(splits.train, 8, 0).unwrap());
+    splits.test = Arc::new(per_class(splits.test, 2, 0).unwrap());
+    splits
+}
+
+fn recipe() -> Recipe {
+    let model = VitConfig::new(8, 4, 1, 10, 16, 2, 2);
+    let normalization = Normalization::half(1);
+    let mut recipe = Recipe::published(model, normalization.clone(), 16);
+    recipe.augmentation = TrainTransform {
+        crop: Crop::Padded { padding: 1 },
+        ..TrainTransform::plain(8, normalization)
+    };
+    for phase in Phase::ALL {
+        let settings = recipe.phase_mut(phase);
+        settings.epochs = 3;
+        settings.lr = 2e-3;
+    }
+    recipe
+}
+
+fn plan(recipe: Recipe) -> Plan {
+    Plan {
+        recipe,
+        start: Start::default(),
+        context: serde_json::Map::new(),
+    }
+}
+
+fn train(folder: &Path, recipe: &Recipe, devices: Devices) -> Report {
+    let mut run = Run::new(folder, plan(recipe.clone()), devices).unwrap();
+    run.train(&data(), &Hooks::default()).unwrap().clone()
+}
+
+fn single() -> Devices {
+    Devices::Single(Device::flex())
+}
+
+/// The log without the time that things took.
+fn log(folder: &Path) -> Vec<Epoch> {
+    let text = std::fs::read_to_string(folder.join("log.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .map(|epoch| Epoch {
+            seconds: 0.0,
+            ..epoch
+        })
+        .collect()
+}
+
+fn values<M: Model>(folder: &Path) -> Vec<(String, TensorData)> {
+    let path = folder.join(format!("{}.bpk", M::PHASE));
+    let model: M = load(path, &Device::flex()).unwrap();
+    let parameters = parameters(&model).into_iter();
+    parameters
+        .map(|parameter| (parameter.path, parameter.data))
+        .collect()
+}
+
+/// Stops the training after so many progress reports.
+struct Stopper {
+    left: Arc<AtomicUsize>,
+    interrupter: Interrupter,
+}
+
+mod stopping {
+    //! What a renderer has to be, all of it silent but the count.
+
+    use super::*;
+    use gsb_train::burn_train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+    use gsb_train::burn_train::metric::MetricDefinition;
+    use gsb_train::burn_train::renderer::{
+        EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
+        MetricsRendererTraining,
+    };
+
+    impl TrainingProgressLogger for Stopper {
+        fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
+        fn update_epoch(&mut self, _epoch: usize) {}
+        fn start_split(&mut self, _split: &str, _total_items: usize) {}
+        fn update_split(&mut self, _items_processed: usize) {
+            let left = self
+                .left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                    left.checked_sub(1)
+                });
+            if left == Ok(1) {
+                self.interrupter.stop(Some("enough"));
+            }
+        }
+        fn end_split(&mut self) {}
+        fn end(&mut self) {}
+        fn log_event_training(&mut self, _event: String) {}
+    }
+
+    impl MetricsRendererTraining for Stopper {
+        fn update_train(&mut self, _state: MetricState) {}
+        fn update_valid(&mut self, _state: MetricState) {}
+    }
+
+    impl MetricsRendererEvaluation for Stopper {
+        fn update_test(&mut self, _name: EvaluationName, _state: MetricState) {}
+    }
+
+    impl EvaluationProgressLogger for Stopper {
+        fn start_global_progress(&mut self, _total_tests: usize) {}
+        fn start_test(&mut self, _name: &str, _total_items: usize) {}
+        fn update_test_progress(&mut self, _items_processed: usize) {}
+        fn end_test(&mut self) {}
+        fn end_global_progress(&mut self) {}
+        fn log_event_evaluation(&mut self, _event: String) {}
+    }
+
+    impl MetricsRenderer for Stopper {
+        fn manual_close(&mut self) {}
+        fn register_metric(&mut self, _definition: MetricDefinition) {}
+    }
+}
+
+/// Hooks that stop a run after so many batches, those of evaluation included.
+fn stopping_after(batches: usize) -> Hooks {
+    let interrupter = Interrupter::new();
+    let left = Arc::new(AtomicUsize::new(batches));
+    let own = interrupter.clone();
+    Hooks {
+        renderer: Box::new(move |_| {
+            Box::new(Stopper {
+                left: Arc::clone(&left),
+                interrupter: own.clone(),
+            })
+        }),
+        interrupter,
+    }
+}
+
+/// Number of float parameters of a model, and of those that a backward pass reaches.
+fn reached<M: Model + Classifier>(model: &M) -> (usize, usize) {
+    let device = Device::flex().autodiff();
+    let images = Tensor::<4>::random([4, 1, 8, 8], Distribution::Default, &device);
+    let logits = model.forward(images);
+    let loss = match logits.distillation {
+        Some(distillation) => (logits.class + distillation).square().sum(),
+        None => logits.class.square().sum(),
+    };
+    let gradients = GradientsParams::from_grads(loss.backward(), model);
+    let states = ["running_mean", "running_var", "calibrated"];
+    let parameters = parameters(model).into_iter().filter(|parameter| {
+        let path = &parameter.path;
+        !states.iter().any(|state| path.contains(state))
+    });
+    (parameters.count(), gradients.len())
+}
+
+#[test]
+fn every_parameter_is_trained() {
+    let _turn = turn();
+    let (plain, config) = (Device::flex(), recipe().model);
+    let device = plain.clone().autodiff();
+    let all = |(parameters, trained): (usize, usize)| assert_eq!(trained, parameters);
+    all(reached(&config.init_teacher(&device).unwrap()));
+    all(reached(&config.init_stage1(&device).unwrap()));
+    all(reached(&config.init_stage2(&device).unwrap()));
+    let stage1 = config.init_stage1(&plain).unwrap();
+    let (student, _) =
+        Stage2Student::from_stage1(&stage1, &config, PatchNormalization::Folded).unwrap();
+    let images = Tensor::<4>::random([4, 1, 8, 8], Distribution::Default, &plain);
+    all(reached(&student.calibrate(&images).train()));
+}
+
+#[test]
+fn a_run_that_is_stopped_again_and_again_ends_as_one_that_is_not() {
+    let _turn = turn();
+    let mut recipe = recipe();
+    // Everything that has a state of its own.
+    recipe.model = recipe.model.with_drop_path(0.2).with_dropout(0.1);
+    recipe.stage1.model_ema = Some(0.9);
+    recipe.stage2.accumulation = 2;
+    recipe.stage2.clip_grad = Some(1.0);
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let report = train(whole.path(), &recipe, single());
+
+    let mut run = Run::new(parts.path(), plan(recipe), single()).unwrap();
+    let mut stops = 0;
+    loop {
+        match run.train(&data(), &stopping_after(9)) {
+            Ok(again) => {
+                let accuracy = |report: &Report| -> Vec<f64> {
+                    report.phases.iter().map(|phase| phase.loss).collect()
+                };
+                assert_eq!(accuracy(again), accuracy(&report));
+                break;
+            }
+            Err(Error::Stopped { .. }) => stops += 1,
+            Err(error) => panic!("{error}"),
+        }
+        run = Run::resume(parts.path(), single()).unwrap();
+    }
+    assert!(stops >= 5, "{stops}");
+    assert_eq!(log(parts.path()), log(whole.path()));
+    assert_eq!(log(whole.path()).len(), 9);
+    let all = |folder: &Path| {
+        (
+            values::<VisionTransformer>(folder),
+            values::<Stage1Student>(folder),
+            values::<Stage2Student>(folder),
+        )
+    };
+    assert_eq!(all(parts.path()), all(whole.path()));
+}
+
+/// The largest difference between the parameters of two runs, relative to the largest value.
+fn difference<M: Model>(a: &Path, b: &Path) -> f64 {
+    let (mut largest, mut apart) = (0.0f64, 0.0f64);
+    for ((path, a), (other, b)) in values::<M>(a).into_iter().zip(values::<M>(b)) {
+        assert_eq!(path, other);
+        for (a, b) in a.iter::<f64>().zip(b.iter::<f64>()) {
+            largest = largest.max(a.abs());
+            apart = apart.max((a - b).abs());
+        }
+    }
+    apart / largest
+}
+
+/// One epoch of the teacher: five steps.
+fn teacher_only() -> Recipe {
+    let mut recipe = recipe();
+    recipe.phases = vec![Phase::Teacher];
+    recipe.teacher.epochs = 1;
+    recipe
+}
+
+/// AdamW's first steps have the size of the rate whatever the gradient, so rounding of a gradient
+/// close to zero moves a weight by up to twice the sum of the rates; for most weights it is far less.
+/// What the joint batch does not reproduce, another order of images, moves them by about that sum.
+const ROUNDING: f64 = 1e-4;
+
+#[test]
+fn devices_that_share_a_batch_do_what_one_does_with_all_of_it() {
+    let _turn = turn();
+    let recipe = teacher_only();
+    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let path = |index: usize| folders[index].path();
+    let two = || vec![Device::flex(); 2];
+    train(path(0), &recipe, single());
+    train(path(1), &recipe, Devices::Multi(two()));
+    let other = Recipe {
+        seed: 1,
+        ..recipe.clone()
+    };
+    train(path(2), &other, single());
+    let apart = difference::<VisionTransformer>(path(0), path(1));
+    assert!(apart < ROUNDING, "{apart}");
+    let apart = difference::<VisionTransformer>(path(0), path(2));
+    assert!(apart > 100.0 * ROUNDING, "the test sees nothing: {apart}");
+}
+
+#[test]
+fn batches_of_a_step_count_as_one() {
+    let _turn = turn();
+    let recipe = teacher_only();
+    let mut halves = recipe.clone();
+    halves.teacher.batch_size = 8;
+    halves.teacher.accumulation = 2;
+    let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+    train(folders[0].path(), &recipe, single());
+    train(folders[1].path(), &halves, single());
+    let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
+    assert!(apart < ROUNDING, "{apart}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_and_names_the_layer() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = teacher_only();
+    let config = recipe.model.clone().with_distillation_token(false);
+    let mut model = config.init_teacher(&Device::flex()).unwrap();
+    let bias = &mut model.blocks[1].fc1.bias;
+    *bias = bias
+        .take()
+        .map(|bias| bias.map(|bias| bias.mul_scalar(f32::NAN)));
+    let poisoned = folder.path().join("poisoned.bpk");
+    save(&model, &poisoned).unwrap();
+    let mut plan = plan(recipe);
+    plan.start.finetune = Some(poisoned);
+    let mut run = Run::new(folder.path().join("run"), plan, single()).unwrap();
+    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    let Error::NotFinite {
+        step,
+        epoch,
+        place,
+        saved,
+        ..
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(
+        (*step, *epoch, place.as_str()),
+        (1, 1, "the parameter blocks.1.fc1.bias")
+    );
+    let saved: VisionTransformer = load(saved, &Device::flex()).unwrap();
+    assert_eq!(saved.config(), &config);
+}
+
+#[test]
+fn a_phase_ends_when_it_gets_no_better() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut recipe = teacher_only();
+    recipe.teacher.epochs = 20;
+    recipe.teacher.patience = Some(2);
+    // Too small a rate to learn anything.
+    recipe.teacher.lr = 1e-9;
+    recipe.teacher.min_lr = 0.0;
+    recipe.teacher.warmup_lr = 0.0;
+    let report = train(folder.path(), &recipe, single());
+    assert_eq!(
+        (report.phases[0].epochs, report.phases[0].best_epoch),
+        (3, 1)
+    );
+    assert!(folder.path().join("teacher-best.bpk").exists());
+}
+
+#[test]
+fn a_student_without_teacher_trains_both_heads_on_labels() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut recipe = recipe();
+    recipe.phases = vec![Phase::Stage2];
+    recipe.stage2.distillation = Distillation::None;
+    recipe.stage2.epochs = 1;
+    let before = recipe.model.init_stage2(&Device::flex()).unwrap();
+    train(folder.path(), &recipe, single());
+    let after: Stage2Student = load(folder.path().join("stage2.bpk"), &Device::flex()).unwrap();
+    let bias = |model: &Stage2Student| {
+        let head = model.distillation_head.clone().unwrap();
+        let found = parameters(&head)
+            .into_iter()
+            .find(|p| p.path == "bias")
+            .unwrap();
+        found.data.iter::<f32>().collect::<Vec<_>>()
+    };
+    assert_ne!(bias(&before), bias(&after));
+}
+
+#[test]
+fn cached_logits_need_a_teacher_and_train() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut recipe = recipe();
+    recipe.phases = vec![Phase::Stage1];
+    recipe.stage1.epochs = 1;
+    recipe.teacher_logits = TeacherLogits::Cached;
+    let mut run = Run::new(folder.path(), plan(recipe.clone()), single()).unwrap();
+    let error = run
+        .train(&data(), &Hooks::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("teacher: a student that distils needs one"),
+        "{error}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    recipe.phases = vec![Phase::Stage1, Phase::Teacher];
+    recipe.teacher.epochs = 1;
+    let report = train(folder.path(), &recipe, single());
+    let phases: Vec<Phase> = report.phases.iter().map(|row| row.phase).collect();
+    assert_eq!(phases, [Phase::Teacher, Phase::Stage1]);
+}
+
+#[test]
+fn what_does_not_go_together_is_named() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = recipe();
+    other.model.classes = 3;
+    let mut run = Run::new(folder.path().join("a"), plan(other), single()).unwrap();
+    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "model.classes: the data have 10 classes, the model 3"
+    );
+
+    let error = Run::resume(folder.path(), single())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("holds no run to resume: it has no config.json"),
+        "{error}"
+    );
+    let error = Run::new(folder.path().join("a"), plan(recipe()), single()).unwrap_err();
+    assert!(error.to_string().contains("holds a run already"), "{error}");
+
+    let distributed = Devices::Distributed(vec![Device::flex(); 2]);
+    let error = Run::new(folder.path().join("b"), plan(recipe()), distributed).unwrap_err();
+    assert!(
+        error.to_string().starts_with("strategy: Device<Flex"),
+        "{error}"
+    );
+
+    let mut odd = teacher_only();
+    odd.teacher.batch_size = 15;
+    let two = Devices::Multi(vec![Device::flex(); 2]);
+    let mut run = Run::new(folder.path().join("b"), plan(odd), two).unwrap();
+    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "batch_size: 15 images cannot be shared by 2 devices"
+    );
+}
