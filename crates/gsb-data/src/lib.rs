@@ -1,9 +1,10 @@
 //! Image data sets for training binarized Vision Transformers.
 //!
 //! - [`DataSet`]: labelled pictures, read when asked for; [`digits`] come with the crate, others
-//!   are read from a folder
-//! - [`split`], [`per_class`]: parts of a set, chosen by a seed
+//!   are read from a folder; [`open`] knows them by name
+//! - [`split`], [`per_class`], [`with_label_noise`]: parts of a set and wrong labels, chosen by a seed
 //! - [`EvalTransform`] and [`Normalization`]: from a picture to what a model sees
+//! - [`TrainTransform`] and [`Mixup`]: the same with random crops, colours, distortions and mixtures
 //! - [`Loader`]: batches made ahead by worker threads, the same whatever their number
 //!
 //! Everything is plain `Vec<f32>`; no tensor library is involved.
@@ -63,4 +64,10 @@ pub use sets::inaturalist::{Category, inaturalist};
 pub use sets::mnist::mnist;
 pub use subset::{Subset, per_class, split};
 pub use transform::Transform;
+pub use transform::affine::{Interpolation, RandomAffine};
+pub use transform::color::ColorJitter;
+pub use transform::crop::Crop;
+pub use transform::erasing::RandomErasing;
 pub use transform::eval::EvalTransform;
+pub use transform::rand_augment::RandAugment;
+pub use transform::train::TrainTransform;

@@ -1,7 +1,14 @@
 //! From pictures to the values a model sees.
 
+pub(crate) mod affine;
+pub(crate) mod color;
+pub(crate) mod crop;
+pub(crate) mod erasing;
 pub(crate) mod eval;
-pub(crate) mod resize;
+mod levels;
+pub(crate) mod rand_augment;
+mod resize;
+pub(crate) mod train;
 
 use std::sync::Arc;
 
