@@ -218,6 +218,13 @@ fn what_is_no_picture_is_refused() {
     for end in [8, 20, 40, whole.len() / 2] {
         assert!(decoded(&whole[..end]).is_err(), "{end} bytes");
     }
+    let whole = jpeg(&RgbImage::from_fn(40, 40, |x, y| Rgb([x as u8, y as u8, 7])).into());
+    for end in [2, 20, whole.len() / 2, whole.len() - 20, whole.len() - 2] {
+        assert!(
+            decoded(&whole[..end]).unwrap_err().contains("cut off"),
+            "{end} bytes"
+        );
+    }
     let missing = read_image(Path::new("/nowhere/1.png"))
         .unwrap_err()
         .to_string();
