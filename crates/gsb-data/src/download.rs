@@ -97,7 +97,10 @@ mod tests {
     fn a_server_that_is_not_there_is_an_error_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let error = fetch("http://127.0.0.1:1/", "abc", "0", folder.path()).unwrap_err();
-        assert!(error.to_string().contains("cannot be downloaded"), "{error}");
+        assert!(
+            error.to_string().contains("cannot be downloaded"),
+            "{error}"
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
