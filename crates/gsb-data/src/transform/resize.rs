@@ -143,7 +143,12 @@ fn convolve(
             .map(|pixel: &[u8; 3]| F32x3::new(pixel.map(f32::from)))
             .collect();
         let resized = convolve_pixels(&pixels, source, target, &options);
-        result.extend(resized.pixels().iter().flat_map(|pixel| pixel.0.map(round)));
+        let start = result.len();
+        result.resize(start + 3 * resized.pixels().len(), 0);
+        let rounded = result[start..].as_chunks_mut().0.iter_mut();
+        for (target, pixel) in rounded.zip(resized.pixels()) {
+            *target = pixel.0.map(round);
+        }
     }
 }
 
