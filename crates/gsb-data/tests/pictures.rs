@@ -108,6 +108,14 @@ fn a_header_does_not_make_memory() {
     header[..4].copy_from_slice(&60_000u32.to_be_bytes());
     header[4..8].copy_from_slice(&60_000u32.to_be_bytes());
     assert!(decoded(&chunks(header, &end)).is_err());
+    // The largest JPEG there can be, in a file of some hundred bytes.
+    let mut file = cmyk_jpeg([0; 4]);
+    let frame = file
+        .windows(2)
+        .position(|bytes| bytes == [0xFF, 0xC0])
+        .unwrap();
+    file[frame + 5..frame + 9].fill(0xFF);
+    assert!(decoded(&file).is_err());
 }
 
 fn jpeg(image: &DynamicImage) -> Vec<u8> {
