@@ -1,12 +1,12 @@
 //! Pictures from files.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{DynamicImage, ImageReader, Limits};
 
-use crate::{Error, Image};
+use crate::{Error, Image, jpeg};
 
 /// The longest side that is read: as far as JPEG goes.
 const MAX_SIDE: u32 = 65_535;
@@ -27,8 +27,17 @@ pub fn read_image(path: &Path) -> Result<Image, Error> {
         path: path.to_path_buf(),
         problem,
     };
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
-    let mut reader = ImageReader::new(BufReader::new(file))
+    let mut start = file.take(MAX_BYTES + 1);
+    start.read_to_end(&mut bytes).map_err(Error::io(path))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(picture(format!("it has more than {MAX_BYTES} bytes")));
+    }
+    if jpeg::is_jpeg(&bytes) && !jpeg::has_end(&bytes) {
+        return Err(picture("the JPEG file is cut off".into()));
+    }
+    let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(Error::io(path))?;
     if reader.format().is_none() {

@@ -78,3 +78,57 @@ fn fetch(server: &str, file: &str, md5: &str, folder: &Path) -> Result<(), Error
         Error::io(&path)(error)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_checked_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("abc"), "abc").unwrap();
+        let md5 = md5_hex(b"abc");
+        fetch("http://127.0.0.1:1/", "abc", &md5, folder.path()).unwrap();
+        let error = fetch("http://127.0.0.1:1/", "abc", "0", folder.path()).unwrap_err();
+        assert!(error.to_string().contains("MD5 checksum"), "{error}");
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_an_error_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = fetch("http://127.0.0.1:1/", "abc", "0", folder.path()).unwrap_err();
+        assert!(
+            error.to_string().contains("cannot be downloaded"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_of_a_server_appears_only_with_its_checksum() {
+        use std::io::Read;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().take(2) {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                let head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n";
+                stream.write_all(format!("{head}abc").as_bytes()).unwrap();
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let error = fetch(&server, "abc", "0", folder.path()).unwrap_err();
+        assert!(error.to_string().contains("MD5 checksum"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        fetch(&server, "abc", &md5_hex(b"abc"), folder.path()).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("abc")).unwrap(), b"abc");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn other_sets_cannot_be_fetched() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(download(DataSetName::Flowers102, folder.path()).is_err());
+    }
+}

@@ -31,6 +31,7 @@ mod decode;
 mod download;
 mod error;
 mod image;
+mod jpeg;
 mod label_noise;
 mod loader;
 mod mixup;

@@ -76,7 +76,8 @@ impl Loader {
     /// A loader of a set.
     ///
     /// # Errors
-    /// [`Error::Option`] if the batch size or the number of repeats is 0.
+    /// [`Error::Option`] if the batch size, the number of repeats or the size of the transformed
+    /// pictures is 0.
     pub fn new(
         set: Arc<dyn DataSet>,
         transform: impl Transform + 'static,
@@ -85,6 +86,7 @@ impl Loader {
         for (option, value) in [
             ("batch_size", config.batch_size),
             ("repeats", config.repeats),
+            ("image_size", transform.shape().into_iter().product()),
         ] {
             if value == 0 {
                 let problem = "expected at least 1".into();

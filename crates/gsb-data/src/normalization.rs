@@ -6,11 +6,45 @@ use crate::{DataSet, Error, Image};
 
 /// Mean and standard deviation of each channel: `y = (x / 255 - mean) / deviation`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Normalization {
     /// What is subtracted, one value a channel.
     pub mean: Vec<f32>,
     /// What is divided by, one value a channel.
     pub deviation: Vec<f32>,
+}
+
+/// A normalization as it was stored, which can be anything.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    mean: Vec<f32>,
+    deviation: Vec<f32>,
+}
+
+impl TryFrom<Stored> for Normalization {
+    type Error = Error;
+
+    fn try_from(Stored { mean, deviation }: Stored) -> Result<Self, Error> {
+        let channels = mean.len();
+        if channels != 1 && channels != 3 {
+            return Err(Error::Channels { channels });
+        }
+        let refuse = |problem: &str| Error::Option {
+            option: "normalization",
+            problem: problem.into(),
+        };
+        if deviation.len() != channels {
+            return Err(refuse("expected as many deviations as means"));
+        }
+        let values = mean.iter().chain(&deviation);
+        if !values.clone().all(|value| value.is_finite()) || deviation.contains(&0.0) {
+            return Err(refuse(
+                "expected finite means, and finite deviations that are not 0",
+            ));
+        }
+        Ok(Self { mean, deviation })
+    }
 }
 
 impl Normalization {
@@ -128,6 +162,23 @@ mod tests {
         let values = normalization.apply(&set.image(0).unwrap());
         assert_eq!(values[..4], [-1.0, 1.0, 0.0, 0.0]);
         assert!((values[4] + 1.0).abs() < 1e-6 && (values[5] - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_was_stored_is_checked() {
+        let read = |text: &str| serde_json::from_str::<Normalization>(text);
+        let imagenet = Normalization::imagenet();
+        let text = serde_json::to_string(&imagenet).unwrap();
+        assert_eq!(read(&text).unwrap(), imagenet);
+        for text in [
+            r#"{"mean": [], "deviation": []}"#,
+            r#"{"mean": [0, 0], "deviation": [1, 1]}"#,
+            r#"{"mean": [0], "deviation": [1, 1, 1]}"#,
+            r#"{"mean": [0], "deviation": [0]}"#,
+            r#"{"mean": [0], "deviation": [1e99]}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -64,6 +64,9 @@ fn gamma(shape: f64, rng: &mut ChaCha8Rng) -> f64 {
 
 /// A number of the symmetric beta distribution, in `0..=1`.
 pub(crate) fn beta(alpha: f64, rng: &mut ChaCha8Rng) -> f64 {
+    if alpha.is_infinite() {
+        return 0.5;
+    }
     let (a, b) = (gamma(alpha, rng), gamma(alpha, rng));
     // A tiny shape can underflow both.
     if a + b > 0.0 {
@@ -129,6 +132,9 @@ mod tests {
             let variance = 1.0 / (4.0 * (2.0 * alpha + 1.0));
             check(moments(|rng| beta(alpha, rng)), 0.5, variance);
         }
-        assert!((0.0..=1.0).contains(&beta(1e-9, &mut generator(0))));
+        for alpha in [1e-9, 1e300] {
+            assert!((0.0..=1.0).contains(&beta(alpha, &mut generator(0))));
+        }
+        assert_eq!(beta(f64::INFINITY, &mut generator(0)), 0.5);
     }
 }

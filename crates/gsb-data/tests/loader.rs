@@ -219,6 +219,16 @@ fn senseless_options_are_refused() {
 }
 
 #[test]
+fn batches_can_go_to_another_thread() {
+    fn check<T: Send + 'static>(_: &T) {}
+    let loader = Loader::new(numbers(9, None), Noise, config(1)).unwrap();
+    check(&loader);
+    check(&loader.epoch(0));
+    let empty = EvalTransform::new(0, Normalization::half(1));
+    assert!(Loader::new(numbers(9, None), empty, config(1)).is_err());
+}
+
+#[test]
 fn the_digits_become_batches() {
     let splits = gsb_data::digits().unwrap().split(0.2, 0).unwrap();
     let normalization = Normalization::of(&*splits.train).unwrap();

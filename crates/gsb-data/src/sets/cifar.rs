@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use flate2::read::GzDecoder;
@@ -192,7 +192,7 @@ fn splits(
 
 /// Takes the records of a file apart: label bytes, then the red, green and blue values.
 fn records(
-    path: &PathBuf,
+    path: &Path,
     bytes: &[u8],
     layout: &Layout,
     pixels: &mut Vec<u8>,

@@ -35,9 +35,12 @@ impl Default for ColorJitter {
     }
 }
 
+/// Changes a picture by a factor.
+type Change = fn(&mut Image, f32);
+
 impl ColorJitter {
     pub(crate) fn apply(&self, image: &mut Image, rng: &mut ChaCha8Rng) {
-        let mut changes: [(f64, fn(&mut Image, f32)); 3] = [
+        let mut changes: [(f64, Change); 3] = [
             (self.brightness, brightness),
             (self.contrast, contrast),
             (self.saturation, saturation),

@@ -85,7 +85,10 @@ pub(crate) fn random_rectangle(
 /// A picture that is too small even so gets a wider border.
 pub(crate) fn padded(image: &Image, size: usize, padding: usize, rng: &mut ChaCha8Rng) -> Image {
     let mut offset = |length: usize| {
-        let border = padding.max(size.saturating_sub(length).div_ceil(2));
+        // Beyond a whole border there would be nothing to see.
+        let border = padding
+            .min(size)
+            .max(size.saturating_sub(length).div_ceil(2));
         let start = rng.random_range(0..=length + 2 * border - size);
         start as isize - border as isize
     };

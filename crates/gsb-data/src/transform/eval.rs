@@ -8,6 +8,9 @@ use super::Transform;
 use super::resize::{Window, resize_window};
 use crate::{Image, Normalization};
 
+/// The longest side of a resized picture, of which only the centre is made.
+const MAX_SIDE: usize = 1 << 30;
+
 /// Resizes, crops the centre and normalizes, as Pillow and torchvision do.
 ///
 /// 1. RGB or gray, as the normalization has channels;
@@ -87,7 +90,8 @@ impl EvalTransform {
     pub fn resized(&self, image: &Image) -> [usize; 2] {
         let shorter = image.width.min(image.height);
         let resize = self.resize.max(self.image_size);
-        [image.height, image.width].map(|side| resize * side / shorter)
+        [image.height, image.width]
+            .map(|side| (resize.saturating_mul(side) / shorter).min(MAX_SIDE))
     }
 }
 

@@ -14,6 +14,8 @@ use crate::{Error, Image};
 
 /// The strongest magnitude.
 const MAX_MAGNITUDE: f64 = 10.0;
+/// More operations than this leave nothing of a picture.
+const MAX_OPERATIONS: f64 = 100.0;
 /// Probability that a chosen operation is applied, as in timm.
 const PROBABILITY: f64 = 0.5;
 
@@ -191,7 +193,9 @@ impl FromStr for RandAugment {
             match key {
                 "m" if number <= MAX_MAGNITUDE => augment.magnitude = number,
                 "m" => return Err(refuse(format!("the magnitude {number} is above 10"))),
-                "n" if number.fract() == 0.0 => augment.operations = number as usize,
+                "n" if number.fract() == 0.0 && number <= MAX_OPERATIONS => {
+                    augment.operations = number as usize
+                }
                 "mstd" => augment.deviation = number,
                 "inc" => increasing = number != 0.0,
                 _ => {
@@ -260,6 +264,7 @@ mod tests {
             "rand-m-inc1",
             "rand-x1-inc1",
             "rand-n1.5-inc1",
+            "rand-n101-inc1",
             "rand-m9-inc0",
         ] {
             assert!(text.parse::<RandAugment>().is_err(), "{text}");

@@ -7,11 +7,16 @@
 //! precision: with the crate's 8-bit kernels, whose weights have 16 bits, two passes could differ
 //! by two levels from Pillow's weights of 22 bits.
 
+use std::ops::Range;
+
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{F32, F32x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::Image;
+
+/// Pixels that are converted to single precision at a time.
+const BAND: usize = 1 << 16;
 
 /// A window of a resized picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +43,8 @@ pub(crate) fn resize_window(image: &Image, window: Window, filter: FilterType) -
     let reach = 2.0 * scale.max(1.0) + 1.0;
     let top = (start[0] as f64 * scale - reach).floor().max(0.0) as usize;
     let bottom = ((start[0] + crop[0]) as f64 * scale + reach).ceil() as usize;
-    let rows = [top, bottom.min(image.height)];
-    let wide = pass(image, Axis::Row(rows), size[1], start[1], crop[1], filter);
-    let whole = Axis::Column(image.height, top);
-    pass(&wide, whole, size[0], start[0], crop[0], filter)
+    let wide = rows(image, top..bottom.min(image.height), window, filter);
+    columns(&wide, image.height, top, window, filter)
 }
 
 /// Resizes a whole picture to `[height, width]`.
@@ -54,75 +57,98 @@ pub(crate) fn resize(image: &Image, size: [usize; 2], filter: FilterType) -> Ima
     resize_window(image, window, filter)
 }
 
-/// What a pass works on.
-#[derive(Clone, Copy)]
-enum Axis {
-    /// Resizes along rows, those of this range.
-    Row([usize; 2]),
-    /// Resizes along columns, of a picture of this height of which rows are there from this one.
-    Column(usize, usize),
+/// The first pass: resizes these rows to the columns of the window.
+fn rows(image: &Image, rows: Range<usize>, window: Window, filter: FilterType) -> Image {
+    let [_, left] = window.start;
+    let [_, width] = window.crop;
+    let scale = image.width as f64 / window.size[1] as f64;
+    let from = left as f64 * scale;
+    // Rounding may push the end beyond the picture.
+    let extent = (width as f64 * scale).min(image.width as f64 - from);
+    let height = rows.len();
+    let row = image.width * image.channels;
+    let mut pixels = Vec::with_capacity(width * height * image.channels);
+    let band = (BAND / image.width).max(1);
+    for band in image.pixels[rows.start * row..rows.end * row].chunks(band * row) {
+        let height = band.len() / row;
+        let options = ResizeOptions::new().crop(from, 0.0, extent, height as f64);
+        let source = [image.width, height];
+        convolve(
+            band,
+            image.channels,
+            source,
+            [width, height],
+            &options,
+            filter,
+            &mut pixels,
+        );
+    }
+    Image {
+        width,
+        height,
+        channels: image.channels,
+        pixels,
+    }
 }
 
-/// Resizes along one axis to `size`, of which `crop` pixels from `start` on are made.
-fn pass(
-    image: &Image,
-    axis: Axis,
-    size: usize,
-    start: usize,
-    crop: usize,
+/// The second pass: resizes to the rows of the window, from the rows that are there from `top` on
+/// of a picture of this height.
+fn columns(image: &Image, whole: usize, top: usize, window: Window, filter: FilterType) -> Image {
+    let [start, _] = window.start;
+    let [height, width] = window.crop;
+    let scale = whole as f64 / window.size[0] as f64;
+    let from = start as f64 * scale - top as f64;
+    let extent = (height as f64 * scale).min(image.height as f64 - from);
+    let options = ResizeOptions::new().crop(0.0, from, width as f64, extent);
+    let mut pixels = Vec::with_capacity(width * height * image.channels);
+    let source = [image.width, image.height];
+    let target = [width, height];
+    convolve(
+        &image.pixels,
+        image.channels,
+        source,
+        target,
+        &options,
+        filter,
+        &mut pixels,
+    );
+    Image {
+        width,
+        height,
+        channels: image.channels,
+        pixels,
+    }
+}
+
+/// Resizes values of a size (width, height) in single precision, and appends them rounded.
+fn convolve(
+    values: &[u8],
+    channels: usize,
+    source: [usize; 2],
+    target: [usize; 2],
+    options: &ResizeOptions,
     filter: FilterType,
-) -> Image {
-    let (width, height) = (image.width as f64, image.height as f64);
-    let length = match axis {
-        Axis::Row(_) => image.width,
-        Axis::Column(whole, _) => whole,
-    };
-    let scale = length as f64 / size as f64;
-    // Rounding may push the end beyond the picture.
-    let (from, extent) = (start as f64 * scale, crop as f64 * scale);
-    let (target, options) = match axis {
-        Axis::Row([top, bottom]) => {
-            let extent = extent.min(width - from);
-            let rows = bottom - top;
-            let options = ResizeOptions::new().crop(from, 0.0, extent, rows as f64);
-            ([crop, rows], options)
-        }
-        Axis::Column(_, top) => {
-            let from = from - top as f64;
-            let extent = extent.min(height - from);
-            let options = ResizeOptions::new().crop(0.0, from, width, extent);
-            ([image.width, crop], options)
-        }
-    };
+    result: &mut Vec<u8>,
+) {
     let options = options
         .resize_alg(ResizeAlg::Convolution(filter))
         .use_alpha(false);
-    let rows = match axis {
-        Axis::Row([top, bottom]) => top..bottom,
-        Axis::Column(..) => 0..image.height,
-    };
-    let row = image.width * image.channels;
-    let values = &image.pixels[rows.start * row..rows.end * row];
-    let source = [image.width, rows.len()];
-    let pixels = if image.channels == 1 {
-        let pixels = values.iter().map(|&v| F32::new(v.into())).collect();
-        let result = convolve(pixels, source, target, &options);
-        result.pixels().iter().map(|pixel| round(pixel.0)).collect()
+    if channels == 1 {
+        let pixels: Vec<F32> = values.iter().map(|&v| F32::new(v.into())).collect();
+        let resized = convolve_pixels(&pixels, source, target, &options);
+        result.extend(resized.pixels().iter().map(|pixel| round(pixel.0)));
     } else {
         let pixels = values.as_chunks().0.iter();
-        let pixels = pixels.map(|pixel: &[u8; 3]| F32x3::new(pixel.map(f32::from)));
-        let result = convolve(pixels.collect(), source, target, &options);
-        result
-            .pixels()
-            .iter()
-            .flat_map(|pixel| pixel.0.map(round))
-            .collect()
-    };
-    Image {
-        width: target[0],
-        height: target[1],
-        channels: image.channels,
-        pixels,
+        let pixels: Vec<F32x3> = pixels
+            .map(|pixel: &[u8; 3]| F32x3::new(pixel.map(f32::from)))
+            .collect();
+        let resized = convolve_pixels(&pixels, source, target, &options);
+        let start = result.len();
+        result.resize(start + 3 * resized.pixels().len(), 0);
+        let rounded = result[start..].as_chunks_mut().0.iter_mut();
+        for (target, pixel) in rounded.zip(resized.pixels()) {
+            *target = pixel.0.map(round);
+        }
     }
 }
 
@@ -131,14 +157,13 @@ fn round(value: f32) -> u8 {
     (value + 0.5) as u8
 }
 
-/// Resizes pixels of a size (width, height).
-fn convolve<P: PixelTrait>(
-    pixels: Vec<P>,
+fn convolve_pixels<P: PixelTrait>(
+    pixels: &[P],
     source: [usize; 2],
     target: [usize; 2],
     options: &ResizeOptions,
 ) -> TypedImage<'static, P> {
-    let source = TypedImageRef::new(source[0] as u32, source[1] as u32, &pixels)
+    let source = TypedImageRef::new(source[0] as u32, source[1] as u32, pixels)
         .expect("the pixels fill the size");
     let mut result = TypedImage::new(target[0] as u32, target[1] as u32);
     Resizer::new()
@@ -202,7 +227,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn noise_is_within_a_level(
+        fn noise_is_resized_as_by_pillow(
             width in 1usize..40, height in 1usize..40,
             size in [1usize..40, 1usize..40], seed in any::<u64>(),
         ) {
@@ -211,9 +236,13 @@ mod tests {
             crate::random::generator(seed).fill_bytes(&mut pixels);
             let image = Image { width, height, channels: 1, pixels };
             let ours = resize(&image, size, FilterType::CatmullRom);
+            let mut different = 0;
             for (a, b) in ours.pixels.iter().zip(reference_2d(&image, size)) {
-                prop_assert!(a.abs_diff(b) <= 1, "{a} and {b}");
+                // A sum half way between two levels can round either way, in each pass.
+                prop_assert!(a.abs_diff(b) <= 2, "{a} and {b}");
+                different += usize::from(*a != b);
             }
+            prop_assert!(different <= 2 + ours.pixels.len() / 10, "{different} pixels");
         }
 
         #[test]
