@@ -80,7 +80,6 @@ fn small_recipe(model: VitConfig, normalization: Normalization) -> Recipe {
         *settings = PhaseRecipe {
             epochs,
             lr,
-            warmup_epochs: 2,
             ..settings.clone()
         };
     }

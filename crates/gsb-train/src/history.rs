@@ -16,7 +16,7 @@ pub struct Epoch {
     pub phase: Phase,
     /// Its number in the phase, counted from 1.
     pub epoch: usize,
-    /// The learning rate of its last step.
+    /// The learning rate of its steps.
     pub lr: f64,
     /// Mean loss of the training steps.
     #[serde(deserialize_with = "number")]

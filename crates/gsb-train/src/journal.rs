@@ -66,7 +66,9 @@ pub(crate) struct Journal {
     /// Epochs without a better one that end the phase.
     pub patience: Option<usize>,
     pub history: Arc<Mutex<History>>,
-    pub names: [String; 4],
+    pub names: [String; 3],
+    /// The learning rate of an epoch, counted from 1.
+    pub rate: Arc<dyn Fn(usize) -> f64 + Send + Sync>,
     pub interrupter: Interrupter,
     pub failure: Arc<Mutex<Option<Error>>>,
     /// The epochs whose checkpoints are there.
@@ -76,7 +78,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     fn record(&mut self, epoch: usize, store: &EventStoreClient) -> Result<(), Error> {
-        let [loss, top1, top5, lr] = &self.names;
+        let [loss, top1, top5] = &self.names;
         // Asked of the store, which answers once it has seen the whole epoch.
         let value = |split: Split, name: &str| {
             let found = store.find_metric(name, epoch, Aggregate::Mean, &split);
@@ -87,7 +89,7 @@ impl Journal {
         let line = Epoch {
             phase: self.phase,
             epoch,
-            lr: value(Split::Train, lr),
+            lr: (self.rate)(epoch),
             train_loss: value(Split::Train, loss),
             train_top1: value(Split::Train, top1),
             loss: value(Split::Valid, loss),

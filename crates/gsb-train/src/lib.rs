@@ -8,6 +8,7 @@
 //! [clipping](clip_by_norm) and [averaging](moved_towards) of weights serve loops of one's own as
 //! well.
 
+mod ablation;
 mod adamw;
 mod average;
 mod batch;
@@ -33,6 +34,7 @@ mod start;
 mod trainee;
 mod watch;
 
+pub use ablation::{Ablation, Row, Table, Variant};
 pub use adamw::AdamW;
 pub use average::moved_towards;
 pub use batch::TrainBatch;

@@ -84,6 +84,7 @@ impl PhaseRun<'_> {
         let steps = loader.steps().div_ceil(settings.accumulation);
         let schedule = settings.schedule();
         let scheduler = EpochScheduler::new(schedule, steps, self.recipe.parity.late_schedule);
+        let rate = scheduler.clone();
         let optimizer = settings
             .optimizer(self.recipe.parity)
             .init(&trainee.student);
@@ -98,8 +99,8 @@ impl PhaseRun<'_> {
                 LossMetric::new().name().to_string(),
                 AccuracyMetric::new().name().to_string(),
                 five.name().to_string(),
-                LearningRateMetric::new().name().to_string(),
             ],
+            rate: Arc::new(move |epoch| rate.of(epoch - 1)),
             interrupter: self.hooks.interrupter.clone(),
             failure: Arc::default(),
             saved,

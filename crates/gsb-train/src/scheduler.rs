@@ -29,17 +29,22 @@ impl EpochScheduler {
             steps: 0,
         }
     }
+
+    /// The rate of an epoch, counted from 0.
+    pub fn of(&self, epoch: usize) -> LearningRate {
+        if self.published {
+            self.schedule.published_rate(epoch, 0)
+        } else {
+            self.schedule.rate(epoch)
+        }
+    }
 }
 
 impl LrScheduler for EpochScheduler {
     fn step(&mut self) -> LearningRate {
         let epoch = self.steps / self.steps_per_epoch;
         self.steps += 1;
-        if self.published {
-            self.schedule.published_rate(epoch, 0)
-        } else {
-            self.schedule.rate(epoch)
-        }
+        self.of(epoch)
     }
 
     fn to_record(&self) -> LrSchedulerRecord {

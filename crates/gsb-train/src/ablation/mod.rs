@@ -1,0 +1,139 @@
+//! The ablation of the paper's tables.
+
+mod table;
+mod variant;
+
+pub use table::{Row, Table};
+pub use variant::Variant;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use gsb_data::DataSplits;
+use gsb_vit::Phase;
+
+use crate::{Devices, Error, Hooks, Plan, Recipe, Run, Start};
+
+/// Trains [variants](Variant) of the student over several seeds.
+///
+/// With each seed one teacher is trained, and one stage-1 student with distillation and one without;
+/// all variants of that seed start from these.
+#[derive(Debug, Clone)]
+pub struct Ablation {
+    /// What all variants have in common.
+    pub base: Recipe,
+    /// The students.
+    pub variants: Vec<Variant>,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+}
+
+impl Ablation {
+    /// Trains everything in a folder. What is finished there already is taken as it is, and what is
+    /// half done goes on: an interrupted ablation is repeated with the same call.
+    ///
+    /// `started` is told what begins: how many trainings there are, how many are done, and which is
+    /// next.
+    ///
+    /// # Errors
+    /// As [`Run::train`]; [`Error::Option`] if there is nothing to train, and if the folder holds
+    /// runs of another recipe.
+    pub fn train(
+        &self,
+        folder: &Path,
+        data: &DataSplits,
+        devices: &Devices,
+        hooks: &Hooks,
+        mut started: impl FnMut(usize, usize, &str),
+    ) -> Result<Table, Error> {
+        if self.seeds.is_empty() || self.variants.is_empty() {
+            return Err(Error::option("seeds", "expected at least one, and at least one variant"));
+        }
+        let shared: HashSet<bool> = self.first_stages().collect();
+        let all = self.seeds.len() * (1 + shared.len() + self.variants.len());
+        let mut done = 0;
+        let mut rows = vec![Row {
+            variant: None,
+            top1: Vec::new(),
+        }];
+        rows.extend(self.variants.iter().map(|&variant| Row {
+            variant: Some(variant),
+            top1: Vec::new(),
+        }));
+        for &seed in &self.seeds {
+            let folder = folder.join(format!("seed-{seed}"));
+            let mut train = |name: &str, recipe: Recipe, start: Start| {
+                started(all, done, &format!("seed {seed}: {name}"));
+                done += 1;
+                trained(&folder.join(name), recipe, start, data, devices, hooks)
+            };
+            let mut teacher = self.base.clone();
+            teacher.seed = seed;
+            teacher.phases = vec![Phase::Teacher];
+            rows[0].top1.push(train("teacher", teacher, Start::default())?);
+            let teacher = folder.join("teacher/teacher.bpk");
+            let start = |variant: &Variant| Start {
+                teacher: variant.distilled.then(|| teacher.clone()),
+                ..Start::default()
+            };
+            for (row, variant) in rows[1..].iter_mut().zip(&self.variants) {
+                let mut start = start(variant);
+                if variant.stages == 2 {
+                    let name = if variant.distilled { "stage1-distilled" } else { "stage1-labels" };
+                    let recipe = variant.recipe(&self.base, Phase::Stage1, seed);
+                    let path = folder.join(name).join("stage1.bpk");
+                    if !path.exists() {
+                        train(name, plain(recipe), start.clone())?;
+                    }
+                    start.stage1 = Some(path);
+                }
+                let recipe = variant.recipe(&self.base, Phase::Stage2, seed);
+                row.top1.push(train(&variant.folder(), recipe, start)?);
+            }
+        }
+        Ok(Table {
+            seeds: self.seeds.clone(),
+            rows,
+        })
+    }
+
+    /// The kinds of stage 1 that variants start from: distilled or not.
+    fn first_stages(&self) -> impl Iterator<Item = bool> {
+        let staged = self.variants.iter().filter(|variant| variant.stages == 2);
+        staged.map(|variant| variant.distilled)
+    }
+}
+
+/// Stage 1 knows no groups: all variants share one.
+fn plain(mut recipe: Recipe) -> Recipe {
+    recipe.model.attention_groups = 3;
+    recipe.model.value_groups = 3;
+    recipe
+}
+
+/// Top-1 of a run of one phase, trained if it is not yet.
+fn trained(
+    folder: &Path,
+    recipe: Recipe,
+    start: Start,
+    data: &DataSplits,
+    devices: &Devices,
+    hooks: &Hooks,
+) -> Result<f64, Error> {
+    let mut run = if folder.join("config.json").exists() {
+        let run = Run::resume(folder, devices.clone())?;
+        if run.recipe() != &recipe {
+            let reason = "it holds a training of another recipe: choose another folder";
+            return Err(Error::file(folder, reason));
+        }
+        run
+    } else {
+        let plan = Plan {
+            recipe,
+            start,
+            context: serde_json::Map::new(),
+        };
+        Run::new(folder, plan, devices.clone())?
+    };
+    Ok(run.train(data, hooks)?.phases[0].top1)
+}
