@@ -20,8 +20,10 @@ mod convert;
 mod data;
 mod defaults;
 mod error;
+mod plot;
 mod progress;
 mod summary;
+mod table;
 mod test;
 mod train;
 
@@ -54,6 +56,7 @@ fn run(cli: Cli) -> Result<String, Error> {
     match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
         Command::Train(args) => train::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Table(args) => table::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Import(args) => convert::import(&args),
         Command::Export(args) => convert::export_published(&args),

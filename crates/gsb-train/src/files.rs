@@ -7,8 +7,11 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// Writes a text beside its place, makes sure that it is on the disk, and puts it in place.
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
+/// Writes a text, whole or not at all: beside its place, then onto the disk, then into its place.
+///
+/// # Errors
+/// [`Error::File`] if it cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<(), Error> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -44,7 +44,7 @@ pub use clip::clip_by_norm;
 pub use devices::Devices;
 pub use error::Error;
 pub use evaluate::Evaluation;
-pub use files::write_json;
+pub use files::{write as write_text, write_json};
 pub use history::Epoch;
 pub use optimizer::OptimizerConfig;
 pub use quiet::Quiet;

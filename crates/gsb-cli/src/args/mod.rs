@@ -2,9 +2,11 @@
 
 mod data;
 mod numbers;
+mod table;
 mod train;
 
 pub use data::DataArgs;
+pub use table::TableArgs;
 pub use train::TrainArgs;
 
 use std::path::PathBuf;
@@ -49,6 +51,9 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Measure the accuracy of a checkpoint: top-1, top-5, loss, each class, confusion matrix
     Test(TestArgs),
+    /// Train the variants of the paper's tables over several seeds, and compare them
+    #[command(allow_negative_numbers = true)]
+    Table(Box<TableArgs>),
     /// Print what a model costs: parameters by bit width, bytes, operations
     Summary(SummaryArgs),
     /// Read a checkpoint with the published names (.pth, .safetensors) and save it as our own

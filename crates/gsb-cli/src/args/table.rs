@@ -1,0 +1,42 @@
+//! Options of `gsb table`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::TrainArgs;
+use super::numbers::positive;
+use crate::config::{InitialName, ScopeName};
+
+/// Options of `gsb table`: those of the training, for all variants alike, and these.
+#[derive(Debug, Clone, Args)]
+pub struct TableArgs {
+    /// Number of seeds: 0, 1, 2, ...
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = positive(), help_heading = "Table")]
+    pub seeds: usize,
+
+    /// Which elements share the thresholds of the groups, one or several
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "sample", help_heading = "Table")]
+    pub scopes: Vec<ScopeName>,
+
+    /// How the scales of the groups start, one way or several
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "published",
+        help_heading = "Table"
+    )]
+    pub initials: Vec<InitialName>,
+
+    /// Only the students in two stages that learn from the teacher
+    #[arg(long, help_heading = "Table")]
+    pub short: bool,
+
+    /// Folder of runs and table: what is finished in it is taken as it is
+    #[arg(long, value_name = "FOLDER", default_value = "runs/table", help_heading = "Table")]
+    pub table_dir: PathBuf,
+
+    #[command(flatten)]
+    pub train: TrainArgs,
+}

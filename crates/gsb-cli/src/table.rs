@@ -1,0 +1,90 @@
+//! `gsb table`.
+
+use std::path::Path;
+
+use gsb_train::{Ablation, Hooks, Interrupter, Table, Variant};
+
+use crate::args::TableArgs;
+use crate::config::RunConfig;
+use crate::error::Error;
+use crate::plot;
+
+/// Trains the variants of the paper's tables; the table in Markdown, which is also written to the
+/// folder with `table.csv`, `table.json` and `table.svg`.
+///
+/// # Errors
+/// If an option is impossible, the data or the device are not there, or a training fails.
+pub fn run(args: &TableArgs) -> Result<String, Error> {
+    for (option, given) in [
+        ("--output-dir", args.train.output_dir.is_some()),
+        ("--resume", args.train.resume.is_some()),
+        ("--phase", !args.train.phase.is_empty()),
+        ("--teacher-path", args.train.teacher_path.is_some()),
+        ("--stage1-path", args.train.stage1_path.is_some()),
+        ("--seed", args.train.seed.is_some()),
+    ] {
+        if given {
+            let reason = "the table decides it: see --table-dir and --seeds".into();
+            return Err(Error::Option { option, reason });
+        }
+    }
+    let (config, splits) = RunConfig::of(&args.train)?;
+    let devices = config.device.open_all(config.devices, config.strategy)?;
+    let mut variants = Vec::new();
+    for &scope in &args.scopes {
+        for &initial in &args.initials {
+            variants.extend(Variant::published(scope.into(), initial.into()));
+        }
+    }
+    if args.short {
+        variants.retain(|variant| variant.stages == 2 && variant.distilled);
+    }
+    let ablation = Ablation {
+        base: config.recipe,
+        variants: fewer(variants),
+        seeds: (0..args.seeds as u64).collect(),
+    };
+    let interrupter = Interrupter::new();
+    let hooks = Hooks {
+        interrupter: interrupter.clone(),
+        ..Hooks::default()
+    };
+    let _ = ctrlc::set_handler(move || interrupter.stop(Some("stopped by the user")));
+    let folder = &args.table_dir;
+    let bar = indicatif::ProgressBar::new(0);
+    let table = ablation.train(folder, &splits, &devices, &hooks, |all, done, next| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        bar.set_message(next.to_string());
+    })?;
+    bar.finish_and_clear();
+    let text = table.to_markdown();
+    write(folder, &table, &text)?;
+    Ok(text)
+}
+
+/// Without groups their scope and initial scales change nothing: one plain student is enough.
+fn fewer(variants: Vec<Variant>) -> Vec<Variant> {
+    let mut kept: Vec<Variant> = Vec::new();
+    for variant in variants {
+        let plain = variant.attention_groups == 1 && variant.value_groups == 1;
+        let known = plain
+            && kept.iter().any(|other| {
+                (other.attention_groups, other.value_groups) == (1, 1)
+                    && (other.stages, other.distilled) == (variant.stages, variant.distilled)
+            });
+        if !known {
+            kept.push(variant);
+        }
+    }
+    kept
+}
+
+fn write(folder: &Path, table: &Table, markdown: &str) -> Result<(), Error> {
+    gsb_train::write_json(&folder.join("table.json"), table)?;
+    gsb_train::write_text(&folder.join("table.md"), markdown)?;
+    gsb_train::write_text(&folder.join("table.csv"), &table.to_csv())?;
+    let path = folder.join("table.svg");
+    let svg = plot::accuracies(table).map_err(|error| Error::file(&path, error))?;
+    Ok(gsb_train::write_text(&path, &svg)?)
+}
