@@ -56,12 +56,7 @@ fn main() {
 }
 
 fn images(config: &VitConfig, batch: usize, device: &Device) -> Tensor<4> {
-    let shape = [
-        batch,
-        config.channels,
-        config.image_size,
-        config.image_size,
-    ];
+    let shape = [batch, config.channels, config.image_size, config.image_size];
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
 }
 
@@ -69,11 +64,7 @@ fn images(config: &VitConfig, batch: usize, device: &Device) -> Tensor<4> {
 fn measure<M: Model + Classifier>(name: &str, mut model: M, images: &Tensor<4>, steps: usize) {
     let device = images.device();
     let (batch, classes) = (images.dims()[0], model.config().classes);
-    let teacher = Tensor::<2>::random(
-        [batch, classes],
-        Distribution::Normal(0.0, 1.0),
-        &device,
-    );
+    let teacher = Tensor::<2>::random([batch, classes], Distribution::Normal(0.0, 1.0), &device);
     let labels = Tensor::<1, Int>::arange(0..batch as i64, &device) % classes as i64;
     let loss = DistillationLossConfig::new().init().expect("a loss");
     let mut optimizer = OptimizerConfig::new().init(&model);
@@ -85,7 +76,11 @@ fn measure<M: Model + Classifier>(name: &str, mut model: M, images: &Tensor<4>, 
         let start = Instant::now();
         let targets = Targets::Labels(labels.clone());
         let terms = loss
-            .forward(model.forward(images.clone()), Some(teacher.clone()), targets)
+            .forward(
+                model.forward(images.clone()),
+                Some(teacher.clone()),
+                targets,
+            )
             .expect("a teacher and two heads");
         let forward = start.elapsed();
         let grads = GradientsParams::from_grads(terms.total.backward(), &model);
