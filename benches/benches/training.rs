@@ -10,6 +10,7 @@ use burn::Tensor;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int};
 use gsb::distill::{DistillationLossConfig, Targets};
+use gsb::ops::on_worker;
 use gsb_train::OptimizerConfig;
 use gsb_vit::{Classifier, Model, VitConfig};
 use peak_alloc::PeakAlloc;
@@ -20,6 +21,10 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const RATE: f64 = 5e-4;
 
 fn main() {
+    on_worker(run);
+}
+
+fn run() {
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     println!(
         "{:<28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",

@@ -17,6 +17,7 @@ mod levels;
 mod primitive;
 mod scope;
 mod superposition;
+mod worker;
 
 pub use backend::BinaryOps;
 pub use float::{
@@ -26,6 +27,7 @@ pub use float::{
 pub use levels::Levels;
 pub use scope::ThresholdScope;
 pub use superposition::{Superposed, Superposition};
+pub use worker::on_worker;
 
 use burn::Tensor;
 use burn::backend::Dispatch;
