@@ -1,8 +1,7 @@
 //! `c_block`: the encoder blocks of both stages.
 
-use burn::nn::LayerNorm;
 use gsb::binarize::FirstForward;
-use gsb::nn::{Stage1BlockConfig, Stage2BlockConfig, layer_norm};
+use gsb::nn::{LayerNorm, Stage1BlockConfig, Stage2BlockConfig, layer_norm};
 
 use crate::attention::{
     binary_attention_entries, is_binary, load_binary_attention, load_shifted, shifted_entries,

@@ -4,6 +4,7 @@ use burn::Tensor;
 use burn::optim::LearningRate;
 use burn::optim::{AdaptiveMomentumState, Optimizer};
 use burn::tensor::Device;
+use gsb::ops::{AdamWStep, adamw};
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -43,16 +44,18 @@ impl Optimizer for AdamW {
         let correction = |beta: f64| 1.0 - beta.powf(state.time as f64);
         let (correction_1, correction_2) = (correction(BETA_1), correction(BETA_2));
 
-        let towards = grad.clone() - state.moment_1.clone();
-        state.moment_1 = state.moment_1 + towards.mul_scalar(1.0 - BETA_1);
-        let square = grad.square().mul_scalar(1.0 - BETA_2);
-        state.moment_2 = state.moment_2.mul_scalar(BETA_2) + square;
-
-        let root = state.moment_2.clone().sqrt();
-        let root = root.div_scalar(correction_2.sqrt()).add_scalar(EPSILON);
-        let step = (state.moment_1.clone() / root).mul_scalar(lr / correction_1);
-        let decayed = tensor.mul_scalar(1.0 - lr * self.weight_decay);
-        (decayed - step, Some(state))
+        let step = AdamWStep {
+            mix_1: 1.0 - BETA_1,
+            keep_2: BETA_2,
+            mix_2: 1.0 - BETA_2,
+            root_correction: correction_2.sqrt(),
+            epsilon: EPSILON,
+            rate: lr / correction_1,
+            keep: 1.0 - lr * self.weight_decay,
+        };
+        let (tensor, moments) = adamw(tensor, grad, [state.moment_1, state.moment_2], step);
+        [state.moment_1, state.moment_2] = moments;
+        (tensor, Some(state))
     }
 
     fn to_device<const D: usize>(mut state: Self::State<D>, device: &Device) -> Self::State<D> {

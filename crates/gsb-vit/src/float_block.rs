@@ -2,11 +2,10 @@
 
 use burn::Tensor;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::softmax;
-use burn::tensor::{Device, s};
-use gsb::nn::{DropPath, DropPathConfig};
-use gsb::ops::gelu;
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::tensor::Device;
+use gsb::nn::{DropPath, DropPathConfig, LayerNorm, LayerNormConfig};
+use gsb::ops::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
 
 use crate::VitConfig;
 use crate::transformer::EncoderBlock;
@@ -37,34 +36,46 @@ pub struct FloatAttention {
 }
 
 impl FloatAttention {
+    /// Applies the layer.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, width]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        if self.attention_dropout.prob > 0.0 {
+            return self.forward_with_attention(x).0;
+        }
+        let [.., width] = x.dims();
+        let attended = attention(apply(&self.qkv, x), self.heads, self.scale(width));
+        self.dropout.forward(apply(&self.output, attended))
+    }
+
+    /// What the scores of a head are multiplied with.
+    fn scale(&self, width: usize) -> f64 {
+        ((width / self.heads) as f64).powf(-0.5)
+    }
+
     /// Applies the layer and returns the attention matrix as well.
     ///
     /// # Shapes
     /// - x and output: `[batch, tokens, width]`
     /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
     pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
-        let [batch, tokens, width] = x.dims();
-        let channels = width / self.heads;
-        let qkv: Tensor<5> = self
-            .qkv
-            .forward(x)
-            .reshape([batch, tokens, 3, self.heads, channels]);
-        let part = |i: usize| -> Tensor<4> {
-            qkv.clone()
-                .slice(s![.., .., i..i + 1, .., ..])
-                .squeeze_dim::<4>(2)
-                .swap_dims(1, 2)
-        };
-        let scores = part(0)
-            .matmul(part(1).swap_dims(2, 3))
-            .mul_scalar((channels as f64).powf(-0.5));
-        let attention = self.attention_dropout.forward(softmax(scores, 3));
+        let [.., width] = x.dims();
+        let qkv = apply(&self.qkv, x);
+        let part = |part| split_heads(qkv.clone(), self.heads, 3, part);
+        let scores = part(0).matmul(part(1).swap_dims(2, 3));
+        let matrix = scaled_softmax(scores, self.scale(width));
+        let attention = self.attention_dropout.forward(matrix);
         let attended = attention.clone().matmul(part(2));
-        let y = self
-            .output
-            .forward(attended.swap_dims(1, 2).reshape([batch, tokens, width]));
+        let y = apply(&self.output, merge_heads(attended));
         (self.dropout.forward(y), attention)
     }
+}
+
+/// Burn's layer by the linear operation of `gsb`.
+fn apply(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+    let bias = layer.bias.as_ref().map(|bias| bias.val());
+    linear(x, layer.weight.val(), bias)
 }
 
 /// The float encoder block: `x = x + attention(norm1(x))`, `x = x + mlp(norm2(x))`, each branch
@@ -118,17 +129,15 @@ impl FloatBlock {
     /// # Shapes
     /// - x and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let (branch, _) = self
-            .attention
-            .forward_with_attention(self.norm1.forward(x.clone()));
+        let branch = self.attention.forward(self.norm1.forward(x.clone()));
         self.add_branches(x, branch)
     }
 
     /// Adds the attention's branch to the tokens, then that of the MLP.
     fn add_branches(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
         let x = x + self.drop_path.forward(attended);
-        let hidden = gelu(self.fc1.forward(self.norm2.forward(x.clone())));
-        let branch = self.fc2.forward(self.dropout.forward(hidden));
+        let hidden = gelu(apply(&self.fc1, self.norm2.forward(x.clone())));
+        let branch = apply(&self.fc2, self.dropout.forward(hidden));
         x + self.drop_path.forward(self.dropout.forward(branch))
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::Tensor;
 use burn::module::{Module, ModuleDisplay};
-use burn::nn::LayerNorm;
 use gsb::distill::Student;
+use gsb::nn::LayerNorm;
 
 use crate::embedding::{TokenEmbedding, patch_tokens, token};
 use crate::{Activations, Classifier, VitConfig};

@@ -35,5 +35,5 @@ pub use linear::{
     WeightBinaryLinear, WeightBinaryLinearConfig,
 };
 pub use mlp::{BinaryMlp, BinaryMlpConfig, WeightBinaryMlp, WeightBinaryMlpConfig};
-pub use norm::{LAYER_NORM_EPSILON, layer_norm};
+pub use norm::{LAYER_NORM_EPSILON, LayerNorm, LayerNormConfig, layer_norm};
 pub use shift::{Shift, ShiftConfig};

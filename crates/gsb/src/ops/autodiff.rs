@@ -149,30 +149,31 @@ impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
         }
     }
 
-    fn erf_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn erf_gelu(x: FloatTensor<Self>, bound: Option<f32>) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Gelu;
         impl<B: BinaryOps> Backward<B, 1> for Gelu {
-            type State = NodeId;
+            type State = (NodeId, Option<f32>);
             fn backward(
                 self,
                 ops: Ops<Self::State, 1>,
                 grads: &mut Gradients,
                 checkpointer: &mut Checkpointer,
             ) {
-                let x = checkpointer.retrieve_node_output(ops.state);
+                let (x, bound) = ops.state;
+                let x = checkpointer.retrieve_node_output(x);
                 let grad = grads.consume::<B>(&ops.node);
                 if let [Some(parent)] = ops.parents {
-                    grads.register::<B>(parent.id, B::erf_gelu_backward(x, grad));
+                    grads.register::<B>(parent.id, B::erf_gelu_backward(x, grad, bound));
                 }
             }
         }
         match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
-                let state = prep.checkpoint(&x);
-                prep.finish(state, B::erf_gelu(x.into_primitive()))
+                let state = (prep.checkpoint(&x), bound);
+                prep.finish(state, B::erf_gelu(x.into_primitive(), bound))
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::erf_gelu(x.into_primitive())),
+            OpsKind::UnTracked(prep) => prep.finish(B::erf_gelu(x.into_primitive(), bound)),
         }
     }
 }

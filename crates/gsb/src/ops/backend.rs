@@ -84,17 +84,21 @@ pub trait BinaryOps: Backend {
         primitive::binarize_weight::<Self>(w, output)
     }
 
-    /// `x * P(N(0, 1) <= x)`, by the error function.
+    /// `x * P(N(0, 1) <= x)`, by the error function; cut off at plus and minus a bound.
     #[fusion(default)]
-    fn erf_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::gelu(x)
+    fn erf_gelu(x: FloatTensor<Self>, bound: Option<f32>) -> FloatTensor<Self> {
+        primitive::erf_gelu::<Self>(x, bound)
     }
 
     /// Gradient of [`erf_gelu`](BinaryOps::erf_gelu). Burn's default is that of the approximation
     /// by `tanh`, which differs by some 4e-4 of its size.
     #[fusion(default)]
-    fn erf_gelu_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        primitive::erf_gelu_backward::<Self>(x, grad)
+    fn erf_gelu_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        bound: Option<f32>,
+    ) -> FloatTensor<Self> {
+        primitive::erf_gelu_backward::<Self>(x, grad, bound)
     }
 }
 

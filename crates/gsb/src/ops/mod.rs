@@ -1,9 +1,9 @@
-//! The custom differentiable operations behind the binarizers.
+//! The custom differentiable operations behind the layers.
 //!
 //! [`BinaryOps`] extends a Burn backend with the forward and backward passes of every binarizer.
 //! Its default bodies are primitive tensor operations, so each backend works; on `Autodiff` the
 //! backward passes are hand-written; the CPU backend (`flex`) runs fused loops. Nothing here reads
-//! a tensor back to the host.
+//! a tensor back to the host. [`FloatOps`] does the same for what lies between binarizers.
 //!
 //! Most users want the modules of [`binarize`](crate::binarize); the functions below are for those
 //! who keep their scales elsewhere.
@@ -12,15 +12,22 @@ mod autodiff;
 mod backend;
 #[cfg(feature = "flex")]
 mod flex;
+mod float;
 mod levels;
 mod primitive;
 mod scope;
 mod superposition;
+mod worker;
 
 pub use backend::BinaryOps;
+pub use float::{
+    AdamWStep, FloatOps, adamw, attention, layer_norm, linear, merge_heads, scaled_softmax, shift,
+    split_heads,
+};
 pub use levels::Levels;
 pub use scope::ThresholdScope;
 pub use superposition::{Superposed, Superposition};
+pub use worker::on_worker;
 
 use burn::Tensor;
 use burn::backend::Dispatch;
@@ -176,5 +183,13 @@ pub fn binarize_weight<const D: usize>(w: Tensor<D>, output: Option<usize>) -> T
 /// slope.to_data().assert_approx_eq::<f32>(&expected.into(), Tolerance::default());
 /// ```
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::erf_gelu(x.into_dispatch()))
+    Tensor::from_dispatch(Dispatch::erf_gelu(x.into_dispatch(), None))
+}
+
+/// [`gelu`] clamped to `-bound ..= bound`; no gradient passes beyond.
+///
+/// # Shapes
+/// - `x` and output: any.
+pub fn bounded_gelu<const D: usize>(x: Tensor<D>, bound: f32) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::erf_gelu(x.into_dispatch(), Some(bound)))
 }

@@ -187,8 +187,27 @@ fn value_backward<B: Backend>(
     (B::float_mul(inside, grad), grad_scales)
 }
 
-pub(super) fn erf_gelu_backward<B: Backend>(x: Float<B>, grad: Float<B>) -> Float<B> {
+pub(super) fn erf_gelu<B: Backend>(x: Float<B>, bound: Option<f32>) -> Float<B> {
+    let y = B::gelu(x);
+    match bound {
+        Some(bound) => B::float_clamp(y, Scalar::from(-bound), Scalar::from(bound)),
+        None => y,
+    }
+}
+
+pub(super) fn erf_gelu_backward<B: Backend>(
+    x: Float<B>,
+    grad: Float<B>,
+    bound: Option<f32>,
+) -> Float<B> {
     let scalar = |value: f64| Scalar::from(value);
+    let grad = match bound {
+        Some(bound) => {
+            let outside = outside::<B>(B::gelu(x.clone()), (-bound, bound));
+            B::float_mask_fill(grad, outside, Scalar::from(0.0f32))
+        }
+        None => grad,
+    };
     let below = B::float_erf(B::float_mul_scalar(x.clone(), scalar(FRAC_1_SQRT_2)));
     let below = B::float_mul_scalar(B::float_add_scalar(below, scalar(1.0)), scalar(0.5));
     let square = B::float_mul(x.clone(), x.clone());

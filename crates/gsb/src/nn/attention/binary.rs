@@ -6,12 +6,13 @@ use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
 
-use super::{QkvShifts, attention_matrix, head_channels, merge_heads};
+use super::{QkvShifts, attention_matrix, head_channels};
 use crate::binarize::{
     AttentionBinarizer, AttentionBinarizerConfig, FirstForward, SignedBinarizer,
     SignedBinarizerConfig, ValueBinarizer, ValueBinarizerConfig,
 };
 use crate::nn::{BinaryLinear, BinaryLinearConfig, Shift, ShiftConfig};
+use crate::ops::merge_heads;
 
 /// Configuration of a [`BinaryAttention`].
 #[derive(Config, Debug)]

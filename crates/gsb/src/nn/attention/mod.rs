@@ -8,9 +8,10 @@ pub use shifted::{ShiftedAttention, ShiftedAttentionConfig};
 
 use burn::Tensor;
 use burn::module::Module;
-use burn::tensor::{Device, s};
+use burn::tensor::Device;
 
 use crate::nn::{Shift, ShiftConfig};
+use crate::ops;
 
 /// The shifts of query, key and value, each of shape `[heads, 1, channels]`.
 #[derive(Module, Debug)]
@@ -33,40 +34,34 @@ impl QkvShifts {
         }
     }
 
+    /// Shifts the output of the joint linear layer, `[batch, tokens, 3 * width]`.
+    fn add(&self, qkv: Tensor<3>) -> Tensor<3> {
+        let [heads, _, channels] = self.query.bias.lazy_shape().dims();
+        // Heads lie side by side in a token, and so do the shifts: all three are one vector.
+        let shifts = [&self.query, &self.key, &self.value]
+            .map(|shift| shift.bias.val().reshape([heads * channels]));
+        ops::shift(qkv, Tensor::cat(shifts.to_vec(), 0))
+    }
+
     /// Splits the output of the joint linear layer, `[batch, tokens, 3 * width]`, into shifted
     /// query, key and value, `[batch, heads, tokens, channels]` each.
     fn split(&self, qkv: Tensor<3>) -> [Tensor<4>; 3] {
-        let [batch, tokens, width] = qkv.dims();
-        let [heads, _, channels] = self.query.bias.lazy_shape().dims();
-        let qkv: Tensor<5> = qkv.reshape([batch, tokens, 3, heads, width / 3 / heads]);
-        debug_assert_eq!(width, 3 * heads * channels);
-        let part = |i: usize| -> Tensor<4> {
-            qkv.clone()
-                .slice(s![.., .., i..i + 1, .., ..])
-                .squeeze_dim::<4>(2)
-                .swap_dims(1, 2)
-        };
-        [
-            self.query.forward(part(0)),
-            self.key.forward(part(1)),
-            self.value.forward(part(2)),
-        ]
+        let [heads, _, _] = self.query.bias.lazy_shape().dims();
+        let qkv = self.add(qkv);
+        [0, 1, 2].map(|part| ops::split_heads(qkv.clone(), heads, 3, part))
     }
-}
-
-/// `[batch, heads, tokens, channels]` back to `[batch, tokens, width]`.
-fn merge_heads(x: Tensor<4>) -> Tensor<3> {
-    let [batch, heads, tokens, channels] = x.dims();
-    x.swap_dims(1, 2).reshape([batch, tokens, heads * channels])
 }
 
 /// `q k^T / sqrt(channels)`, softmax over the keys.
 fn attention_matrix(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
     let [.., channels] = query.dims();
-    let scores = query
-        .matmul(key.swap_dims(2, 3))
-        .mul_scalar((channels as f64).powf(-0.5));
-    burn::tensor::activation::softmax(scores, 3)
+    let scores = query.matmul(key.swap_dims(2, 3));
+    ops::scaled_softmax(scores, score_scale(channels))
+}
+
+/// What the scores of a head are multiplied with.
+fn score_scale(channels: usize) -> f64 {
+    (channels as f64).powf(-0.5)
 }
 
 /// Channels of a head.

@@ -6,7 +6,8 @@ use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::Device;
 
-use super::{QkvShifts, attention_matrix, head_channels, merge_heads};
+use super::{QkvShifts, attention_matrix, head_channels, score_scale};
+use crate::ops::{self, linear, merge_heads};
 
 /// Configuration of a [`ShiftedAttention`].
 #[derive(Config, Debug)]
@@ -86,7 +87,13 @@ impl ShiftedAttention {
     /// # Shapes
     /// - x and output: `[batch, tokens, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.forward_with_attention(x).0
+        if self.attention_dropout.prob > 0.0 {
+            return self.forward_with_attention(x).0;
+        }
+        let [heads, _, channels] = self.shifts.query.bias.lazy_shape().dims();
+        let qkv = self.shifts.add(apply(&self.qkv, x));
+        let attended = ops::attention(qkv, heads, score_scale(channels));
+        self.dropout.forward(apply(&self.output, attended))
     }
 
     /// [Applies](Self::forward) the layer and returns the attention matrix as well.
@@ -95,14 +102,20 @@ impl ShiftedAttention {
     /// - x and output: `[batch, tokens, d_model]`
     /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
     pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
-        let [query, key, value] = self.shifts.split(self.qkv.forward(x));
+        let [query, key, value] = self.shifts.split(apply(&self.qkv, x));
         let attention = self.attention_dropout.forward(attention_matrix(query, key));
         let attended = attention.clone().matmul(value);
         let y = self
             .dropout
-            .forward(self.output.forward(merge_heads(attended)));
+            .forward(apply(&self.output, merge_heads(attended)));
         (y, attention)
     }
+}
+
+/// Burn's layer by the linear operation of this crate.
+fn apply(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+    let bias = layer.bias.as_ref().map(|bias| bias.val());
+    linear(x, layer.weight.val(), bias)
 }
 
 impl ModuleDisplay for ShiftedAttention {
@@ -133,6 +146,28 @@ mod tests {
             attention.to_string(),
             "ShiftedAttention {d_model: 4, n_heads: 2, weight_bits: 32, params: 92}"
         );
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_output_is_the_same_with_and_without_the_matrix() {
+        use burn::tensor::{Distribution, Tolerance};
+
+        let device = Device::flex();
+        let x = Tensor::<3>::random([2, 7, 12], Distribution::Normal(0.0, 1.0), &device);
+        let mut attention = ShiftedAttentionConfig::new(12, 3).init(&device);
+        attention.shifts.value.bias = burn::module::Param::from_tensor(Tensor::random(
+            [3, 1, 4],
+            Distribution::Normal(0.0, 1.0),
+            &device,
+        ));
+        attention
+            .forward(x.clone())
+            .into_data()
+            .assert_approx_eq::<f32>(
+                &attention.forward_with_attention(x).0.into_data(),
+                Tolerance::default(),
+            );
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Initializer, LayerNorm};
+use burn::nn::Initializer;
 use burn::tensor::Device;
 
 use super::hidden_width;
 use crate::nn::{
-    DropPath, DropPathConfig, ShiftedAttention, ShiftedAttentionConfig, WeightBinaryMlp,
+    DropPath, DropPathConfig, LayerNorm, ShiftedAttention, ShiftedAttentionConfig, WeightBinaryMlp,
     WeightBinaryMlpConfig, layer_norm,
 };
 

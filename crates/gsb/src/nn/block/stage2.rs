@@ -3,14 +3,14 @@
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Initializer, LayerNorm};
+use burn::nn::Initializer;
 use burn::tensor::Device;
 
 use super::hidden_width;
 use crate::binarize::{AttentionBinarizerConfig, FirstForward, ValueBinarizerConfig};
 use crate::nn::{
     BinaryAttention, BinaryAttentionConfig, BinaryMlp, BinaryMlpConfig, DropPath, DropPathConfig,
-    layer_norm,
+    LayerNorm, layer_norm,
 };
 
 /// Configuration of a [`Stage2Block`].

@@ -5,13 +5,13 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::Device;
-use burn::tensor::module::linear;
 
 use crate::binarize::{
     Levels, SignedBinarizer, SignedBinarizerConfig, ThresholdScope, UnsignedBinarizer,
     UnsignedBinarizerConfig, WeightBinarizer, WeightBinarizerConfig, WeightScale,
 };
 use crate::nn::{Shift, ShiftConfig};
+use crate::ops::linear;
 
 /// Configuration of a [`BinaryLinear`].
 #[derive(Config, Debug)]

@@ -5,10 +5,10 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::Device;
-use burn::tensor::module::linear;
 
 use crate::binarize::{SignedBinarizer, SignedBinarizerConfig};
 use crate::nn::{Shift, ShiftConfig};
+use crate::ops::linear;
 
 /// Configuration of a [`QuantizedLinear`].
 #[derive(Config, Debug)]

@@ -5,10 +5,10 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::Device;
-use burn::tensor::module::linear;
 
 use crate::binarize::{WeightBinarizer, WeightBinarizerConfig, WeightScale};
 use crate::nn::{Shift, ShiftConfig};
+use crate::ops::linear;
 
 /// Configuration of a [`WeightBinaryLinear`].
 #[derive(Config, Debug)]

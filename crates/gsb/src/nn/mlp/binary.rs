@@ -8,7 +8,7 @@ use burn::tensor::Device;
 
 use crate::binarize::Levels;
 use crate::nn::{BinaryLinear, BinaryLinearConfig};
-use crate::ops::gelu;
+use crate::ops::{bounded_gelu, gelu};
 
 /// What the hidden activations are clamped to before they are binarized, on both sides of zero.
 const HIDDEN_BOUND: f32 = 10.0;
@@ -103,6 +103,9 @@ impl BinaryMlp {
     }
 
     fn activate<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
+        if self.dropout.prob == 0.0 {
+            return bounded_gelu(hidden, HIDDEN_BOUND);
+        }
         self.dropout
             .forward(gelu(hidden))
             .clamp(-HIDDEN_BOUND, HIDDEN_BOUND)

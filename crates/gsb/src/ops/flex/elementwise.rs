@@ -10,8 +10,11 @@ use super::kernel::Pointwise;
 use super::vector;
 
 /// Elements of a task: large enough that a task costs more than starting it, small enough that its
-/// input and output stay in a core's cache. A tensor of one chunk is not worth a second thread.
+/// input and output stay in a core's cache.
 pub(super) const CHUNK: usize = 1 << 14;
+
+/// A tensor of so many elements is not worth a second thread: waking one takes tens of microseconds.
+const ALONE: usize = 1 << 16;
 
 /// Partial sums kept side by side, a vector register of them or two.
 pub(super) const LANES: usize = 16;
@@ -287,7 +290,7 @@ impl<const G: usize> Sums<G> {
 }
 
 /// The elements, if nobody else holds them and they are all there is.
-fn owned(x: &mut FlexTensor) -> Option<&mut [f32]> {
+pub(super) fn owned(x: &mut FlexTensor) -> Option<&mut [f32]> {
     let n = x.shape().num_elements();
     x.try_storage_mut::<f32>()
         .filter(|values| values.len() == n)
@@ -295,7 +298,7 @@ fn owned(x: &mut FlexTensor) -> Option<&mut [f32]> {
 
 /// Whether more threads than this one pay. One worker alone would only be woken up and waited for.
 pub(super) fn pays(elements: usize) -> bool {
-    elements > CHUNK && rayon::current_num_threads() > 1
+    elements > ALONE && rayon::current_num_threads() > 1
 }
 
 /// Runs `task(index of the first element, chunk)` on every chunk.

@@ -2,21 +2,37 @@
 
 use super::kernel::Pointwise;
 
-/// `x P(N(0, 1) <= x)`.
+/// `x P(N(0, 1) <= x)`, cut off at plus and minus a bound.
 #[derive(Clone, Copy)]
-pub(super) struct Gelu;
+pub(super) struct Gelu {
+    bound: f32,
+}
+
+impl Gelu {
+    pub(super) fn new(bound: Option<f32>) -> Self {
+        Self {
+            bound: bound.unwrap_or(f32::INFINITY),
+        }
+    }
+}
 
 impl Pointwise<0> for Gelu {
     #[inline(always)]
     fn value(self, x: f32) -> f32 {
         let (below, _) = normal(x);
-        x * below
+        let y = x * below;
+        // NaN fails both comparisons and stays.
+        let y = if y > self.bound { self.bound } else { y };
+        if y < -self.bound { -self.bound } else { y }
     }
 
     #[inline(always)]
     fn gradient(self, x: f32, g: f32) -> (f32, [f32; 0], [f32; 0]) {
         let (below, density) = normal(x);
-        (g * (below + x * density), [], [])
+        let y = x * below;
+        let outside = (y > self.bound) | (y < -self.bound);
+        let grad = g * (below + x * density);
+        (if outside { 0.0 } else { grad }, [], [])
     }
 }
 
@@ -68,7 +84,7 @@ const EXP: [f32; 7] = [
 
 /// `exp(y)` for `y` from -87 to 0: `2^n exp(r)` with `y = n ln(2) + r`.
 #[inline(always)]
-fn exp(y: f32) -> f32 {
+pub(super) fn exp(y: f32) -> f32 {
     // Adding and subtracting 1.5 * 2^23 rounds to an integer.
     const ROUND: f32 = 12_582_912.0;
     let shifted = y * std::f32::consts::LOG2_E + ROUND;
@@ -93,6 +109,10 @@ mod tests {
         0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
     }
 
+    const GELU: Gelu = Gelu {
+        bound: f32::INFINITY,
+    };
+
     fn inputs() -> impl Iterator<Item = f32> {
         (-96_000..=96_000).map(|i| i as f32 * 1e-4)
     }
@@ -101,7 +121,7 @@ mod tests {
     fn values_are_accurate_to_the_last_bits() {
         for x in inputs() {
             let exact = f64::from(x) * distribution(x.into());
-            let error = (f64::from(Gelu.value(x)) - exact).abs();
+            let error = (f64::from(GELU.value(x)) - exact).abs();
             // The polynomial's 5e-8 and some ten roundings; in the tail also those of t^2 / 2.
             let roundings = 12.0 + f64::from(x * x);
             let bound = (5e-8 + roundings * 6e-8) * exact.abs();
@@ -115,7 +135,7 @@ mod tests {
             let wide = f64::from(x);
             let density = (-0.5 * wide * wide).exp() / (2.0 * std::f64::consts::PI).sqrt();
             let exact = distribution(wide) + wide * density;
-            let (got, [], []) = Gelu.gradient(x, 1.0);
+            let (got, [], []) = GELU.gradient(x, 1.0);
             let error = (f64::from(got) - exact).abs();
             let size = distribution(wide) + (wide * density).abs();
             let bound = (5e-8 + (14.0 + wide * wide) * 6e-8) * size;
@@ -125,10 +145,22 @@ mod tests {
 
     #[test]
     fn ends_are_defined() {
-        assert_eq!(Gelu.value(0.0), 0.0);
-        assert_eq!(Gelu.value(100.0), 100.0);
-        assert_eq!(Gelu.value(f32::INFINITY), f32::INFINITY);
-        assert_eq!(Gelu.value(-1e30), 0.0);
-        assert!(Gelu.value(f32::NAN).is_nan());
+        assert_eq!(GELU.value(0.0), 0.0);
+        assert_eq!(GELU.value(100.0), 100.0);
+        assert_eq!(GELU.value(f32::INFINITY), f32::INFINITY);
+        assert_eq!(GELU.value(-1e30), 0.0);
+        assert!(GELU.value(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn beyond_the_bound_nothing_moves() {
+        let gelu = Gelu::new(Some(2.0));
+        assert_eq!((gelu.value(3.0), gelu.gradient(3.0, 1.0).0), (2.0, 0.0));
+        let (value, gradient) = (GELU.value(1.5), GELU.gradient(1.5, 1.0).0);
+        assert_eq!(
+            (gelu.value(1.5), gelu.gradient(1.5, 1.0).0),
+            (value, gradient)
+        );
+        assert!(gelu.value(f32::NAN).is_nan());
     }
 }

@@ -9,15 +9,12 @@
 //! groups) runs as the primitive operations do.
 
 mod elementwise;
+mod float;
 mod gelu;
 mod kernel;
 mod reduce;
 
-use burn::backend::{
-    Flex, TensorMetadata,
-    flex::FlexTensor,
-    ops::{ActivationOps, FloatTensorOps},
-};
+use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps};
 use burn::tensor::{DType, Shape, TensorData};
 
 use super::{BinaryOps, Levels, SCALE_GUARD, Superposed, Superposition, ThresholdScope, primitive};
@@ -130,20 +127,20 @@ impl BinaryOps for Flex {
         }
     }
 
-    fn erf_gelu(x: FlexTensor) -> FlexTensor {
+    fn erf_gelu(x: FlexTensor, bound: Option<f32>) -> FlexTensor {
         if !is_f32(&[&x]) {
-            return Self::gelu(x);
+            return primitive::erf_gelu::<Self>(x, bound);
         }
         let n = x.shape().num_elements();
-        map(x, n, &[Gelu])
+        map(x, n, &[Gelu::new(bound)])
     }
 
-    fn erf_gelu_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+    fn erf_gelu_backward(x: FlexTensor, grad: FlexTensor, bound: Option<f32>) -> FlexTensor {
         if !is_f32(&[&x, &grad]) {
-            return primitive::erf_gelu_backward::<Self>(x, grad);
+            return primitive::erf_gelu_backward::<Self>(x, grad, bound);
         }
         let n = x.shape().num_elements();
-        map_gradient(x, grad, n, &[Gelu]).0
+        map_gradient(x, grad, n, &[Gelu::new(bound)]).0
     }
 }
 

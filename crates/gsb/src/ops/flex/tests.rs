@@ -11,7 +11,7 @@ const SCOPES: [ThresholdScope; 3] = [
 ];
 
 /// Shapes of one element, of less than a vector, of several chunks with a rest.
-const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [3, 7, 33], [2, 170, 198]];
+const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [3, 7, 33], [4, 170, 198]];
 
 /// Values with ties, zeros of both signs, and everything beyond the bounds.
 fn data(shape: [usize; 3], seed: u64) -> FlexTensor {

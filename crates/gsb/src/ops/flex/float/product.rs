@@ -1,0 +1,134 @@
+//! Products of two matrices.
+
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+/// A matrix as it lies in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    /// Steps from one row to the next and from one column to the next.
+    steps: (usize, usize),
+}
+
+impl<'a> Matrix<'a> {
+    /// Rows of `columns` elements one after the other.
+    pub(super) fn rows(values: &'a [f32], columns: usize) -> Self {
+        let rows = values.len().checked_div(columns).unwrap_or(0);
+        assert_eq!(rows * columns, values.len());
+        Self::within(values, rows, columns, columns)
+    }
+
+    /// Rows of `columns` elements, each `step` elements after the one before.
+    pub(super) fn within(values: &'a [f32], rows: usize, columns: usize, step: usize) -> Self {
+        let last = rows.saturating_sub(1) * step;
+        assert!(rows * columns == 0 || last + columns <= values.len());
+        Self {
+            values,
+            rows,
+            columns,
+            steps: (step, 1),
+        }
+    }
+
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            steps: (self.steps.1, self.steps.0),
+            ..self
+        }
+    }
+
+    /// Some of the rows.
+    fn some_rows(self, first: usize, rows: usize) -> Self {
+        assert!(first + rows <= self.rows);
+        Self {
+            values: &self.values[first * self.steps.0..],
+            rows,
+            ..self
+        }
+    }
+}
+
+/// Multiplications that are worth a second thread, and the rows of which a task has at least so many.
+const WORTH_A_THREAD: usize = 1 << 22;
+const ROWS_OF_TASK: usize = 16;
+
+/// `a b`, with `bias` added to every row.
+pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
+    let (rows, columns) = (a.rows, b.columns);
+    if rows * columns == 0 {
+        return Vec::new();
+    }
+    let mut out = Vec::with_capacity(rows * columns);
+    let spare = &mut out.spare_capacity_mut()[..rows * columns];
+    let run = |first: usize, chunk: &mut [MaybeUninit<f32>]| {
+        let rows = chunk.len() / columns;
+        let chunk = multiply(a.some_rows(first, rows), b, chunk);
+        if let Some(bias) = bias {
+            for row in chunk.chunks_exact_mut(columns) {
+                for (y, bias) in row.iter_mut().zip(bias) {
+                    *y += bias;
+                }
+            }
+        }
+    };
+    let threads = rayon::current_num_threads();
+    let work = rows.saturating_mul(columns).saturating_mul(a.columns);
+    if threads > 1 && work >= WORTH_A_THREAD && rows >= 2 * ROWS_OF_TASK {
+        // As few tasks as threads: each packs `b` for itself.
+        let task = rows.div_ceil(threads).max(ROWS_OF_TASK);
+        let chunks = spare.par_chunks_mut(task * columns).enumerate();
+        chunks.for_each(|(index, chunk)| run(index * task, chunk));
+    } else {
+        run(0, spare);
+    }
+    // SAFETY: the capacity is at least that many, and `multiply` has written each chunk.
+    #[allow(unsafe_code)]
+    unsafe {
+        out.set_len(rows * columns);
+    }
+    out
+}
+
+/// Writes `a b` to all of `out`, on this thread.
+///
+/// # Panics
+/// If the sizes do not go together.
+pub(super) fn multiply<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
+    assert_eq!(a.columns, b.rows);
+    assert_eq!(a.rows * b.columns, out.len());
+    // SAFETY: a `Matrix` is made of a slice that holds all of its elements (`within`), and keeps
+    // them when it is transposed or cut; the output has a place for each element of the product.
+    // The product takes no value from there (`read_dst` is false) and writes all of it, so that it
+    // may be read as floats afterwards.
+    #[allow(unsafe_code)]
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            out.as_mut_ptr().cast::<f32>(),
+            1,
+            b.columns as isize,
+            false,
+            a.values.as_ptr(),
+            a.steps.1 as isize,
+            a.steps.0 as isize,
+            b.values.as_ptr(),
+            b.steps.1 as isize,
+            b.steps.0 as isize,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+        std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<f32>(), out.len())
+    }
+}
