@@ -21,13 +21,15 @@ impl Sizes {
     /// Those of `[batch, tokens, parts * heads * channels]`, the first part.
     pub(super) fn new(shape: &Shape, heads: usize, parts: usize) -> Self {
         let [_, tokens, width] = shape.dims();
-        Self {
+        let sizes = Self {
             heads,
             tokens,
             channels: width / parts / heads,
             parts,
             part: 0,
-        }
+        };
+        assert_eq!(sizes.width(), width, "{parts} parts of {heads} heads");
+        sizes
     }
 
     /// Elements of a token, all parts.

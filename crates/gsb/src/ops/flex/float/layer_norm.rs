@@ -10,6 +10,7 @@ use crate::ops::flex::elementwise::LANES;
 /// `(x - mean) / sqrt(var + epsilon) * gamma + beta` of every row.
 pub(super) fn forward(xs: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> Vec<f32> {
     let arch = Arch::new();
+    assert!(xs.len().is_multiple_of(gamma.len().max(1)) && beta.len() == gamma.len());
     let chunk = rows_of_task(gamma.len()) * gamma.len();
     let task = |index: usize, ys: &mut [MaybeUninit<f32>]| {
         let xs = &xs[index * chunk..][..ys.len()];
@@ -21,7 +22,8 @@ pub(super) fn forward(xs: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> 
             epsilon,
         });
     };
-    // SAFETY: rows and chunks are whole rows, and `Forward` writes each element of its rows.
+    // SAFETY: there are whole rows, as asserted, and so in every chunk; `Forward` writes each element
+    // of its rows.
     #[allow(unsafe_code)]
     unsafe {
         filled(xs.len(), chunk, task)
@@ -79,7 +81,6 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
         let width = self.gamma.len();
-        assert_eq!(self.beta.len(), width);
         let rows = self.xs.chunks_exact(width.max(1));
         for (xs, ys) in rows.zip(self.ys.chunks_exact_mut(width.max(1))) {
             let (mean, deviation) = moments(xs, self.epsilon);
