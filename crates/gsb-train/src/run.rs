@@ -164,6 +164,11 @@ impl Run {
     /// [`Error::Stopped`] if the hooks stop it and [`Error::NotFinite`] if a loss is not finite;
     /// otherwise what is wrong with data, files, models or device.
     pub fn train(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<&Report, Error> {
+        gsb::ops::on_worker(|| self.train_phases(data, hooks))?;
+        Ok(&self.report)
+    }
+
+    fn train_phases(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<(), Error> {
         let data = RunData::new(data, &self.plan.recipe)?;
         let recipe = self.plan.recipe.clone();
         let device = self.devices.main().clone().autodiff();
@@ -198,7 +203,7 @@ impl Run {
             let model = self.fresh_stage2(&data, &plain)?;
             self.keep(&phase, phase.train(model, teaching)?)?;
         }
-        Ok(&self.report)
+        Ok(())
     }
 
     fn finished(&self, phase: Phase) -> bool {
