@@ -36,7 +36,7 @@ docs:
 
 # Train a float teacher, a stage-1 and a stage-2 student on the embedded digits.
 demo:
-    cargo run --release
+    cargo run --release -- train
 
 # Licences, advisories, bans and sources of the dependencies. Needs cargo-deny.
 deny:
