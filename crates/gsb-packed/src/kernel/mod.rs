@@ -101,6 +101,8 @@ fn refusal(name: String, problem: &'static str) -> Error {
 pub(crate) enum Kernels {
     Scalar(Scalar),
     #[cfg(target_arch = "x86_64")]
+    Avx2(x86_64::avx2::Avx2),
+    #[cfg(target_arch = "x86_64")]
     Avx512(x86_64::avx512::Avx512),
     #[cfg(target_arch = "aarch64")]
     Neon(aarch64::neon::Neon),
@@ -113,6 +115,8 @@ impl Kernels {
     pub(crate) fn new(isa: Isa) -> Option<Self> {
         match isa {
             Isa::Scalar => Some(Self::Scalar(Scalar)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => x86_64::avx2::Avx2::new().map(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => x86_64::avx512::Avx512::new().map(Self::Avx512),
             #[cfg(target_arch = "aarch64")]
@@ -128,6 +132,8 @@ impl Kernels {
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self {
             Self::Scalar(s) => task.run(s),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(s) => s.run(task),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(s) => s.run(task),
             #[cfg(target_arch = "aarch64")]
