@@ -37,7 +37,11 @@ impl Outcome {
     /// Fails unless decisions differ within rounding alone and logits as they may.
     pub(crate) fn check(&self, name: &str) {
         let Self { tally, .. } = self;
-        let farthest = tally.flips.iter().map(|flip| flip.distance).fold(0.0, f64::max);
+        let farthest = tally
+            .flips
+            .iter()
+            .map(|flip| flip.distance)
+            .fold(0.0, f64::max);
         println!(
             "{name}: {} images, {} decisions, {} within rounding (at most {farthest:.3} of what is allowed), \
              {} wrong; {} images agree in all; logits {:.1e} of these, {:.1e} of all; tokens {:.1e}; {} classes equal",
@@ -51,9 +55,20 @@ impl Outcome {
             tally.stream,
             self.same_class,
         );
-        assert!(tally.wrong.is_empty(), "{name}: {:#?}", &tally.wrong[..tally.wrong.len().min(10)]);
-        assert!(self.agreeing > 0, "{name}: no image agrees in all decisions");
-        assert!(self.logits < 1e-3, "{name}: logits of agreeing images differ by {}", self.logits);
+        assert!(
+            tally.wrong.is_empty(),
+            "{name}: {:#?}",
+            &tally.wrong[..tally.wrong.len().min(10)]
+        );
+        assert!(
+            self.agreeing > 0,
+            "{name}: no image agrees in all decisions"
+        );
+        assert!(
+            self.logits < 1e-3,
+            "{name}: logits of agreeing images differ by {}",
+            self.logits
+        );
     }
 }
 
@@ -70,11 +85,19 @@ pub(crate) fn compare(student: &Stage2Student, model: &PackedModel, images: Tens
 
 impl Outcome {
     /// Compares an image, `[1, channels, height, width]`, which the packed engine may see as bytes.
-    pub(crate) fn add(&mut self, student: &Stage2Student, model: &PackedModel, image: Tensor<4>, packed: Image) {
+    pub(crate) fn add(
+        &mut self,
+        student: &Stage2Student,
+        model: &PackedModel,
+        image: Tensor<4>,
+        packed: Image,
+    ) {
         let trace = model.trace(packed).expect("an image of the model's size");
         let mut tally = Tally::default();
         let patches = student.patch_embedding.forward(image.clone());
-        let x = student.tokens.forward(patches.flatten::<3>(2, 3).swap_dims(1, 2));
+        let x = student
+            .tokens
+            .forward(patches.flatten::<3>(2, 3).swap_dims(1, 2));
         tally.tokens(&trace.embedding, x.clone());
         let mut x = x;
         for (index, (block, trace)) in student.blocks.iter().zip(&trace.blocks).enumerate() {
@@ -113,7 +136,12 @@ trait OfFeatures {
 
 impl OfFeatures for Stage2Student {
     fn activations_features(&self, features: Tensor<3>) -> Vec<f32> {
-        let token = |index: usize| features.clone().slice(s![.., index..index + 1, ..]).squeeze_dim::<2>(1);
+        let token = |index: usize| {
+            features
+                .clone()
+                .slice(s![.., index..index + 1, ..])
+                .squeeze_dim::<2>(1)
+        };
         let class = self.class_head.forward(token(0));
         numbers(match &self.distillation_head {
             Some(head) => (class + head.forward(token(1))).div_scalar(2.0),
@@ -131,7 +159,11 @@ struct Steps<'a> {
 }
 
 fn guarded(scale: f32) -> f32 {
-    if scale > SCALE_GUARD { scale } else { SCALE_GUARD }
+    if scale > SCALE_GUARD {
+        scale
+    } else {
+        SCALE_GUARD
+    }
 }
 
 fn sign(x: f32) -> i8 {
@@ -140,7 +172,13 @@ fn sign(x: f32) -> i8 {
 
 /// The largest magnitude that a sum on the way to the output of a layer can have.
 fn reach(layer: &BinaryLinear) -> f32 {
-    let weight = numbers(layer.weight_binarizer.forward(layer.weight.val()).abs().max());
+    let weight = numbers(
+        layer
+            .weight_binarizer
+            .forward(layer.weight.val())
+            .abs()
+            .max(),
+    );
     let [inputs, _] = layer.weight.dims();
     guarded(numbers(layer.input.scale().val())[0]) * weight[0] * inputs as f32
 }
@@ -170,11 +208,18 @@ impl Steps<'_> {
         let scale = guarded(numbers(layer.input.scale().val())[0]);
         let shifted = layer.shift.forward(x);
         let binarized = layer.input.forward(shifted.clone());
-        tally.step(&self.name(part), traced, shifted, binarized, magnitude, &Quantizer {
-            decide: &|_, x| sign(x),
-            value: &|decision| f32::from(decision) * scale,
-            margin: &|_, x| x.abs(),
-        })
+        tally.step(
+            &self.name(part),
+            traced,
+            shifted,
+            binarized,
+            magnitude,
+            &Quantizer {
+                decide: &|_, x| sign(x),
+                value: &|decision| f32::from(decision) * scale,
+                margin: &|_, x| x.abs(),
+            },
+        )
     }
 
     fn attention(&self, x: Tensor<3>, tally: &mut Tally) -> Tensor<3> {
@@ -189,7 +234,14 @@ impl Steps<'_> {
         };
         let magnitude = reach(&layers.qkv);
         let query = layers.shifts.query.forward(part(0));
-        let query = self.query_or_key("query", &trace.query, &layers.query, query, magnitude, tally);
+        let query = self.query_or_key(
+            "query",
+            &trace.query,
+            &layers.query,
+            query,
+            magnitude,
+            tally,
+        );
         let key = layers.shifts.key.forward(part(1));
         let key = self.query_or_key("key", &trace.key, &layers.key, key, magnitude, tally);
 
@@ -201,8 +253,18 @@ impl Steps<'_> {
 
         let largest = |x: &Tensor<4>| numbers(x.clone().abs().max())[0];
         let magnitude = largest(&matrix) * largest(&value) * tokens as f32;
-        let attended = matrix.matmul(value).swap_dims(1, 2).reshape([1, tokens, width]);
-        let inputs = self.signs("output_input", &trace.output_input, &layers.output, attended, magnitude, tally);
+        let attended = matrix
+            .matmul(value)
+            .swap_dims(1, 2)
+            .reshape([1, tokens, width]);
+        let inputs = self.signs(
+            "output_input",
+            &trace.output_input,
+            &layers.output,
+            attended,
+            magnitude,
+            tally,
+        );
         multiply(&layers.output, inputs)
     }
 
@@ -218,18 +280,28 @@ impl Steps<'_> {
     ) -> Tensor<4> {
         let scale = guarded(numbers(binarizer.scale.val())[0]);
         let binarized = binarizer.forward(x.clone()).swap_dims(1, 2);
-        let signs = tally.step(&self.name(part), traced, x.swap_dims(1, 2), binarized, magnitude, &Quantizer {
-            decide: &|_, x| sign(x),
-            value: &|decision| f32::from(decision) * scale,
-            margin: &|_, x| x.abs(),
-        });
+        let signs = tally.step(
+            &self.name(part),
+            traced,
+            x.swap_dims(1, 2),
+            binarized,
+            magnitude,
+            &Quantizer {
+                decide: &|_, x| sign(x),
+                value: &|decision| f32::from(decision) * scale,
+                margin: &|_, x| x.abs(),
+            },
+        );
         signs.swap_dims(1, 2)
     }
 
     /// The superposition of the attention matrix; bits of a decision are the groups.
     fn matrix(&self, x: Tensor<4>, tally: &mut Tally) -> Tensor<4> {
         let binarizer = &self.block.attention.attention;
-        let scales: Vec<f32> = numbers(binarizer.scales.val()).into_iter().map(guarded).collect();
+        let scales: Vec<f32> = numbers(binarizer.scales.val())
+            .into_iter()
+            .map(guarded)
+            .collect();
         let thresholds = &binarizer.superposition().thresholds;
         let bounds = self.bounds(&x);
         let decide = |index: usize, x: f32| {
@@ -241,25 +313,44 @@ impl Steps<'_> {
         };
         let value = |groups: i8| {
             let member = |group: usize| f32::from(groups >> group & 1);
-            (1..scales.len()).fold(member(0) * scales[0], |sum, group| sum + member(group) * scales[group])
+            (1..scales.len()).fold(member(0) * scales[0], |sum, group| {
+                sum + member(group) * scales[group]
+            })
         };
         let margin = |index: usize, x: f32| {
-            let later = thresholds.iter().map(|threshold| (x - bounds(index).0 * threshold).abs());
+            let later = thresholds
+                .iter()
+                .map(|threshold| (x - bounds(index).0 * threshold).abs());
             later.fold((x - scales[0] / 2.0).abs(), f32::min)
         };
-        let traced: Vec<i8> = self.trace.attention.iter().map(|&groups| groups as i8).collect();
+        let traced: Vec<i8> = self
+            .trace
+            .attention
+            .iter()
+            .map(|&groups| groups as i8)
+            .collect();
         let binarized = binarizer.forward(x.clone());
-        tally.step(&self.name("attention"), &traced, x, binarized, 0.0, &Quantizer {
-            decide: &decide,
-            value: &value,
-            margin: &margin,
-        })
+        tally.step(
+            &self.name("attention"),
+            &traced,
+            x,
+            binarized,
+            0.0,
+            &Quantizer {
+                decide: &decide,
+                value: &value,
+                margin: &margin,
+            },
+        )
     }
 
     /// The superposition of the value; a decision is the sign times the number of groups.
     fn value(&self, x: Tensor<4>, magnitude: f32, tally: &mut Tally) -> Tensor<4> {
         let binarizer = &self.block.attention.value;
-        let scales: Vec<f32> = numbers(binarizer.scales.val()).into_iter().map(guarded).collect();
+        let scales: Vec<f32> = numbers(binarizer.scales.val())
+            .into_iter()
+            .map(guarded)
+            .collect();
         let thresholds = &binarizer.superposition().thresholds;
         let bounds = self.bounds(&x);
         let decide = |index: usize, x: f32| {
@@ -274,15 +365,24 @@ impl Steps<'_> {
         };
         let margin = |index: usize, x: f32| {
             let (max, min) = bounds(index);
-            let bounds = thresholds.iter().flat_map(|t| [(x - max * t).abs(), (x - min * t).abs()]);
+            let bounds = thresholds
+                .iter()
+                .flat_map(|t| [(x - max * t).abs(), (x - min * t).abs()]);
             bounds.fold(x.abs(), f32::min)
         };
         let binarized = binarizer.forward(x.clone());
-        tally.step(&self.name("value"), &self.trace.value, x, binarized, magnitude, &Quantizer {
-            decide: &decide,
-            value: &value,
-            margin: &margin,
-        })
+        tally.step(
+            &self.name("value"),
+            &self.trace.value,
+            x,
+            binarized,
+            magnitude,
+            &Quantizer {
+                decide: &decide,
+                value: &value,
+                margin: &margin,
+            },
+        )
     }
 
     /// Maximum and minimum of the scope of an element.
@@ -295,24 +395,43 @@ impl Steps<'_> {
         };
         let extrema: Vec<(f32, f32)> = values
             .chunks(row)
-            .map(|row| row.iter().fold((f32::NEG_INFINITY, f32::INFINITY), |(max, min), &x| (max.max(x), min.min(x))))
+            .map(|row| {
+                row.iter()
+                    .fold((f32::NEG_INFINITY, f32::INFINITY), |(max, min), &x| {
+                        (max.max(x), min.min(x))
+                    })
+            })
             .collect();
         move |index| extrema[index / row]
     }
 
     fn mlp(&self, x: Tensor<3>, tally: &mut Tally) -> Tensor<3> {
         let layers = &self.block.mlp;
-        let inputs = self.signs("fc1_input", &self.trace.fc1_input, &layers.fc1, x, 0.0, tally);
+        let inputs = self.signs(
+            "fc1_input",
+            &self.trace.fc1_input,
+            &layers.fc1,
+            x,
+            0.0,
+            tally,
+        );
         let hidden = gelu(multiply(&layers.fc1, inputs)).clamp(-10.0, 10.0);
         let shifted = layers.fc2.shift.forward(hidden);
         let binarized = layers.fc2.input.forward(shifted.clone());
         let scale = guarded(numbers(layers.fc2.input.scale().val())[0]);
         let name = self.name("fc2_input");
-        let levels = tally.step(&name, &self.trace.fc2_input, shifted, binarized, reach(&layers.fc1), &Quantizer {
-            decide: &|_, x| (x / scale).clamp(0.0, 1.0).round_ties_even() as i8,
-            value: &|decision| f32::from(decision) * scale,
-            margin: &|_, x| (x - scale / 2.0).abs(),
-        });
+        let levels = tally.step(
+            &name,
+            &self.trace.fc2_input,
+            shifted,
+            binarized,
+            reach(&layers.fc1),
+            &Quantizer {
+                decide: &|_, x| (x / scale).clamp(0.0, 1.0).round_ties_even() as i8,
+                value: &|decision| f32::from(decision) * scale,
+                margin: &|_, x| (x - scale / 2.0).abs(),
+            },
+        );
         multiply(&layers.fc2, levels)
     }
 }

@@ -43,7 +43,12 @@ fn weights_that_equal_the_mean_are_zero() {
         for block in &mut student.blocks {
             let attention = &mut block.attention;
             let mlp = &mut block.mlp;
-            for layer in [&mut attention.qkv, &mut attention.output, &mut mlp.fc1, &mut mlp.fc2] {
+            for layer in [
+                &mut attention.qkv,
+                &mut attention.output,
+                &mut mlp.fc1,
+                &mut mlp.fc2,
+            ] {
                 // Three values; the mean of pairs of opposite ones is exactly 0.
                 let [inputs, outputs] = layer.weight.dims();
                 let entries = (0..inputs * outputs).map(|at| {
@@ -67,12 +72,15 @@ fn scales_that_are_not_positive_act_as_the_guard() {
         student.blocks[1].attention.value.scales = scale(&[0.3, 0.0, f32::NAN]);
         student.blocks[2].attention.attention.scales = scale(&[0.01, -f32::INFINITY, 0.2]);
     });
-    outcome("scales of the patches that are negative, 0 and tiny", |student| {
-        let quantizer = &mut student.patch_embedding.weight_quantizer;
-        let scales = (0..64).map(|channel| [0.01, -0.02, 0.0, 1e-7][channel % 4]);
-        let scales: Vec<f32> = scales.collect();
-        quantizer.scale = scale(&scales);
-    });
+    outcome(
+        "scales of the patches that are negative, 0 and tiny",
+        |student| {
+            let quantizer = &mut student.patch_embedding.weight_quantizer;
+            let scales = (0..64).map(|channel| [0.01, -0.02, 0.0, 1e-7][channel % 4]);
+            let scales: Vec<f32> = scales.collect();
+            quantizer.scale = scale(&scales);
+        },
+    );
 }
 
 #[test]

@@ -28,7 +28,10 @@ pub(crate) fn student(config: &VitConfig, seed: u64) -> (Stage2Student, Tensor<4
     device.seed(seed);
     let shape = [16, config.channels, config.image_size, config.image_size];
     let images = Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device);
-    let student = config.init_stage2(&device).expect("a configuration").map(&mut Noise);
+    let student = config
+        .init_stage2(&device)
+        .expect("a configuration")
+        .map(&mut Noise);
     (student.calibrate(&images), images)
 }
 
@@ -64,19 +67,29 @@ fn the_micro_preset() {
 #[test]
 fn heads_of_any_width() {
     for (width, heads) in [(64, 1), (40, 5), (66, 2), (60, 3), (100, 1), (21, 7)] {
-        outcome(&format!("width {width}, {heads} heads"), &config(width, heads));
+        outcome(
+            &format!("width {width}, {heads} heads"),
+            &config(width, heads),
+        );
     }
 }
 
 #[test]
 fn any_number_of_groups_in_any_scope() {
-    for scope in [ThresholdScope::Batch, ThresholdScope::Sample, ThresholdScope::Row] {
+    for scope in [
+        ThresholdScope::Batch,
+        ThresholdScope::Sample,
+        ThresholdScope::Row,
+    ] {
         for (attention, value) in [(1, 1), (1, 3), (2, 2), (3, 1), (3, 3)] {
             let config = config(32, 2)
                 .with_scope(scope)
                 .with_attention_groups(attention)
                 .with_value_groups(value);
-            outcome(&format!("{scope:?}, {attention} and {value} groups"), &config);
+            outcome(
+                &format!("{scope:?}, {attention} and {value} groups"),
+                &config,
+            );
         }
     }
 }
@@ -91,6 +104,8 @@ fn any_number_of_bits_at_the_ends() {
 
 #[test]
 fn without_a_distillation_token_and_with_an_odd_mlp() {
-    let config = config(36, 3).with_distillation_token(false).with_mlp_ratio(2.7);
+    let config = config(36, 3)
+        .with_distillation_token(false)
+        .with_mlp_ratio(2.7);
     outcome("one head", &config);
 }

@@ -62,10 +62,17 @@ impl Tally {
         let allowed = ROUNDINGS * f64::from(largest) * f64::from(f32::EPSILON);
         for (index, (&x, &burn)) in floats.iter().zip(&burn).enumerate() {
             let decision = (quantizer.decide)(index, x);
-            assert_eq!((quantizer.value)(decision), burn, "{name}: this test decides as Burn does");
+            assert_eq!(
+                (quantizer.value)(decision),
+                burn,
+                "{name}: this test decides as Burn does"
+            );
             if decision != packed[index] {
                 let margin = f64::from((quantizer.margin)(index, x));
-                let name = format!("{name}[{index}]: {x} is {decision}, packed {}", packed[index]);
+                let name = format!(
+                    "{name}[{index}]: {x} is {decision}, packed {}",
+                    packed[index]
+                );
                 let flip = Flip {
                     name,
                     distance: margin / allowed,
@@ -78,7 +85,10 @@ impl Tally {
         }
         self.decisions += packed.len() as u64;
         let values = packed.iter().map(|&decision| (quantizer.value)(decision));
-        Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), shape), &device)
+        Tensor::from_data(
+            TensorData::new(values.collect::<Vec<f32>>(), shape),
+            &device,
+        )
     }
 
     /// Compares tokens.
@@ -107,5 +117,8 @@ pub(crate) fn relative(packed: &[f32], burn: &[f32]) -> f64 {
 
 /// The elements of a tensor.
 pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_to_vec().expect("the tests use f32 tensors")
+    tensor
+        .into_data()
+        .try_to_vec()
+        .expect("the tests use f32 tensors")
 }

@@ -32,9 +32,13 @@ fn recipe(normalization: Normalization) -> Recipe {
 #[test]
 fn a_student_of_the_digits() {
     let device = Device::flex();
-    let splits = gsb_data::digits().expect("the digits").split(0.2, 0).expect("two parts");
+    let splits = gsb_data::digits()
+        .expect("the digits")
+        .split(0.2, 0)
+        .expect("two parts");
     let normalization = Normalization::of(&*splits.train).expect("pictures");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packed-digits-{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("packed-digits-{}", std::process::id()));
     let plan = Plan {
         recipe: recipe(normalization.clone()),
         start: Start::default(),
@@ -55,7 +59,8 @@ fn a_student_of_the_digits() {
         }),
         ..PackOptions::default()
     };
-    let model = PackedModel::new(pack(&student, options).expect("it can be packed")).expect("it can be run");
+    let model = PackedModel::new(pack(&student, options).expect("it can be packed"))
+        .expect("it can be run");
     let transform = EvalTransform::new(8, normalization);
     let (mut floats, mut bytes) = (Outcome::default(), Outcome::default());
     let mut right = 0;

@@ -6,8 +6,8 @@ use burn::module::Param;
 use burn::nn::LayerNormConfig;
 use burn::tensor::{Device, Distribution};
 use gsb::binarize::{
-    AttentionBinarizerConfig, SignedBinarizerConfig, ThresholdScope, ValueBinarizerConfig, WeightBinarizerConfig,
-    WeightScale,
+    AttentionBinarizerConfig, SignedBinarizerConfig, ThresholdScope, ValueBinarizerConfig,
+    WeightBinarizerConfig, WeightScale,
 };
 use gsb::nn::QuantizedLinearConfig;
 use gsb_packed::{Packed, Preprocessing, ShiftStorage};
@@ -28,7 +28,9 @@ fn micro() -> Stage2Student {
 fn complaint(change: impl FnOnce(&mut Stage2Student)) -> String {
     let mut student = micro();
     change(&mut student);
-    pack(&student, PackOptions::default()).unwrap_err().to_string()
+    pack(&student, PackOptions::default())
+        .unwrap_err()
+        .to_string()
 }
 
 fn scale(values: &[f32]) -> Param<Tensor<1>> {
@@ -46,7 +48,10 @@ fn a_scale_that_no_data_have_set_is_named() {
     let text = complaint(|student| {
         student.blocks[2].attention.key = SignedBinarizerConfig::new().init(&Device::flex());
     });
-    assert!(text.starts_with("cannot pack blocks.2.attention.key.scale: no data"), "{text}");
+    assert!(
+        text.starts_with("cannot pack blocks.2.attention.key.scale: no data"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -55,60 +60,111 @@ fn values_that_are_not_finite_are_named() {
         let weight = &mut student.blocks[1].mlp.fc2.weight;
         *weight = weight.clone().map(|w| w.slice_fill([3..4, 5..6], f32::NAN));
     });
-    assert_eq!(text, "cannot pack blocks.1.mlp.fc2.weight: NaN at 197 is not a finite number");
+    assert_eq!(
+        text,
+        "cannot pack blocks.1.mlp.fc2.weight: NaN at 197 is not a finite number"
+    );
     let text = complaint(|student| {
         let shift = &mut student.blocks[0].attention.attention_shift.bias;
         *shift = shift.clone().map(|shift| shift.full_like(f32::INFINITY));
     });
-    assert_eq!(text, "cannot pack blocks.0.attention.attention_shift.bias: inf at 0 is not a finite number");
+    assert_eq!(
+        text,
+        "cannot pack blocks.0.attention.attention_shift.bias: inf at 0 is not a finite number"
+    );
     let text = complaint(|student| {
         student.blocks[3].attention.value.scales = scale(&[1.0, f32::INFINITY, 1.0]);
     });
-    assert_eq!(text, "cannot pack blocks.3.attention.value.scales: inf is not a finite number");
-    let text = complaint(|student| student.class_head.weight_quantizer.scale = scale(&[f32::INFINITY]));
-    assert_eq!(text, "cannot pack class_head.weight_quantizer.scale: inf is not a finite number");
+    assert_eq!(
+        text,
+        "cannot pack blocks.3.attention.value.scales: inf is not a finite number"
+    );
+    let text =
+        complaint(|student| student.class_head.weight_quantizer.scale = scale(&[f32::INFINITY]));
+    assert_eq!(
+        text,
+        "cannot pack class_head.weight_quantizer.scale: inf is not a finite number"
+    );
     let text = complaint(|student| {
         let quantizer = &mut student.patch_embedding.weight_quantizer;
-        quantizer.scale = quantizer.scale.clone().map(|scale| scale.full_like(f32::NAN));
+        quantizer.scale = quantizer
+            .scale
+            .clone()
+            .map(|scale| scale.full_like(f32::NAN));
     });
-    assert_eq!(text, "cannot pack patch_embedding.weight_quantizer.scale: NaN at 0 is not a finite number");
+    assert_eq!(
+        text,
+        "cannot pack patch_embedding.weight_quantizer.scale: NaN at 0 is not a finite number"
+    );
 }
 
 #[test]
 fn binarizers_of_another_kind_are_named() {
     let device = Device::flex();
     let cases: [(&str, &dyn Fn(&mut Stage2Student)); 8] = [
-        ("blocks.0.attention.query: its levels are Signed(2)", &|student| {
-            student.blocks[0].attention.query = SignedBinarizerConfig::new().with_bits(2).init(&device);
-        }),
-        ("blocks.0.attention.attention: its first group has levels up to 7", &|student| {
-            student.blocks[0].attention.attention = AttentionBinarizerConfig::new().with_bits(4).init(&device);
-        }),
-        ("blocks.0.attention.attention: scope Row, expected Sample", &|student| {
-            student.blocks[0].attention.attention =
-                AttentionBinarizerConfig::new().with_scope(ThresholdScope::Row).init(&device);
-        }),
-        ("blocks.0.attention.value: thresholds [0.5, 0.9], expected [0.7, 0.9]", &|student| {
-            student.blocks[0].attention.value =
-                ValueBinarizerConfig::new().with_thresholds(vec![0.5, 0.9]).init(&device);
-        }),
-        ("blocks.0.attention.value: thresholds [0.7], expected [0.7, 0.9]", &|student| {
-            student.blocks[0].attention.value = ValueBinarizerConfig::new().with_groups(2).init(&device);
-        }),
-        ("blocks.0.mlp.fc1.weight: it has a scale for each input", &|student| {
-            student.blocks[0].mlp.fc1.weight_binarizer =
-                WeightBinarizerConfig::new().with_scale(WeightScale::Output(0)).init();
-        }),
+        (
+            "blocks.0.attention.query: its levels are Signed(2)",
+            &|student| {
+                student.blocks[0].attention.query =
+                    SignedBinarizerConfig::new().with_bits(2).init(&device);
+            },
+        ),
+        (
+            "blocks.0.attention.attention: its first group has levels up to 7",
+            &|student| {
+                student.blocks[0].attention.attention =
+                    AttentionBinarizerConfig::new().with_bits(4).init(&device);
+            },
+        ),
+        (
+            "blocks.0.attention.attention: scope Row, expected Sample",
+            &|student| {
+                student.blocks[0].attention.attention = AttentionBinarizerConfig::new()
+                    .with_scope(ThresholdScope::Row)
+                    .init(&device);
+            },
+        ),
+        (
+            "blocks.0.attention.value: thresholds [0.5, 0.9], expected [0.7, 0.9]",
+            &|student| {
+                student.blocks[0].attention.value = ValueBinarizerConfig::new()
+                    .with_thresholds(vec![0.5, 0.9])
+                    .init(&device);
+            },
+        ),
+        (
+            "blocks.0.attention.value: thresholds [0.7], expected [0.7, 0.9]",
+            &|student| {
+                student.blocks[0].attention.value =
+                    ValueBinarizerConfig::new().with_groups(2).init(&device);
+            },
+        ),
+        (
+            "blocks.0.mlp.fc1.weight: it has a scale for each input",
+            &|student| {
+                student.blocks[0].mlp.fc1.weight_binarizer = WeightBinarizerConfig::new()
+                    .with_scale(WeightScale::Output(0))
+                    .init();
+            },
+        ),
         ("norm: its epsilon is not 1e-12", &|student| {
             student.norm = LayerNormConfig::new(64).with_epsilon(1e-5).init(&device);
         }),
-        ("class_head.input: its levels are Signed(4), expected Signed(8)", &|student| {
-            student.class_head = QuantizedLinearConfig::new(64, 10).with_input_bits(4).init(&device);
-        }),
+        (
+            "class_head.input: its levels are Signed(4), expected Signed(8)",
+            &|student| {
+                student.class_head = QuantizedLinearConfig::new(64, 10)
+                    .with_input_bits(4)
+                    .init(&device);
+            },
+        ),
     ];
     for (expected, change) in cases {
         let text = complaint(change);
-        assert!(text.starts_with(&format!("cannot pack {expected}")), "{text}");
+        assert!(
+            text.starts_with(&format!("cannot pack {expected}")),
+            "{text}"
+        );
     }
 }
 

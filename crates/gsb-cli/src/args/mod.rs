@@ -1,10 +1,18 @@
 //! The command line.
 
+mod bench;
 mod data;
+mod inspect;
 mod numbers;
+mod pack;
+mod predict;
 mod train;
 
+pub use bench::BenchArgs;
 pub use data::DataArgs;
+pub use inspect::InspectArgs;
+pub use pack::{PackArgs, ShiftName};
+pub use predict::PredictArgs;
 pub use train::TrainArgs;
 
 use std::path::PathBuf;
@@ -57,6 +65,14 @@ pub enum Command {
     Import(ImportArgs),
     /// Write a checkpoint of our own as .safetensors with the published names
     Export(ExportArgs),
+    /// Pack a trained stage-2 student into one small file of bits
+    Pack(PackArgs),
+    /// Classify pictures with a packed model
+    Predict(PredictArgs),
+    /// Print what a packed model holds: layers, shapes, bits, bytes, operations
+    Inspect(InspectArgs),
+    /// Measure how fast a packed model runs on this machine
+    Bench(BenchArgs),
 }
 
 /// Options of `gsb test`.

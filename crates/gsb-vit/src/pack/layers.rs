@@ -2,23 +2,29 @@
 
 use burn::nn::LayerNorm;
 use gsb::binarize::{Levels, WeightScale};
-use gsb::nn::{BinaryAttention, BinaryLinear, QuantizedConv2d, QuantizedLinear, Stage2Block, layer_norm};
+use gsb::nn::{
+    BinaryAttention, BinaryLinear, QuantizedConv2d, QuantizedLinear, Stage2Block, layer_norm,
+};
 use gsb::ops::{Superposed, Superposition};
 use gsb_packed::{
-    Attention, BinaryLinear as PackedLinear, Block, GROUP_THRESHOLDS, Head, LayerNorm as PackedNorm,
-    PatchEmbedding, SignMatrix,
+    Attention, BinaryLinear as PackedLinear, Block, GROUP_THRESHOLDS, Head,
+    LayerNorm as PackedNorm, PatchEmbedding, SignMatrix,
 };
 
 use super::read::{floats, guarded, guarded_one, parameter, refusal, set};
 use crate::{Error, VitConfig};
 
-pub(super) fn patch_embedding(layer: &QuantizedConv2d, config: &VitConfig) -> Result<PatchEmbedding, Error> {
+pub(super) fn patch_embedding(
+    layer: &QuantizedConv2d,
+    config: &VitConfig,
+) -> Result<PatchEmbedding, Error> {
     let name = "patch_embedding";
     let (patch, channels, width) = (config.patch_size, config.channels, config.width);
     let shape = layer.weight.dims();
     if shape != [width, channels, patch, patch] || layer.stride != [patch; 2] {
         let stride = layer.stride;
-        let reason = format!("weight {shape:?} and stride {stride:?} do not cut patches of {patch} pixels");
+        let reason =
+            format!("weight {shape:?} and stride {stride:?} do not cut patches of {patch} pixels");
         return Err(refusal(name, reason));
     }
     let quantizer = &layer.weight_quantizer;
@@ -38,7 +44,9 @@ pub(super) fn patch_embedding(layer: &QuantizedConv2d, config: &VitConfig) -> Re
     let of_channel = channels * patch * patch;
     let levels = quantized.chunks_exact(of_channel).zip(&scales);
     Ok(PatchEmbedding {
-        weight: levels.flat_map(|(values, &scale)| values.iter().map(move |&value| level(value, scale))).collect(),
+        weight: levels
+            .flat_map(|(values, &scale)| values.iter().map(move |&value| level(value, scale)))
+            .collect(),
         bias: match &layer.bias {
             Some(bias) => parameter(&format!("{name}.bias"), bias)?,
             None => vec![0.0; width],
@@ -81,8 +89,18 @@ fn attention(name: &str, layers: &BinaryAttention, config: &VitConfig) -> Result
     for (part_name, binarizer) in [("query", &layers.query), ("key", &layers.key)] {
         bits(&part(part_name), binarizer.levels(), one)?;
     }
-    superposition(&part("attention"), layers.attention.superposition(), Superposed::Attention, config)?;
-    superposition(&part("value"), layers.value.superposition(), Superposed::Value, config)?;
+    superposition(
+        &part("attention"),
+        layers.attention.superposition(),
+        Superposed::Attention,
+        config,
+    )?;
+    superposition(
+        &part("value"),
+        layers.value.superposition(),
+        Superposed::Value,
+        config,
+    )?;
     let shifts = &layers.shifts;
     let signed = |part_name: &str, binarizer: &gsb::binarize::SignedBinarizer| {
         let name = part(&format!("{part_name}.scale"));
@@ -98,7 +116,11 @@ fn attention(name: &str, layers: &BinaryAttention, config: &VitConfig) -> Result
         key_scale: signed("key", &layers.key)?,
         value_scales: guarded(&part("value.scales"), &value.scales, value.is_calibrated())?,
         attention_shift: parameter(&part("attention_shift.bias"), &layers.attention_shift.bias)?,
-        attention_scales: guarded(&part("attention.scales"), &attention.scales, attention.is_calibrated())?,
+        attention_scales: guarded(
+            &part("attention.scales"),
+            &attention.scales,
+            attention.is_calibrated(),
+        )?,
         output: linear(&part("output"), &layers.output, one)?,
     })
 }
@@ -111,11 +133,20 @@ fn linear(name: &str, layer: &BinaryLinear, input: Levels) -> Result<PackedLinea
     let binary = layer.weight_binarizer.forward(layer.weight.val());
     let binary = floats(&weight_name, binary.transpose())?;
     // Every weight is its sign times the scale: any that is not 0 tells the scale.
-    let magnitude = |weights: &[f32]| weights.iter().fold(0f32, |most, weight| most.max(weight.abs()));
+    let magnitude = |weights: &[f32]| {
+        weights
+            .iter()
+            .fold(0f32, |most, weight| most.max(weight.abs()))
+    };
     let weight_scale = match layer.weight_binarizer.scale {
         WeightScale::Tensor => vec![magnitude(&binary)],
         WeightScale::Output(1) => binary.chunks(inputs.max(1)).map(magnitude).collect(),
-        WeightScale::Output(_) => return Err(refusal(&weight_name, "it has a scale for each input, not each output")),
+        WeightScale::Output(_) => {
+            return Err(refusal(
+                &weight_name,
+                "it has a scale for each input, not each output",
+            ));
+        }
     };
     let calibrated = match &layer.input {
         gsb::nn::InputBinarizer::Signed(binarizer) => binarizer.is_calibrated(),
@@ -125,7 +156,11 @@ fn linear(name: &str, layer: &BinaryLinear, input: Levels) -> Result<PackedLinea
         weight: SignMatrix::from_values(outputs, inputs, &binary)?,
         weight_scale,
         input_shift: parameter(&format!("{name}.shift.bias"), &layer.shift.bias)?,
-        input_scale: guarded_one(&format!("{name}.input.scale"), layer.input.scale(), calibrated)?,
+        input_scale: guarded_one(
+            &format!("{name}.input.scale"),
+            layer.input.scale(),
+            calibrated,
+        )?,
         bias: match &layer.bias {
             Some(bias) => parameter(&format!("{name}.bias"), bias)?,
             None => vec![0.0; outputs],
@@ -137,7 +172,11 @@ pub(super) fn head(name: &str, layer: &QuantizedLinear, config: &VitConfig) -> R
     let expected = Levels::signed(config.head_bits);
     let quantizer = &layer.weight_quantizer;
     bits(&format!("{name}.input"), layer.input.levels(), expected)?;
-    bits(&format!("{name}.weight_quantizer"), quantizer.levels(), expected)?;
+    bits(
+        &format!("{name}.weight_quantizer"),
+        quantizer.levels(),
+        expected,
+    )?;
     let [_, classes] = layer.weight.dims();
     let weight_name = format!("{name}.weight");
     parameter(&weight_name, &layer.weight)?;
@@ -147,10 +186,17 @@ pub(super) fn head(name: &str, layer: &QuantizedLinear, config: &VitConfig) -> R
     let quantized = floats(&weight_name, quantized)?;
     let input = &layer.input;
     Ok(Head {
-        weight: quantized.into_iter().map(|value| level(value, weight_scale)).collect(),
+        weight: quantized
+            .into_iter()
+            .map(|value| level(value, weight_scale))
+            .collect(),
         weight_scale,
         input_shift: parameter(&format!("{name}.shift.bias"), &layer.shift.bias)?,
-        input_scale: guarded_one(&format!("{name}.input.scale"), &input.scale, input.is_calibrated())?,
+        input_scale: guarded_one(
+            &format!("{name}.input.scale"),
+            &input.scale,
+            input.is_calibrated(),
+        )?,
         bias: match &layer.bias {
             Some(bias) => parameter(&format!("{name}.bias"), bias)?,
             None => vec![0.0; classes],
@@ -167,7 +213,10 @@ fn level(value: f32, scale: f32) -> i8 {
 fn bits(name: &str, found: Levels, expected: Levels) -> Result<(), Error> {
     match found == expected {
         true => Ok(()),
-        false => Err(refusal(name, format!("its levels are {found:?}, expected {expected:?}"))),
+        false => Err(refusal(
+            name,
+            format!("its levels are {found:?}, expected {expected:?}"),
+        )),
     }
 }
 
@@ -183,14 +232,24 @@ fn superposition(
         Superposed::Value => (config.value_groups, 1.0),
     };
     if highest != 1.0 {
-        return Err(refusal(name, format!("its first group has levels up to {highest}, expected 1")));
+        return Err(refusal(
+            name,
+            format!("its first group has levels up to {highest}, expected 1"),
+        ));
     }
     if found.thresholds[..] != GROUP_THRESHOLDS[..groups - 1] {
-        let reason = format!("thresholds {:?}, expected {:?}", found.thresholds, &GROUP_THRESHOLDS[..groups - 1]);
+        let reason = format!(
+            "thresholds {:?}, expected {:?}",
+            found.thresholds,
+            &GROUP_THRESHOLDS[..groups - 1]
+        );
         return Err(refusal(name, reason));
     }
     if found.scope != config.scope {
-        return Err(refusal(name, format!("scope {:?}, expected {:?}", found.scope, config.scope)));
+        return Err(refusal(
+            name,
+            format!("scope {:?}, expected {:?}", found.scope, config.scope),
+        ));
     }
     Ok(())
 }

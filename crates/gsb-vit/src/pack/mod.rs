@@ -76,7 +76,7 @@ pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<Packed, Err
             Some(layer) => Some(head("distillation_head", layer, config)?),
             None => None,
         },
-        config: packed_config(config),
+        config: config.packed(),
     };
     let mut packed = Packed::unnamed(network);
     if !options.class_names.is_empty() {
@@ -90,31 +90,33 @@ pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<Packed, Err
     Ok(packed)
 }
 
-fn packed_config(config: &VitConfig) -> Config {
-    Config {
-        image_size: config.image_size,
-        patch_size: config.patch_size,
-        channels: config.channels,
-        classes: config.classes,
-        width: config.width,
-        depth: config.depth,
-        heads: config.heads,
-        mlp_width: config.hidden_width(),
-        distillation_token: config.distillation_token,
-        attention_groups: config.attention_groups,
-        value_groups: config.value_groups,
-        scope: match config.scope {
-            gsb::binarize::ThresholdScope::Batch => gsb_packed::ThresholdScope::Batch,
-            gsb::binarize::ThresholdScope::Sample => gsb_packed::ThresholdScope::Sample,
-            gsb::binarize::ThresholdScope::Row => gsb_packed::ThresholdScope::Row,
-        },
-        head_bits: config.head_bits,
-        patch_bits: config.patch_bits,
-        norm_epsilon: LAYER_NORM_EPSILON as f32,
-    }
-}
-
 impl VitConfig {
+    /// The configuration of the packed network of a student.
+    pub fn packed(&self) -> Config {
+        let config = self;
+        Config {
+            image_size: config.image_size,
+            patch_size: config.patch_size,
+            channels: config.channels,
+            classes: config.classes,
+            width: config.width,
+            depth: config.depth,
+            heads: config.heads,
+            mlp_width: config.hidden_width(),
+            distillation_token: config.distillation_token,
+            attention_groups: config.attention_groups,
+            value_groups: config.value_groups,
+            scope: match config.scope {
+                gsb::binarize::ThresholdScope::Batch => gsb_packed::ThresholdScope::Batch,
+                gsb::binarize::ThresholdScope::Sample => gsb_packed::ThresholdScope::Sample,
+                gsb::binarize::ThresholdScope::Row => gsb_packed::ThresholdScope::Row,
+            },
+            head_bits: config.head_bits,
+            patch_bits: config.patch_bits,
+            norm_epsilon: LAYER_NORM_EPSILON as f32,
+        }
+    }
+
     /// The configuration of a packed network; what it does not say (dropout, initial values) is that
     /// of [`VitConfig::new`].
     ///
@@ -165,8 +167,8 @@ mod tests {
                 ..Config::micro()
             };
             let vit = VitConfig::of_packed(&config).unwrap();
-            assert_eq!(packed_config(&vit), config);
+            assert_eq!(vit.packed(), config);
         }
-        assert_eq!(packed_config(&VitConfig::micro()), Config::micro());
+        assert_eq!(VitConfig::micro().packed(), Config::micro());
     }
 }

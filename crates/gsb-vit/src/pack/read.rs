@@ -22,7 +22,10 @@ pub(super) fn floats<const D: usize>(name: &str, tensor: Tensor<D>) -> Result<Ve
         None => Ok(values),
         Some(index) => {
             let value = values[index];
-            Err(refusal(name, format!("{value} at {index} is not a finite number")))
+            Err(refusal(
+                name,
+                format!("{value} at {index} is not a finite number"),
+            ))
         }
     }
 }
@@ -36,7 +39,11 @@ pub(super) fn parameter<const D: usize>(
 }
 
 /// Scales as they act: one that is not above the guard acts as the guard.
-pub(super) fn guarded(name: &str, scales: &Param<Tensor<1>>, calibrated: bool) -> Result<Vec<f32>, Error> {
+pub(super) fn guarded(
+    name: &str,
+    scales: &Param<Tensor<1>>,
+    calibrated: bool,
+) -> Result<Vec<f32>, Error> {
     let set = set(name, calibrated);
     let act = |scale: f32| match scale > SCALE_GUARD {
         true => scale,
@@ -50,10 +57,17 @@ pub(super) fn guarded(name: &str, scales: &Param<Tensor<1>>, calibrated: bool) -
 }
 
 /// The one scale of a binarizer, as it acts.
-pub(super) fn guarded_one(name: &str, scale: &Param<Tensor<1>>, calibrated: bool) -> Result<f32, Error> {
+pub(super) fn guarded_one(
+    name: &str,
+    scale: &Param<Tensor<1>>,
+    calibrated: bool,
+) -> Result<f32, Error> {
     match guarded(name, scale, calibrated)?[..] {
         [scale] => Ok(scale),
-        ref scales => Err(refusal(name, format!("{} scales, expected 1", scales.len()))),
+        ref scales => Err(refusal(
+            name,
+            format!("{} scales, expected 1", scales.len()),
+        )),
     }
 }
 
@@ -61,15 +75,22 @@ pub(super) fn guarded_one(name: &str, scale: &Param<Tensor<1>>, calibrated: bool
 pub(super) fn set(name: &str, calibrated: bool) -> Result<(), Error> {
     match calibrated {
         true => Ok(()),
-        false => Err(refusal(name, "no data have set this scale; calibrate the student first")),
+        false => Err(refusal(
+            name,
+            "no data have set this scale; calibrate the student first",
+        )),
     }
 }
 
 fn elements<const D: usize>(name: &str, tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
     let data = tensor.into_data();
     if data.dtype() != DType::F32 {
-        let reason = format!("its elements are {:?}, those of a packed file F32", data.dtype());
+        let reason = format!(
+            "its elements are {:?}, those of a packed file F32",
+            data.dtype()
+        );
         return Err(refusal(name, reason));
     }
-    data.try_to_vec().map_err(|error| refusal(name, format!("{error:?}")))
+    data.try_to_vec()
+        .map_err(|error| refusal(name, format!("{error:?}")))
 }
