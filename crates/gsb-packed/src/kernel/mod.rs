@@ -41,7 +41,13 @@ pub enum Isa {
 
 impl Isa {
     /// All, the fastest first.
-    const ALL: [Self; 5] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Simd128, Self::Scalar];
+    const ALL: [Self; 5] = [
+        Self::Avx512,
+        Self::Avx2,
+        Self::Neon,
+        Self::Simd128,
+        Self::Scalar,
+    ];
 
     /// Its name, as `GSB_FORCE_ISA` takes it.
     pub fn name(self) -> &'static str {
@@ -56,7 +62,9 @@ impl Isa {
 
     /// Those that this machine has, the fastest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|&isa| Kernels::new(isa).is_some())
+        Self::ALL
+            .into_iter()
+            .filter(|&isa| Kernels::new(isa).is_some())
     }
 
     /// The one that the environment variable `GSB_FORCE_ISA` names or, if it is not set, the fastest.
