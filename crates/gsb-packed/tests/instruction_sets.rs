@@ -7,7 +7,7 @@ use gsb_packed::{Config, Image, Isa, Network, Packed, PackedModel, Random};
 
 #[test]
 fn all_decide_alike() {
-    for seed in 0..60 {
+    for seed in 0..30 {
         let config = config(seed);
         let kind = KINDS[seed as usize % KINDS.len()];
         let network = network(&config, seed, kind);
@@ -31,7 +31,7 @@ fn all_decide_alike() {
 /// A trace multiplies planes where a prediction may multiply lists, and does more of the last block.
 #[test]
 fn sparse_and_dense_groups_agree() {
-    for seed in 0..60 {
+    for seed in 0..30 {
         let config = config(seed);
         let kind = KINDS[seed as usize % KINDS.len()];
         let network = network(&config, seed, kind);

@@ -9,6 +9,9 @@ pub(crate) mod scalar;
 pub(crate) mod simd;
 pub(crate) mod value;
 
+#[cfg(test)]
+mod tests;
+
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod aarch64;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
