@@ -41,7 +41,11 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// The engine of a network that has been checked.
-    pub(crate) fn new(mut network: Network, preprocessing: &Preprocessing, kernels: Kernels) -> Self {
+    pub(crate) fn new(
+        mut network: Network,
+        preprocessing: &Preprocessing,
+        kernels: Kernels,
+    ) -> Self {
         let embedding = Embedding::new(&mut network, preprocessing, kernels);
         let config = network.config;
         let block = |block: Block| {
@@ -53,14 +57,19 @@ impl Engine {
                 fc2,
             } = block;
             let attention = BinaryAttention::new(&norm1, attention, &config, kernels);
-            (attention, BinaryMlp::new(&norm2, fc1, fc2, &config, kernels))
+            (
+                attention,
+                BinaryMlp::new(&norm2, fc1, fc2, &config, kernels),
+            )
         };
         Self {
             embedding,
             blocks: network.blocks.into_iter().map(block).collect(),
             norm: head::last_norm(&network.norm, &config),
             class_head: QuantizedHead::new(network.class_head, &config),
-            distillation_head: network.distillation_head.map(|head| QuantizedHead::new(head, &config)),
+            distillation_head: network
+                .distillation_head
+                .map(|head| QuantizedHead::new(head, &config)),
             kernels,
             config,
         }
@@ -77,7 +86,9 @@ impl Engine {
     /// The attention matrix of each block of a trace.
     pub(crate) fn attention_maps(&self, trace: &Trace) -> Vec<Vec<f32>> {
         let blocks = self.blocks.iter().zip(&trace.blocks);
-        blocks.map(|((attention, _), trace)| attention.matrix(&trace.attention)).collect()
+        blocks
+            .map(|((attention, _), trace)| attention.matrix(&trace.attention))
+            .collect()
     }
 
     /// The logits of an image whose size has been checked: the mean of the heads.
@@ -95,7 +106,9 @@ impl Engine {
         scratch.clock.start();
         let Scratch { pixels, stream, .. } = scratch;
         match image {
-            Image::Bytes(image) => self.embedding.embed_bytes(*kernels, config, image, pixels, stream),
+            Image::Bytes(image) => self
+                .embedding
+                .embed_bytes(*kernels, config, image, pixels, stream),
             Image::Normalized(image) => self.embedding.embed_floats(config, image, stream),
         }
         scratch.clock.lap(Stage::Embedding);
@@ -110,7 +123,11 @@ impl Engine {
         for (index, (attention, mlp)) in self.blocks.iter().enumerate() {
             // The heads see the learned tokens alone.
             let last = index + 1 == config.depth && trace.is_none();
-            let needed = if last { config.learned_tokens() } else { tokens };
+            let needed = if last {
+                config.learned_tokens()
+            } else {
+                tokens
+            };
             let mut block = trace.is_some().then(BlockTrace::default);
             attention.add(*kernels, scratch, needed, block.as_mut());
             mlp.add(*kernels, scratch, needed, block.as_mut());
@@ -132,7 +149,8 @@ impl Engine {
             ..
         } = scratch;
         let token = |index: usize| &stream[index * panels..][..panels];
-        self.class_head.logits(self.kernels, &self.norm, token(0), levels, logits);
+        self.class_head
+            .logits(self.kernels, &self.norm, token(0), levels, logits);
         let class_logits = trace.is_some().then(|| logits.to_vec());
         if let Some(head) = &self.distillation_head {
             head.logits(self.kernels, &self.norm, token(1), levels, head_logits);

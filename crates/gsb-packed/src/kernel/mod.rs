@@ -9,6 +9,9 @@ pub(crate) mod scalar;
 pub(crate) mod simd;
 pub(crate) mod value;
 
+#[cfg(test)]
+mod tests;
+
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod aarch64;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -41,7 +44,13 @@ pub enum Isa {
 
 impl Isa {
     /// All, the fastest first.
-    const ALL: [Self; 5] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Simd128, Self::Scalar];
+    const ALL: [Self; 5] = [
+        Self::Avx512,
+        Self::Avx2,
+        Self::Neon,
+        Self::Simd128,
+        Self::Scalar,
+    ];
 
     /// Its name, as `GSB_FORCE_ISA` takes it.
     pub fn name(self) -> &'static str {
@@ -56,7 +65,9 @@ impl Isa {
 
     /// Those that this machine has, the fastest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|&isa| Kernels::new(isa).is_some())
+        Self::ALL
+            .into_iter()
+            .filter(|&isa| Kernels::new(isa).is_some())
     }
 
     /// The one that the environment variable `GSB_FORCE_ISA` names or, if it is not set, the fastest.

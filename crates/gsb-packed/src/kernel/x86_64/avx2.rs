@@ -138,7 +138,10 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn load_u(self, x: &[u32; LANES]) -> Self::U {
-        call!([_mm256_loadu_si256(x.as_ptr().cast()), _mm256_loadu_si256(x[8..].as_ptr().cast())])
+        call!([
+            _mm256_loadu_si256(x.as_ptr().cast()),
+            _mm256_loadu_si256(x[8..].as_ptr().cast())
+        ])
     }
     #[inline(always)]
     fn store_u(self, x: Self::U, out: &mut [u32; LANES]) {
@@ -214,7 +217,10 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn load_f(self, x: &[f32; LANES]) -> Self::F {
-        call!([_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x[8..].as_ptr())])
+        call!([
+            _mm256_loadu_ps(x.as_ptr()),
+            _mm256_loadu_ps(x[8..].as_ptr())
+        ])
     }
     #[inline(always)]
     fn store_f(self, x: Self::F, out: &mut [f32; LANES]) {
@@ -322,7 +328,10 @@ impl Simd for Avx2 {
                     0 => _mm256_castsi256_si128(half),
                     _ => _mm256_extracti128_si256::<1>(half),
                 };
-                _mm256_and_pd(x[quarter], _mm256_castsi256_pd(_mm256_cvtepi32_epi64(lanes)))
+                _mm256_and_pd(
+                    x[quarter],
+                    _mm256_castsi256_pd(_mm256_cvtepi32_epi64(lanes)),
+                )
             });
         }
         out
@@ -340,6 +349,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn dot(self, sum: Self::U, pixels: Self::U, weights: Self::U) -> Self::U {
         self.add_u(sum, both!(_mm256_madd_epi16, pixels, weights))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, line: &Line<f32>) {
+        call!(_mm_prefetch::<_MM_HINT_T0>(line.0.as_ptr().cast()))
     }
 
     /// Byte `b` of the word of each channel in line `b`. Of 32 channels, the first 16 take the even
@@ -360,8 +374,7 @@ impl Simd for Avx2 {
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E) {
         for (index, panel) in weights.panels.chunks_exact(weights.words).enumerate() {
             for (first, rows) in inputs.tiles::<ROWS>() {
-                let tile = inputs.tile::<ROWS>(first);
-                let counts = self.counts(&tile, panel);
+                let counts = self.counts(&inputs, first, panel);
                 for (i, counts) in counts.into_iter().enumerate().take(rows) {
                     epilogue.put(self, first + i, index, self.spread(counts));
                 }
@@ -378,16 +391,18 @@ impl Simd for Avx2 {
 impl Avx2 {
     /// Counts of a tile with 64 channels: 16-bit lanes, four registers of 16 channels in order.
     #[inline(always)]
-    fn counts(self, tile: &[&[u32]; ROWS], panel: &[[Line; 4]]) -> [[__m256i; 4]; ROWS] {
+    fn counts(
+        self,
+        inputs: &Inputs<'_>,
+        first: usize,
+        panel: &[[Line; 4]],
+    ) -> [[__m256i; 4]; ROWS] {
         let zero = call!(_mm256_setzero_si256());
         let mut wide = [[zero; 4]; ROWS];
         let mut start = 0;
         for part in panel.chunks(BYTE_WORDS) {
             let mut small = [[zero; 2]; ROWS];
-            let mut words = *tile;
-            for words in &mut words {
-                *words = &words[start..start + part.len()];
-            }
+            let words = inputs.tile::<ROWS>(first, start, part.len());
             for (k, lines) in part.iter().enumerate() {
                 for (byte, line) in lines.iter().enumerate() {
                     let weights = self.load_u(&line.0);
@@ -396,7 +411,8 @@ impl Avx2 {
                     for half in 0..2 {
                         let w = weights[half];
                         let high = call!(_mm256_srli_epi16::<4>(w));
-                        halves[half] = call!([_mm256_and_si256(w, low), _mm256_and_si256(high, low)]);
+                        halves[half] =
+                            call!([_mm256_and_si256(w, low), _mm256_and_si256(high, low)]);
                     }
                     for i in 0..ROWS {
                         let value = words[i][k] >> (8 * byte);
@@ -429,7 +445,9 @@ impl Avx2 {
     #[inline(always)]
     fn different(self, half_byte: u32) -> __m256i {
         let table = &DIFFERENT[half_byte as usize];
-        call!(_mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())))
+        call!(_mm256_broadcastsi128_si256(_mm_loadu_si128(
+            table.as_ptr().cast()
+        )))
     }
 
     /// 16-bit counts as vectors.
