@@ -80,7 +80,10 @@ fn tensors(case: &Case, prefix: &str) -> Published {
         Some((name.strip_prefix(prefix)?.to_string(), data))
     });
     // Of a state that is left out: the scales of the patches have been set.
-    let set = ("patch_embed.proj.init_state".to_string(), TensorData::new(vec![1f32], [1]));
+    let set = (
+        "patch_embed.proj.init_state".to_string(),
+        TensorData::new(vec![1f32], [1]),
+    );
     Published::new([set].into_iter().chain(tensors))
 }
 

@@ -4,7 +4,8 @@ use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::Device;
 use gsb::binarize::{WeightBinarizerConfig, WeightScale};
-use gsb_vit::{Stage2Student, VitConfig};
+use gsb_packed::{PackedModel, SignMatrix};
+use gsb_vit::{PackOptions, Stage2Student, VitConfig, pack};
 
 use crate::compare::{Outcome, compare};
 use crate::random::{packed, student};
@@ -81,6 +82,20 @@ fn scales_that_are_not_positive_act_as_the_guard() {
             quantizer.scale = scale(&scales);
         },
     );
+}
+
+/// The comparison itself: one sign of 49152 is another, and decisions that follow differ.
+#[test]
+fn a_wrong_bit_is_noticed() {
+    let (student, images) = student(&VitConfig::micro(), 5);
+    let mut packed = pack(&student, PackOptions::default()).expect("it can be packed");
+    let weight = &mut packed.network.blocks[0].attention.qkv.weight;
+    let mut bits = weight.bits().to_vec();
+    bits[100] ^= 1;
+    *weight = SignMatrix::from_bits(weight.rows(), weight.columns(), bits, Vec::new())
+        .expect("as many bits");
+    let model = PackedModel::new(packed).expect("it can be run");
+    assert!(!compare(&student, &model, images).tally.wrong.is_empty());
 }
 
 #[test]

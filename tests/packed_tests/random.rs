@@ -51,6 +51,7 @@ fn outcome(name: &str, config: &VitConfig) -> Outcome {
         all.agreeing += outcome.agreeing;
         all.tally.add(outcome.tally);
     }
+    assert!(all.agreeing > 0, "{name}: no image agrees in all decisions");
     all
 }
 
@@ -62,6 +63,32 @@ fn config(width: usize, heads: usize) -> VitConfig {
 #[test]
 fn the_micro_preset() {
     outcome("micro", &VitConfig::micro());
+}
+
+#[test]
+fn a_deit_of_few_blocks() {
+    let config = VitConfig::preset("deit_small_distilled_patch16_224", 1000).expect("a preset");
+    let config = VitConfig { depth: 2, ..config };
+    let (student, images) = student(&config, 1);
+    let images = images.slice(burn::tensor::s![..2]);
+    compare(&student, &packed(&student), images).check("DeiT-S of 2 blocks");
+}
+
+/// Shifts of 0 leave sums that are exactly 0, but for Burn's rounding.
+#[test]
+fn fresh_shifts() {
+    let device = Device::flex();
+    device.seed(7);
+    for groups in 1..=3 {
+        let config = VitConfig::micro()
+            .with_attention_groups(groups)
+            .with_value_groups(groups);
+        let images = Tensor::random([16, 1, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+        let student = config.init_stage2(&device).expect("a configuration");
+        let student = student.calibrate(&images);
+        let outcome = compare(&student, &packed(&student), images);
+        outcome.check(&format!("fresh, {groups} groups"));
+    }
 }
 
 #[test]

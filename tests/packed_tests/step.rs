@@ -20,7 +20,6 @@ pub(crate) struct Tally {
 #[derive(Debug, Clone)]
 pub(crate) struct Flip {
     /// Which.
-    #[allow(dead_code)] // Displayed.
     pub name: String,
     /// How far Burn's float is from the threshold, over the rounding allowed.
     pub distance: f64,

@@ -37,7 +37,7 @@ fn short_run(seed: &str) -> Vec<Vec<String>> {
 fn a_run_prints_a_row_for_each_phase_and_repeats_itself() {
     let rows = short_run("7");
     let phases: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
-    assert_eq!(phases, ["phase", "teacher", "stage1", "stage2"]);
+    assert_eq!(phases, ["phase", "teacher", "stage1", "stage2", "packed"]);
     for row in &rows[1..] {
         let top1: f64 = row[1].parse().expect("a number");
         assert!((0.0..=100.0).contains(&top1), "{top1}");

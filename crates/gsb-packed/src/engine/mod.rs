@@ -140,7 +140,7 @@ impl Engine {
         scratch.clock.lap(Stage::Heads);
     }
 
-    fn classify(&self, scratch: &mut Scratch, logits: &mut [f32], trace: Option<&mut Trace>) {
+    fn classify(&self, scratch: &mut Scratch, logits: &mut [f32], mut trace: Option<&mut Trace>) {
         let panels = panels(self.config.width);
         let Scratch {
             stream,
@@ -151,7 +151,10 @@ impl Engine {
         let token = |index: usize| &stream[index * panels..][..panels];
         self.class_head
             .logits(self.kernels, &self.norm, token(0), levels, logits);
-        let class_logits = trace.is_some().then(|| logits.to_vec());
+        if let Some(trace) = &mut trace {
+            trace.class_input.clone_from(levels);
+            trace.class_logits = logits.to_vec();
+        }
         if let Some(head) = &self.distillation_head {
             head.logits(self.kernels, &self.norm, token(1), levels, head_logits);
             for (logit, other) in logits.iter_mut().zip(&*head_logits) {
@@ -159,8 +162,8 @@ impl Engine {
             }
         }
         if let Some(trace) = trace {
-            trace.class_logits = class_logits.unwrap_or_default();
             if self.distillation_head.is_some() {
+                trace.distillation_input.clone_from(levels);
                 trace.distillation_logits.clone_from(head_logits);
             }
         }
