@@ -158,6 +158,7 @@ impl BinaryAttention {
                 } else {
                     1
                 };
+                scratch.clock.lap(Stage::Attention);
                 self.attended(
                     kernels,
                     scratch,
@@ -168,6 +169,7 @@ impl BinaryAttention {
                     max,
                     trace.as_deref_mut(),
                 );
+                scratch.clock.lap(Stage::Attended);
             }
         }
         scratch.clock.lap(Stage::Attention);
@@ -189,9 +191,9 @@ impl BinaryAttention {
                     max,
                     trace.as_deref_mut(),
                 );
+                scratch.clock.lap(Stage::Attended);
             }
         }
-        scratch.clock.lap(Stage::Attended);
         scratch.zeros.sort_unstable();
         let stride = sizes.attended_stride();
         if let Some(trace) = trace {
@@ -445,8 +447,8 @@ impl BinaryAttention {
             let size = scratch.extra_planes.len() / EXTRA_PLANES;
             let weights = [[1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]];
             for (extra, lines) in scratch.extra_planes.chunks_exact(size).enumerate() {
-                // Groups that there are not have no members.
-                if extra / 2 + extra % 2 < shape.groups {
+                let empty = |line: &Line| line.0.iter().all(|&word| word == 0);
+                if !lines.iter().all(empty) {
                     planes[value_planes] = ValuePlane {
                         lines,
                         stride: vectors,
@@ -520,14 +522,14 @@ pub(super) fn factors(input_scale: f32, weight_scale: Vec<f32>) -> impl Fn(usize
 /// Attention shifts in the order of the kernels.
 fn by_blocks(shift: &[f32], sizes: Sizes) -> Vec<Line<f32>> {
     let tokens = sizes.tokens;
-    let mut out = Vec::with_capacity(sizes.heads * sizes.blocks * tokens);
-    for head in shift.chunks_exact(tokens * tokens) {
-        for queries in head.chunks(LANES * tokens) {
-            for key in 0..tokens {
-                let at = |lane: usize| queries.get(lane * tokens + key).copied();
-                out.push(Line(std::array::from_fn(|lane| {
-                    at(lane).unwrap_or(f32::NEG_INFINITY)
-                })));
+    let nothing = Line([f32::NEG_INFINITY; LANES]);
+    let mut out = vec![nothing; sizes.heads * sizes.blocks * tokens];
+    let heads = shift.chunks_exact(tokens * tokens);
+    for (head, out) in heads.zip(out.chunks_exact_mut(sizes.blocks * tokens)) {
+        for (query, row) in head.chunks_exact(tokens).enumerate() {
+            let lines = &mut out[query / LANES * tokens..][..tokens];
+            for (line, &value) in lines.iter_mut().zip(row) {
+                line.0[query % LANES] = value;
             }
         }
     }

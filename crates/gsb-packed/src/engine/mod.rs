@@ -21,6 +21,9 @@ use head::QuantizedHead;
 use lines::panels;
 use mlp::BinaryMlp;
 
+#[cfg(feature = "rayon")]
+use rayon::iter::ParallelIterator;
+
 use crate::kernel::Kernels;
 use crate::kernel::norm::Norm;
 use crate::model::Image;
@@ -62,9 +65,13 @@ impl Engine {
                 BinaryMlp::new(&norm2, fc1, fc2, &config, kernels),
             )
         };
+        #[cfg(feature = "rayon")]
+        let blocks = rayon::iter::IntoParallelIterator::into_par_iter(network.blocks);
+        #[cfg(not(feature = "rayon"))]
+        let blocks = network.blocks.into_iter();
         Self {
             embedding,
-            blocks: network.blocks.into_iter().map(block).collect(),
+            blocks: blocks.map(block).collect(),
             norm: head::last_norm(&network.norm, &config),
             class_head: QuantizedHead::new(network.class_head, &config),
             distillation_head: network

@@ -1,4 +1,5 @@
 //! Kernels, and the one place that chooses an instruction set for them.
+#![allow(clippy::needless_range_loop)] // Indices are lanes, of several vectors at once.
 
 pub(crate) mod attended;
 pub(crate) mod attention;
