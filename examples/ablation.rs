@@ -20,7 +20,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         crop: Crop::Padded { padding: 1 },
         ..TrainTransform::plain(8, normalization)
     };
-    for (phase, epochs) in [(Phase::Teacher, 20), (Phase::Stage1, 10), (Phase::Stage2, 20)] {
+    for (phase, epochs) in [
+        (Phase::Teacher, 20),
+        (Phase::Stage1, 10),
+        (Phase::Stage2, 20),
+    ] {
         let settings = base.phase_mut(phase);
         settings.epochs = epochs;
         settings.lr = 2e-3;
@@ -35,9 +39,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let folder = std::env::temp_dir().join("gsb-ablation");
     let devices = Devices::Single(Device::flex());
-    let table = ablation.train(&folder, &data, &devices, &Hooks::default(), |all, done, next| {
-        eprintln!("{done}/{all} {next}");
-    })?;
+    let table = ablation.train(
+        &folder,
+        &data,
+        &devices,
+        &Hooks::default(),
+        |all, done, next| {
+            eprintln!("{done}/{all} {next}");
+        },
+    )?;
     println!("{}", table.to_markdown());
     Ok(())
 }

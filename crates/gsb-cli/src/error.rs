@@ -52,6 +52,17 @@ pub enum Error {
     /// The model is impossible.
     #[error(transparent)]
     Model(#[from] gsb_vit::Error),
+    /// A packed model is broken or cannot be written.
+    #[error(transparent)]
+    Packed(#[from] gsb_packed::Error),
+    /// Pictures that could not be classified; what is wrong with each has been said.
+    #[error("{failed} of {images} images could not be classified")]
+    Images {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        images: usize,
+    },
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),

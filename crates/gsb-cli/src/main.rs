@@ -20,6 +20,7 @@ mod convert;
 mod data;
 mod defaults;
 mod error;
+mod packed;
 mod plot;
 mod progress;
 mod summary;
@@ -60,5 +61,9 @@ fn run(cli: Cli) -> Result<String, Error> {
         Command::Summary(args) => summary::run(&args),
         Command::Import(args) => convert::import(&args),
         Command::Export(args) => convert::export_published(&args),
+        Command::Pack(args) => packed::pack(&args),
+        Command::Predict(args) => packed::predict(&args),
+        Command::Inspect(args) => packed::inspect(&args),
+        Command::Bench(args) => packed::bench(&args),
     }
 }

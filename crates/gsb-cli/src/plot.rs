@@ -45,7 +45,10 @@ fn draw(table: &Table, svg: &mut String) -> Result<(), Box<dyn std::error::Error
             let line = [(mean - spread, y), (mean + spread, y)];
             chart.draw_series([PathElement::new(line.to_vec(), COLOR.stroke_width(2))])?;
         }
-        let seeds = row.top1.iter().map(|&value| Circle::new((value, y), 2, BLACK.mix(0.4).filled()));
+        let seeds = row
+            .top1
+            .iter()
+            .map(|&value| Circle::new((value, y), 2, BLACK.mix(0.4).filled()));
         chart.draw_series(seeds)?;
         chart.draw_series([Circle::new((mean, y), 4, COLOR.filled())])?;
         let (_, pixel) = chart.backend_coord(&(mean, y));

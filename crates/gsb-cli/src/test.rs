@@ -5,7 +5,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use gsb_data::DataSplits;
-use gsb_train::{Evaluation, Heads, evaluation_loader, load_model};
+use gsb_packed::PackedModel;
+use gsb_train::{Evaluation, Heads, Recipe, evaluation_loader, load_model};
 use gsb_vit::checkpoint::{Published, inspect};
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
@@ -17,6 +18,7 @@ use crate::config::{ModelName, RunConfig};
 use crate::data::DataConfig;
 use crate::defaults;
 use crate::error::Error;
+use crate::packed;
 
 /// Largest number of classes whose confusion matrix is printed.
 const MATRIX: usize = 20;
@@ -26,6 +28,12 @@ const MATRIX: usize = 20;
 /// # Errors
 /// If checkpoint or data cannot be read or do not go together.
 pub fn run(args: &TestArgs) -> Result<String, Error> {
+    if packed::is_packed(&args.checkpoint) {
+        let model = PackedModel::open(&args.checkpoint)?;
+        let splits = images(args, &VitConfig::of_packed(model.config())?)?.0;
+        let evaluation = packed::measure(&model, &args.checkpoint, &*splits.test)?;
+        return report("packed", args, &evaluation, splits.classes());
+    }
     let (phase, config) = describe(&args.checkpoint)?;
     let device = args.device.open()?;
     let measured = match phase {
@@ -34,8 +42,18 @@ pub fn run(args: &TestArgs) -> Result<String, Error> {
         Phase::Stage2 => measure::<Stage2Student>(args, &config, &device),
     };
     let (evaluation, splits) = measured?;
+    report(phase.name(), args, &evaluation, splits.classes())
+}
+
+/// The result as text or JSON.
+fn report(
+    phase: &str,
+    args: &TestArgs,
+    evaluation: &Evaluation,
+    classes: &[String],
+) -> Result<String, Error> {
     if args.json {
-        let classes = splits.classes().iter().zip(evaluation.per_class());
+        let classes = classes.iter().zip(evaluation.per_class());
         let classes: Vec<_> = classes
             .map(|(name, (right, images))| json!({"name": name, "right": right, "images": images}))
             .collect();
@@ -51,7 +69,7 @@ pub fn run(args: &TestArgs) -> Result<String, Error> {
         let text = serde_json::to_string_pretty(&value).map_err(std::io::Error::from)?;
         return Ok(text + "\n");
     }
-    Ok(text(phase, &evaluation, splits.classes()))
+    Ok(text(phase, evaluation, classes))
 }
 
 /// Phase and configuration of a checkpoint of ours or with the published names.
@@ -71,6 +89,14 @@ fn measure<M: Model + Classifier>(
     config: &VitConfig,
     device: &Device,
 ) -> Result<(Evaluation, DataSplits), Error> {
+    let (splits, recipe) = images(args, config)?;
+    let model: M = load_model(&args.checkpoint, config, Heads::Kept, device)?;
+    let loader = evaluation_loader(splits.test.clone(), &recipe)?;
+    Ok((Evaluation::of(&model, &loader, device)?, splits))
+}
+
+/// What to test on, and the recipe that says how pictures become images.
+fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), Error> {
     let run = args.checkpoint.parent().and_then(of_run);
     let mut data = run
         .as_ref()
@@ -109,9 +135,7 @@ fn measure<M: Model + Classifier>(
     if let Some(size) = args.batch_size {
         recipe.evaluation_batch_size = size;
     }
-    let model: M = load_model(&args.checkpoint, config, Heads::Kept, device)?;
-    let loader = evaluation_loader(splits.test.clone(), &recipe)?;
-    Ok((Evaluation::of(&model, &loader, device)?, splits))
+    Ok((splits, recipe))
 }
 
 /// The run of a folder, if it is one.
@@ -119,7 +143,7 @@ pub fn of_run(folder: &Path) -> Option<RunConfig> {
     RunConfig::of_folder(folder).ok()
 }
 
-fn text(phase: Phase, evaluation: &Evaluation, classes: &[String]) -> String {
+fn text(phase: &str, evaluation: &Evaluation, classes: &[String]) -> String {
     let mut text = format!(
         "{phase}: top-1 {:.2} %, top-5 {:.2} %, loss {:.4}, {} images\n\n",
         evaluation.top1, evaluation.top5, evaluation.loss, evaluation.images

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use gsb_data::DataSplits;
 use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Report, Run};
+use serde::Serialize;
 
 use crate::args::TrainArgs;
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::packed::{PackedReport, after_training};
 use crate::progress;
 
 /// Trains, or goes on; the table of results.
@@ -41,17 +44,38 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
     let interrupter = hooks.interrupter.clone();
     // A second handler cannot be set within one process; then Ctrl-C does as it always did.
     let _ = ctrlc::set_handler(move || interrupter.stop(Some("stopped by the user")));
-    let report = run.train(&splits, &hooks).map_err(|error| match error {
+    run.train(&splits, &hooks).map_err(|error| match error {
         TrainError::Stopped { .. } => Error::Resumable {
             error,
             folder: folder.clone(),
         },
         error => error.into(),
     })?;
+    let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
+    let text = report.to_string() + &packed.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(json) = &args.json {
-        write_json(json, report)?;
+        write_json(json, &Results { report, packed })?;
     }
-    Ok(report.to_string())
+    Ok(text)
+}
+
+/// What a run came to, as `--json` writes it.
+#[derive(Serialize)]
+struct Results<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// The packed student, of runs that train stage 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packed: Option<PackedReport>,
+}
+
+/// Packs and tests the student of stage 2. What goes wrong here does not cost the results of the training.
+fn packed_student(run: &Run, splits: &DataSplits, folder: &Path) -> Option<PackedReport> {
+    let packed = after_training(run, splits, folder);
+    packed.unwrap_or_else(|error| {
+        eprintln!("the student is not packed: {error}");
+        None
+    })
 }
 
 fn plan(config: &RunConfig) -> Result<Plan, Error> {
@@ -104,6 +128,6 @@ fn writable(path: &Path) -> Result<(), Error> {
 }
 
 /// Writes the report whole or not at all.
-fn write_json(path: &Path, report: &Report) -> Result<(), Error> {
+fn write_json(path: &Path, report: &impl Serialize) -> Result<(), Error> {
     gsb_train::write_json(path, report).map_err(Error::from)
 }

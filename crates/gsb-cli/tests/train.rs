@@ -26,11 +26,18 @@ fn succeeds(command: &mut Command) -> String {
 
 /// What a command says that fails, after "error: ".
 fn fails(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().expect("the program starts");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the program starts");
     let message = text(&stderr);
     assert_eq!(status.code(), Some(1), "{message}");
     assert_eq!(text(&stdout), "");
-    let errors: Vec<&str> = message.lines().filter(|line| line.starts_with("error: ")).collect();
+    let errors: Vec<&str> = message
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
     assert_eq!(errors.len(), 1, "{message}");
     assert!(!message.contains("panicked"), "{message}");
     errors[0]["error: ".len()..].to_string()
@@ -62,13 +69,26 @@ fn folder() -> TempDir {
 #[test]
 fn a_run_prints_a_table_and_leaves_a_folder_that_says_everything() {
     let folder = folder();
-    let table = succeeds(gsb(folder.path()).args(["train", "--json", "out.json"]).args(SHORT));
-    let phases: Vec<&str> = table.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(phases[..4], ["phase", "teacher", "stage1", "stage2"]);
+    let table = succeeds(
+        gsb(folder.path())
+            .args(["train", "--json", "out.json"])
+            .args(SHORT),
+    );
+    let phases: Vec<&str> = table
+        .lines()
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(
+        phases[..5],
+        ["phase", "teacher", "stage1", "stage2", "packed"]
+    );
 
     let json = read_json(&folder.path().join("out.json"));
     let rows = json["phases"].as_array().expect("phases");
-    let names: Vec<_> = rows.iter().map(|row| row["phase"].as_str().unwrap()).collect();
+    let names: Vec<_> = rows
+        .iter()
+        .map(|row| row["phase"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["teacher", "stage1", "stage2"]);
     for row in rows {
         for field in ["top1", "top5", "seconds"] {
@@ -78,7 +98,13 @@ fn a_run_prints_a_table_and_leaves_a_folder_that_says_everything() {
         assert!(row["parameters"].as_u64() > Some(200_000) && row["bytes"].as_u64() > Some(0));
     }
     let run = folder.path().join("runs/digits-1");
-    for file in ["config.json", "environment.json", "report.txt", "teacher.bpk", "stage2.bpk"] {
+    for file in [
+        "config.json",
+        "environment.json",
+        "report.txt",
+        "teacher.bpk",
+        "stage2.bpk",
+    ] {
         assert!(run.join(file).exists(), "{file}");
     }
     assert_eq!(log(&run).len(), 6);
@@ -102,7 +128,10 @@ fn a_run_prints_a_table_and_leaves_a_folder_that_says_everything() {
     assert_eq!(tested["top1"], rows[2]["top1"]);
     assert_eq!(tested["classes"].as_array().map(Vec::len), Some(10));
     let report = succeeds(gsb(folder.path()).args(["test", "runs/digits-1/teacher.bpk"]));
-    assert!(report.starts_with("teacher: top-1 ") && report.contains("taken for"), "{report}");
+    assert!(
+        report.starts_with("teacher: top-1 ") && report.contains("taken for"),
+        "{report}"
+    );
 }
 
 /// Starts a run and kills it as soon as a file is there.
@@ -117,7 +146,11 @@ fn killed(folder: &Path, arguments: &[&str], file: &Path) {
     while !file.exists() {
         let ended = child.try_wait().expect("a child");
         assert!(ended.is_none(), "the run ended before {}", file.display());
-        assert!(start.elapsed() < Duration::from_secs(300), "no {}", file.display());
+        assert!(
+            start.elapsed() < Duration::from_secs(300),
+            "no {}",
+            file.display()
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().expect("killed");
@@ -139,7 +172,12 @@ fn a_run_that_is_killed_again_and_again_ends_as_one_that_is_not() {
                 !(*option == "--epochs" && seen == 1)
             }
         });
-        options.remove(options.iter().position(|option| *option == "2").expect("given"));
+        options.remove(
+            options
+                .iter()
+                .position(|option| *option == "2")
+                .expect("given"),
+        );
         options
     };
     succeeds(gsb(folder.path()).args(options("whole")));
@@ -170,15 +208,28 @@ fn idx(path: &Path, count: u32, size: u32, value: impl Fn(u32) -> u8) {
         bytes.extend(size.to_be_bytes());
     }
     for index in 0..count {
-        bytes.extend(vec![value(index); if size == 0 { 1 } else { (size * size) as usize }]);
+        bytes.extend(vec![
+            value(index);
+            if size == 0 { 1 } else { (size * size) as usize }
+        ]);
     }
     std::fs::write(path, bytes).expect("written");
 }
 
 fn mnist(folder: &Path) {
     for (name, count) in [("train", 40), ("t10k", 20)] {
-        idx(&folder.join(format!("{name}-images-idx3-ubyte")), count, 28, |i| (i * 5) as u8);
-        idx(&folder.join(format!("{name}-labels-idx1-ubyte")), count, 0, |i| (i % 10) as u8);
+        idx(
+            &folder.join(format!("{name}-images-idx3-ubyte")),
+            count,
+            28,
+            |i| (i * 5) as u8,
+        );
+        idx(
+            &folder.join(format!("{name}-labels-idx1-ubyte")),
+            count,
+            0,
+            |i| (i % 10) as u8,
+        );
     }
 }
 
@@ -186,7 +237,14 @@ fn mnist(folder: &Path) {
 fn mnist_files_are_trained_on_and_broken_ones_are_named() {
     let folder = folder();
     mnist(folder.path());
-    let arguments = ["--data-set", "mnist", "--data-path", ".", "--phase", "teacher"];
+    let arguments = [
+        "--data-set",
+        "mnist",
+        "--data-path",
+        ".",
+        "--phase",
+        "teacher",
+    ];
     let short = ["--epochs", "1", "--batch-size", "16"];
     succeeds(gsb(folder.path()).arg("train").args(arguments).args(short));
     assert!(folder.path().join("runs/mnist-1/teacher.bpk").exists());
@@ -196,7 +254,8 @@ fn mnist_files_are_trained_on_and_broken_ones_are_named() {
     std::fs::write(&labels, &bytes[..20]).expect("written");
     let message = fails(gsb(folder.path()).arg("train").args(arguments));
     assert!(message.contains("train-labels-idx1-ubyte"), "{message}");
-    let message = fails(gsb(folder.path()).args(["train", "--data-set", "mnist", "--data-path", "no"]));
+    let message =
+        fails(gsb(folder.path()).args(["train", "--data-set", "mnist", "--data-path", "no"]));
     assert!(message.contains("no"), "{message}");
     let message = fails(gsb(folder.path()).args(["train", "--data-set", "cifar10"]));
     assert!(message.contains("cifar10"), "{message}");
@@ -208,17 +267,38 @@ fn an_image_folder_with_images_of_all_kinds_is_trained_on() {
     for (part, class) in [("train", "a"), ("train", "b"), ("val", "a"), ("val", "b")] {
         let place = folder.path().join(part).join(class);
         std::fs::create_dir_all(&place).expect("a folder");
-        image::RgbImage::from_pixel(40, 24, image::Rgb([9, 200, 7])).save(place.join("c.png")).unwrap();
-        image::GrayImage::from_pixel(1, 1, image::Luma([80])).save(place.join("g.png")).unwrap();
+        image::RgbImage::from_pixel(40, 24, image::Rgb([9, 200, 7]))
+            .save(place.join("c.png"))
+            .unwrap();
+        image::GrayImage::from_pixel(1, 1, image::Luma([80]))
+            .save(place.join("g.png"))
+            .unwrap();
         let deep = image::ImageBuffer::from_pixel(24, 30, image::Rgb([9u16, 60_000, 7]));
         deep.save(place.join("d.png")).unwrap();
-        image::RgbImage::from_pixel(16_000, 2, image::Rgb([1, 2, 3])).save(place.join("w.jpg")).unwrap();
+        image::RgbImage::from_pixel(16_000, 2, image::Rgb([1, 2, 3]))
+            .save(place.join("w.jpg"))
+            .unwrap();
     }
     let config = r#"{"recipe": {"model": {"depth": 1}}}"#;
     std::fs::write(folder.path().join("small.json"), config).expect("written");
     let arguments = [
-        "train", "--data-set", "imagefolder", "--data-path", ".", "--model", "micro", "--input-size",
-        "16", "--config", "small.json", "--phase", "teacher", "--epochs", "1", "--batch-size", "4",
+        "train",
+        "--data-set",
+        "imagefolder",
+        "--data-path",
+        ".",
+        "--model",
+        "micro",
+        "--input-size",
+        "16",
+        "--config",
+        "small.json",
+        "--phase",
+        "teacher",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "4",
     ];
     succeeds(gsb(folder.path()).args(arguments));
 
@@ -226,7 +306,13 @@ fn an_image_folder_with_images_of_all_kinds_is_trained_on() {
     let message = fails(gsb(folder.path()).args(arguments));
     assert!(message.contains("x.png"), "{message}");
 
-    let message = fails(gsb(folder.path()).args(["train", "--data-set", "imagefolder", "--data-path", "train/a"]));
+    let message = fails(gsb(folder.path()).args([
+        "train",
+        "--data-set",
+        "imagefolder",
+        "--data-path",
+        "train/a",
+    ]));
     assert!(message.contains("train/a"), "{message}");
 }
 
@@ -239,12 +325,18 @@ fn what_a_run_cannot_start_from_is_named() {
 
     write("a.toml", "[recipe.teacher]\nepoch = 3\n");
     let message = train(&["--config", "a.toml"]);
-    assert!(message.contains("a.toml") && message.contains("unknown field `epoch`"), "{message}");
+    assert!(
+        message.contains("a.toml") && message.contains("unknown field `epoch`"),
+        "{message}"
+    );
     write("b.toml", "recipe = [");
     assert!(train(&["--config", "b.toml"]).contains("b.toml"));
     write("c.json", r#"{"recipe": {"teacher": {"lr": 7.0}}}"#);
     let message = train(&["--config", "c.json"]);
-    assert!(message.contains("teacher.lr: must be above 0 and at most 1, got 7"), "{message}");
+    assert!(
+        message.contains("teacher.lr: must be above 0 and at most 1, got 7"),
+        "{message}"
+    );
     assert!(train(&["--config", "missing.json"]).contains("missing.json"));
 
     assert!(train(&["--resume", "nowhere"]).contains("nowhere"));
@@ -252,15 +344,25 @@ fn what_a_run_cannot_start_from_is_named() {
     write("no.bpk", "no checkpoint");
     assert!(train(&["--teacher-path", "no.bpk"]).contains("no.bpk"));
     let message = train(&["--phase", "stage1"]);
-    assert!(message.contains("a student that distils needs one"), "{message}");
+    assert!(
+        message.contains("a student that distils needs one"),
+        "{message}"
+    );
     assert!(train(&["--model", "deit"]).contains("no model is called \"deit\""));
     assert!(train(&["--json", "no/out.json"]).contains("no/out.json"));
 
     // A student is no teacher, and a teacher of the digits knows no other classes.
     let short = ["--epochs", "1", "--per-class", "2"];
-    succeeds(gsb(folder.path()).args(["train", "--output-dir", "run"]).args(short));
+    succeeds(
+        gsb(folder.path())
+            .args(["train", "--output-dir", "run"])
+            .args(short),
+    );
     let message = train(&["--teacher-path", "run/stage2.bpk"]);
-    assert!(message.contains("it holds a model of stage2, expected one of teacher"), "{message}");
+    assert!(
+        message.contains("it holds a model of stage2, expected one of teacher"),
+        "{message}"
+    );
     let message = train(&["--output-dir", "run"]);
     assert!(message.contains("holds a run already"), "{message}");
     std::fs::create_dir_all(path("two/train/a")).expect("a folder");
@@ -272,7 +374,16 @@ fn what_a_run_cannot_start_from_is_named() {
 fn a_table_compares_variants_and_goes_on_where_it_stopped() {
     let folder = folder();
     let arguments = [
-        "table", "--short", "--seeds", "2", "--epochs", "1", "--per-class", "2", "--table-dir", "t",
+        "table",
+        "--short",
+        "--seeds",
+        "2",
+        "--epochs",
+        "1",
+        "--per-class",
+        "2",
+        "--table-dir",
+        "t",
     ];
     let table = succeeds(gsb(folder.path()).args(arguments));
     assert_eq!(table.lines().count(), 2 + 5);
@@ -285,6 +396,12 @@ fn a_table_compares_variants_and_goes_on_where_it_stopped() {
     let seed = folder.path().join("t/seed-0/teacher/report.json");
     let before = std::fs::metadata(&seed).unwrap().modified().unwrap();
     assert_eq!(succeeds(gsb(folder.path()).args(arguments)), table);
-    assert_eq!(std::fs::metadata(&seed).unwrap().modified().unwrap(), before);
-    gsb(folder.path()).args(["table", "--resume", "t"]).assert().failure();
+    assert_eq!(
+        std::fs::metadata(&seed).unwrap().modified().unwrap(),
+        before
+    );
+    gsb(folder.path())
+        .args(["table", "--resume", "t"])
+        .assert()
+        .failure();
 }

@@ -1,4 +1,41 @@
 //! Binary Vision Transformers run as bits.
+//!
+//! A student of Group Superposition Binarization (GSB, arXiv 2305.07931) has binary weights and
+//! activations. This crate executes them as bits: products are population counts, and everything
+//! between two binarizers is folded into comparisons of counts. It knows no training framework; a
+//! [`Network`] is plain data, which a packer fills and a [packed file](Packed) holds.
+//!
+//! ```
+//! use gsb_packed::{Config, Network, Packed, PackedModel, Random, ShiftStorage};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("student.safetensors");
+//! // Instead of a trained network, one of random weights.
+//! let network = Network::random(&Config::micro(), 1)?;
+//! Packed::unnamed(network).write(&path, ShiftStorage::F32)?;
+//!
+//! let model = PackedModel::open(&path)?;
+//! let pixels = Random::new(2).image(model.config());
+//! for ranked in model.predict(&pixels)?.top(3) {
+//!     println!("{} {:.3}", model.class_names()[ranked.class], ranked.probability);
+//! }
+//! # Ok::<(), gsb_packed::Error>(())
+//! ```
+//!
+//! # Exactness
+//!
+//! What is decided by integers is decided exactly as single precision decides it when it evaluates the
+//! same formula in the same order: thresholds come from a table of that formula over all counts. Signs
+//! of 0, of weights and of activations, are 0. Sums of the superposed product are exact. What remains
+//! float (normalization, softmax, the residual stream) has one order of operations, without fused
+//! multiply-add, so every instruction set and every number of threads gives the same bits.
+//!
+//! # Instruction sets
+//!
+//! Kernels are written once, over vectors of 16 lanes, for plain arithmetic, AVX2, AVX-512 (with
+//! VPOPCNTDQ and VNNI), NEON and WebAssembly's SIMD128. The fastest that the machine has is chosen
+//! when a model is made; the environment variable `GSB_FORCE_ISA` (`scalar`, `avx2`, `avx512`, `neon`,
+//! `simd128`) forces one.
 
 mod config;
 mod engine;

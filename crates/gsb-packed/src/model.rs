@@ -171,7 +171,12 @@ impl PackedModel {
     ///
     /// # Panics
     /// If the scratch is that of a model of another configuration.
-    pub fn logits_into(&self, image: Image<'_>, scratch: &mut Scratch, logits: &mut [f32]) -> Result<(), Error> {
+    pub fn logits_into(
+        &self,
+        image: Image<'_>,
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+    ) -> Result<(), Error> {
         self.check(image)?;
         if logits.len() != self.config().classes {
             return Err(Error::Length {
@@ -201,7 +206,9 @@ impl PackedModel {
         {
             use rayon::prelude::*;
             let pairs = logits.par_chunks_mut(classes).zip(images);
-            pairs.with_max_len(1).for_each(|(logits, &image)| one(logits, image));
+            pairs
+                .with_max_len(1)
+                .for_each(|(logits, &image)| one(logits, image));
         }
         #[cfg(not(feature = "rayon"))]
         for (logits, &image) in logits.chunks_mut(classes).zip(images) {
@@ -218,7 +225,10 @@ impl PackedModel {
         self.check(image)?;
         let mut trace = Trace::default();
         let mut logits = vec![0.0; self.config().classes];
-        self.with_scratch(|scratch| self.engine.logits(image, scratch, &mut logits, Some(&mut trace)));
+        self.with_scratch(|scratch| {
+            self.engine
+                .logits(image, scratch, &mut logits, Some(&mut trace))
+        });
         Ok(trace)
     }
 
@@ -249,7 +259,11 @@ impl PackedModel {
 
     /// Calls with memory of the pool, which gets it back.
     fn with_scratch<T>(&self, call: impl FnOnce(&mut Scratch) -> T) -> T {
-        let pool = || self.pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let pool = || {
+            self.pool
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        };
         let kept = pool().pop();
         let mut scratch = kept.unwrap_or_else(|| self.scratch());
         let result = call(&mut scratch);

@@ -42,7 +42,11 @@ impl Prediction {
 
     /// The `k` likeliest classes, the likeliest first, of equal ones the first.
     pub fn top(&self, k: usize) -> Vec<Ranked> {
-        let max = self.logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let max = self
+            .logits
+            .iter()
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max);
         let sum: f32 = self.logits.iter().map(|logit| (logit - max).exp()).sum();
         let mut order: Vec<usize> = (0..self.logits.len()).collect();
         order.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]));

@@ -42,7 +42,7 @@ impl SignMatrix {
         for (index, &value) in values.iter().enumerate() {
             if value > 0.0 {
                 bits[index / 8] |= 1 << (index % 8);
-            } else if !(value < 0.0) {
+            } else if value == 0.0 || value.is_nan() {
                 zeros.push(index as u32);
             }
         }

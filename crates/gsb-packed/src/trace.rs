@@ -7,6 +7,10 @@ pub struct Trace {
     pub embedding: Vec<f32>,
     /// The encoder blocks.
     pub blocks: Vec<BlockTrace>,
+    /// Levels that enter the class head, `[width]`.
+    pub class_input: Vec<i16>,
+    /// Levels that enter the distillation head, if there is one.
+    pub distillation_input: Vec<i16>,
     /// The logits of the class head, `[classes]`.
     pub class_logits: Vec<f32>,
     /// The logits of the distillation head, if there is one.

@@ -54,6 +54,27 @@ impl Evaluation {
         tally.finish()
     }
 
+    /// The same of logits that are there already, each with the label of its image.
+    ///
+    /// # Errors
+    /// [`Error::Option`] if there are none.
+    ///
+    /// # Panics
+    /// If a label is not below the number of logits.
+    pub fn of_logits(images: impl IntoIterator<Item = (Vec<f32>, usize)>) -> Result<Self, Error> {
+        let mut tally = Tally::default();
+        for (logits, label) in images {
+            let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = logits
+                .iter()
+                .map(|&logit| f64::from(logit - max).exp())
+                .sum();
+            tally.loss += sum.ln() - f64::from(logits[label] - max);
+            tally.count(&logits, label);
+        }
+        tally.finish()
+    }
+
     /// Images of each class classified right, and how many there are.
     pub fn per_class(&self) -> impl Iterator<Item = (usize, usize)> {
         let rows = self.confusion.iter().enumerate();

@@ -144,6 +144,19 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// A model that a packed file cannot hold exactly.
+    #[cfg(feature = "pack")]
+    #[error("cannot pack {name}: {reason}")]
+    Pack {
+        /// The parameter or layer at fault.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A packed model that is impossible or cannot be written.
+    #[cfg(feature = "pack")]
+    #[error(transparent)]
+    Packed(#[from] gsb_packed::Error),
     /// A file whose tensors cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -34,6 +34,8 @@ mod error;
 mod float_block;
 mod initialization;
 mod model;
+#[cfg(feature = "pack")]
+mod pack;
 mod parameters;
 mod phase;
 mod preset;
@@ -51,6 +53,8 @@ pub use embedding::{NormalizedPatchEmbedding, TokenEmbedding};
 pub use error::Error;
 pub use float_block::{FloatAttention, FloatBlock};
 pub use model::Model;
+#[cfg(feature = "pack")]
+pub use pack::{PackOptions, pack};
 pub use parameters::{Parameter, parameters};
 pub use phase::Phase;
 pub use stage1::Stage1Student;

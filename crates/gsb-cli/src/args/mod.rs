@@ -1,11 +1,19 @@
 //! The command line.
 
+mod bench;
 mod data;
+mod inspect;
 mod numbers;
+mod pack;
+mod predict;
 mod table;
 mod train;
 
+pub use bench::BenchArgs;
 pub use data::DataArgs;
+pub use inspect::InspectArgs;
+pub use pack::{PackArgs, ShiftName};
+pub use predict::PredictArgs;
 pub use table::TableArgs;
 pub use train::TrainArgs;
 
@@ -62,6 +70,14 @@ pub enum Command {
     Import(ImportArgs),
     /// Write a checkpoint of our own as .safetensors with the published names
     Export(ExportArgs),
+    /// Pack a trained stage-2 student into one small file of bits
+    Pack(PackArgs),
+    /// Classify pictures with a packed model
+    Predict(PredictArgs),
+    /// Print what a packed model holds: layers, shapes, bits, bytes, operations
+    Inspect(InspectArgs),
+    /// Measure how fast a packed model runs on this machine
+    Bench(BenchArgs),
 }
 
 /// Options of `gsb test`.

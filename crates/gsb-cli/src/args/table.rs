@@ -16,7 +16,13 @@ pub struct TableArgs {
     pub seeds: usize,
 
     /// Which elements share the thresholds of the groups, one or several
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "sample", help_heading = "Table")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "sample",
+        help_heading = "Table"
+    )]
     pub scopes: Vec<ScopeName>,
 
     /// How the scales of the groups start, one way or several
@@ -34,7 +40,12 @@ pub struct TableArgs {
     pub short: bool,
 
     /// Folder of runs and table: what is finished in it is taken as it is
-    #[arg(long, value_name = "FOLDER", default_value = "runs/table", help_heading = "Table")]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "runs/table",
+        help_heading = "Table"
+    )]
     pub table_dir: PathBuf,
 
     #[command(flatten)]

@@ -10,7 +10,9 @@ use super::{Stage, record};
 use crate::config::guarded;
 use crate::kernel::Kernels;
 use crate::kernel::attended::{Attended, Products, VALUE_PLANES, ValuePlane};
-use crate::kernel::attention::{Exponentials, FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups};
+use crate::kernel::attention::{
+    Exponentials, FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups,
+};
 use crate::kernel::linear::PANEL;
 use crate::kernel::norm::{Norm, NormSigns};
 use crate::kernel::simd::{LANES, Line};
@@ -38,7 +40,12 @@ pub(super) struct BinaryAttention {
 }
 
 impl BinaryAttention {
-    pub(super) fn new(norm: &LayerNorm, attention: Attention, config: &Config, kernels: Kernels) -> Self {
+    pub(super) fn new(
+        norm: &LayerNorm,
+        attention: Attention,
+        config: &Config,
+        kernels: Kernels,
+    ) -> Self {
         let sizes = Sizes::of_config(config);
         let width = config.head_width();
         let qkv = attention.qkv;
@@ -48,13 +55,18 @@ impl BinaryAttention {
         // Channel `at` of a section, its heads padded to whole words.
         let row = |section: usize, at: usize| {
             let (head, channel) = (at / sizes.padded, at % sizes.padded);
-            (head < config.heads && channel < width).then_some(section * config.width + head * width + channel)
+            (head < config.heads && channel < width)
+                .then_some(section * config.width + head * width + channel)
         };
         let section = sizes.section * PANEL;
-        let query_key = (0..2 * section).map(|at| row(at / section, at % section)).collect();
+        let query_key = (0..2 * section)
+            .map(|at| row(at / section, at % section))
+            .collect();
         // Padding repeats a channel: it must not change an extremum.
         let first_of_head = |at: usize| row(2, at / sizes.padded * sizes.padded);
-        let value = (0..section).map(|at| row(2, at).or_else(|| first_of_head(at))).collect();
+        let value = (0..section)
+            .map(|at| row(2, at).or_else(|| first_of_head(at)))
+            .collect();
         let weight = |rows| BitWeight::new(kernels, signs.clone(), config.width, rows, true);
         let (query_key, value) = (weight(query_key), weight(value));
         let shift = |row: usize| match row / config.width {
@@ -93,9 +105,17 @@ impl BinaryAttention {
                 by_row,
             },
             shift: by_blocks(&attention.attention_shift, sizes),
-            products: Products::new(&attention_scales, &scales(&attention.value_scales), sizes.tokens),
+            products: Products::new(
+                &attention_scales,
+                &scales(&attention.value_scales),
+                sizes.tokens,
+            ),
             scales: attention_scales,
-            thresholds: output.input_shift.iter().map(|&shift| -f64::from(shift)).collect(),
+            thresholds: output
+                .input_shift
+                .iter()
+                .map(|&shift| -f64::from(shift))
+                .collect(),
             output: FloatLayer::new(
                 BitWeight::new(kernels, Arc::new(output.weight), width, output_rows, true),
                 output_factor,
@@ -117,16 +137,39 @@ impl BinaryAttention {
         let by_row = self.groups.by_row;
         // Other blocks matter only for the largest element.
         let needed_blocks = needed.div_ceil(LANES);
-        let blocks = if self.groups.count > 1 && !by_row { sizes.blocks } else { needed_blocks };
+        let blocks = if self.groups.count > 1 && !by_row {
+            sizes.blocks
+        } else {
+            needed_blocks
+        };
         scratch.zeros.clear();
         let mut max = f32::NEG_INFINITY;
         for head in 0..sizes.heads {
             // A trace wants planes.
-            let most = if trace.is_some() { 0 } else { most_candidates(sizes.tokens) };
+            let most = if trace.is_some() {
+                0
+            } else {
+                most_candidates(sizes.tokens)
+            };
             max = self.first_groups(kernels, scratch, sizes, head, blocks, most, max);
             if by_row {
-                let planes = if self.groups.count > 1 { self.groups.count } else { 1 };
-                self.attended(kernels, scratch, sizes, head, needed, planes, max, trace.as_deref_mut());
+                let planes = if self.groups.count > 1 {
+                    self.groups.count
+                } else {
+                    1
+                };
+                scratch.clock.lap(Stage::Attention);
+                self.attended(
+                    kernels,
+                    scratch,
+                    sizes,
+                    head,
+                    needed,
+                    planes,
+                    max,
+                    trace.as_deref_mut(),
+                );
+                scratch.clock.lap(Stage::Attended);
             }
         }
         scratch.clock.lap(Stage::Attention);
@@ -138,15 +181,30 @@ impl BinaryAttention {
                     self.later_groups(kernels, scratch, sizes, head, needed_blocks, max);
                     scratch.clock.lap(Stage::Attention);
                 }
-                self.attended(kernels, scratch, sizes, head, needed, planes, max, trace.as_deref_mut());
+                self.attended(
+                    kernels,
+                    scratch,
+                    sizes,
+                    head,
+                    needed,
+                    planes,
+                    max,
+                    trace.as_deref_mut(),
+                );
+                scratch.clock.lap(Stage::Attended);
             }
         }
-        scratch.clock.lap(Stage::Attended);
         scratch.zeros.sort_unstable();
         let stride = sizes.attended_stride();
         if let Some(trace) = trace {
             let signs = record::signs(&scratch.bits, stride, needed, &scratch.zeros);
-            trace.output_input = record::unpad(&signs, stride * 32, sizes.padded, self.shape.width, sizes.heads);
+            trace.output_input = record::unpad(
+                &signs,
+                stride * 32,
+                sizes.padded,
+                self.shape.width,
+                sizes.heads,
+            );
         }
         let inputs = BitRows {
             words: &scratch.bits,
@@ -154,7 +212,8 @@ impl BinaryAttention {
             rows: needed,
             zeros: &scratch.zeros,
         };
-        self.output.add(kernels, inputs, &mut scratch.sums, &mut scratch.stream);
+        self.output
+            .add(kernels, inputs, &mut scratch.sums, &mut scratch.stream);
         scratch.clock.lap(Stage::Output);
     }
 
@@ -166,7 +225,10 @@ impl BinaryAttention {
             members.fold(0.0, |sum, (_, scale)| sum + scale)
         };
         let values: [f32; 8] = std::array::from_fn(|groups| value(groups as u8));
-        groups.iter().map(|&groups| values[usize::from(groups)]).collect()
+        groups
+            .iter()
+            .map(|&groups| values[usize::from(groups)])
+            .collect()
     }
 
     fn sizes(&self) -> Sizes {
@@ -175,7 +237,13 @@ impl BinaryAttention {
     }
 
     /// Query, key and value as bits.
-    fn binarize(&self, kernels: Kernels, scratch: &mut Scratch, sizes: Sizes, trace: Option<&mut BlockTrace>) {
+    fn binarize(
+        &self,
+        kernels: Kernels,
+        scratch: &mut Scratch,
+        sizes: Sizes,
+        trace: Option<&mut BlockTrace>,
+    ) {
         let stride = 2 * self.norm.gamma.len();
         scratch.zeros.clear();
         kernels.run(NormSigns {
@@ -200,7 +268,13 @@ impl BinaryAttention {
             query_key_stride,
             &mut scratch.query_key_zeros,
         );
-        self.value.apply(kernels, inputs, &mut scratch.sums, &self.value_shift, &mut scratch.value);
+        self.value.apply(
+            kernels,
+            inputs,
+            &mut scratch.sums,
+            &self.value_shift,
+            &mut scratch.value,
+        );
         scratch.clock.lap(Stage::Qkv);
         kernels.run(ValuePlanes {
             shape: self.shape,
@@ -211,7 +285,9 @@ impl BinaryAttention {
         });
         for entries in &mut scratch.entries {
             // Elements of the attention matrix look theirs up.
-            entries.list.sort_unstable_by_key(|entry| (entry.token, entry.channel));
+            entries
+                .list
+                .sort_unstable_by_key(|entry| (entry.token, entry.channel));
         }
         if !scratch.query_key_zeros.is_empty() {
             scratch.valid.clear();
@@ -222,7 +298,7 @@ impl BinaryAttention {
             }
             // Padding counts for nothing.
             for (at, word) in scratch.valid.iter_mut().enumerate() {
-                let first = at % query_key_stride * 32 % sizes.padded;
+                let first = at % (2 * sizes.section) * 32 % sizes.padded;
                 let count = self.shape.width.saturating_sub(first).min(32);
                 *word &= ((1u64 << count) - 1) as u32;
             }
@@ -232,17 +308,31 @@ impl BinaryAttention {
             let width = self.shape.width;
             let section = sizes.section * PANEL;
             trace.qkv_input = record::signs(&scratch.bits, stride, sizes.tokens, &scratch.zeros);
-            trace.qkv_input = record::unpad(&trace.qkv_input, 32 * stride, self.norm.width, self.norm.width, 1);
-            let both = record::signs(&scratch.query_key, query_key_stride, sizes.tokens, &scratch.query_key_zeros);
+            trace.qkv_input = record::unpad(
+                &trace.qkv_input,
+                32 * stride,
+                self.norm.width,
+                self.norm.width,
+                1,
+            );
+            let both = record::signs(
+                &scratch.query_key,
+                query_key_stride,
+                sizes.tokens,
+                &scratch.query_key_zeros,
+            );
             let part = |first: usize| {
-                let rows = both.chunks_exact(2 * section).flat_map(|row| &row[first..first + section]);
+                let rows = both
+                    .chunks_exact(2 * section)
+                    .flat_map(|row| &row[first..first + section]);
                 let rows: Vec<i8> = rows.copied().collect();
                 record::unpad(&rows, section, sizes.padded, width, sizes.heads)
             };
             (trace.query, trace.key) = (part(0), part(section));
             let values = scratch.value.as_flattened();
-            trace.value =
-                (0..sizes.heads).flat_map(|head| levels(self.shape, head, values, &scratch.bounds)).collect();
+            trace.value = (0..sizes.heads)
+                .flat_map(|head| levels(self.shape, head, values, &scratch.bounds))
+                .collect();
             trace.attention.clear();
         }
     }
@@ -357,8 +447,8 @@ impl BinaryAttention {
             let size = scratch.extra_planes.len() / EXTRA_PLANES;
             let weights = [[1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]];
             for (extra, lines) in scratch.extra_planes.chunks_exact(size).enumerate() {
-                // Groups that there are not have no members.
-                if extra / 2 + extra % 2 < shape.groups {
+                let empty = |line: &Line| line.0.iter().all(|&word| word == 0);
+                if !lines.iter().all(empty) {
                     planes[value_planes] = ValuePlane {
                         lines,
                         stride: vectors,
@@ -368,7 +458,11 @@ impl BinaryAttention {
                 }
             }
         }
-        let entries = if entries.overflow { &[] } else { &entries.list[..] };
+        let entries = if entries.overflow {
+            &[]
+        } else {
+            &entries.list[..]
+        };
         let words = sizes.key_words;
         let first_group = &scratch.first_group[head * sizes.blocks * words..];
         let [second, third] = &scratch.later_groups;
@@ -381,9 +475,14 @@ impl BinaryAttention {
         let first_word = head * sizes.padded / 32;
         for block in 0..needed.div_ceil(LANES) {
             let lines = block * words..(block + 1) * words;
-            let attention = [&first_group[lines.clone()], &second[lines.clone()], &third[lines]];
+            let attention = [
+                &first_group[lines.clone()],
+                &second[lines.clone()],
+                &third[lines],
+            ];
             // They come block by block.
-            let of_block = candidates.partition_point(|candidate| candidate.query as usize / LANES <= block);
+            let of_block =
+                candidates.partition_point(|candidate| candidate.query as usize / LANES <= block);
             let (here, after) = candidates.split_at(of_block);
             candidates = after;
             kernels.run(Attended {
@@ -407,7 +506,9 @@ impl BinaryAttention {
         if let Some(trace) = trace {
             let groups = [&first_group[..sizes.blocks * words], second, third];
             let groups = &groups[..attention_planes];
-            trace.attention.extend(record::attention(groups, words, sizes.tokens));
+            trace
+                .attention
+                .extend(record::attention(groups, words, sizes.tokens));
         }
     }
 }
@@ -421,12 +522,14 @@ pub(super) fn factors(input_scale: f32, weight_scale: Vec<f32>) -> impl Fn(usize
 /// Attention shifts in the order of the kernels.
 fn by_blocks(shift: &[f32], sizes: Sizes) -> Vec<Line<f32>> {
     let tokens = sizes.tokens;
-    let mut out = Vec::with_capacity(sizes.heads * sizes.blocks * tokens);
-    for head in shift.chunks_exact(tokens * tokens) {
-        for queries in head.chunks(LANES * tokens) {
-            for key in 0..tokens {
-                let at = |lane: usize| queries.get(lane * tokens + key).copied();
-                out.push(Line(std::array::from_fn(|lane| at(lane).unwrap_or(f32::NEG_INFINITY))));
+    let nothing = Line([f32::NEG_INFINITY; LANES]);
+    let mut out = vec![nothing; sizes.heads * sizes.blocks * tokens];
+    let heads = shift.chunks_exact(tokens * tokens);
+    for (head, out) in heads.zip(out.chunks_exact_mut(sizes.blocks * tokens)) {
+        for (query, row) in head.chunks_exact(tokens).enumerate() {
+            let lines = &mut out[query / LANES * tokens..][..tokens];
+            for (line, &value) in lines.iter_mut().zip(row) {
+                line.0[query % LANES] = value;
             }
         }
     }

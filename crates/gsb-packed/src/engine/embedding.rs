@@ -20,7 +20,11 @@ pub(super) struct Embedding {
 }
 
 impl Embedding {
-    pub(super) fn new(network: &mut Network, preprocessing: &Preprocessing, kernels: Kernels) -> Self {
+    pub(super) fn new(
+        network: &mut Network,
+        preprocessing: &Preprocessing,
+        kernels: Kernels,
+    ) -> Self {
         let config = &network.config;
         let (width, colours) = (config.width, config.channels);
         let values = config.patch_size * config.patch_size;
@@ -40,20 +44,25 @@ impl Embedding {
             values,
             level,
         });
-        let Preprocessing { mean, deviation, .. } = preprocessing;
+        let Preprocessing {
+            mean, deviation, ..
+        } = preprocessing;
         let factor = |channel: usize, colour: usize| {
             let per_level = f64::from(scales[channel]) / f64::from(deviation[colour]);
             (per_level / 255.0) as f32
         };
         let constant = |channel: usize| {
             let of_colour = |colour: usize| {
-                let sum: i64 = (0..values).map(|at| i64::from(level(channel, colour, at))).sum();
+                let sum: i64 = (0..values)
+                    .map(|at| i64::from(level(channel, colour, at)))
+                    .sum();
                 sum as f64 * f64::from(mean[colour]) / f64::from(deviation[colour])
             };
             let sum: f64 = (0..colours).map(of_colour).sum();
             (f64::from(bias[channel]) - f64::from(scales[channel]) * sum) as f32
         };
-        let factors = (0..colours).flat_map(|colour| lines(width, 0.0, |channel| factor(channel, colour)));
+        let factors =
+            (0..colours).flat_map(|colour| lines(width, 0.0, |channel| factor(channel, colour)));
         let weights = PatchWeights {
             panels: arranged,
             words,
@@ -61,7 +70,10 @@ impl Embedding {
             constants: lines(width, 0.0, constant),
         };
 
-        let learned = [Some(&network.class_token), network.distillation_token.as_ref()];
+        let learned = [
+            Some(&network.class_token),
+            network.distillation_token.as_ref(),
+        ];
         let learned: Vec<&Vec<f32>> = learned.into_iter().flatten().collect();
         let rows = network.positions.chunks_exact(width).enumerate();
         let positions = rows.flat_map(|(token, position)| {
@@ -111,7 +123,12 @@ impl Embedding {
     }
 
     /// Makes tokens of normalized floats, `[channels, height, width]`.
-    pub(super) fn embed_floats(&self, config: &Config, image: &[f32], stream: &mut [[Line<f32>; 4]]) {
+    pub(super) fn embed_floats(
+        &self,
+        config: &Config,
+        image: &[f32],
+        stream: &mut [[Line<f32>; 4]],
+    ) {
         let (size, patch) = (config.image_size, config.patch_size);
         let side = size / patch;
         let panels = panels(config.width);
@@ -126,7 +143,10 @@ impl Embedding {
                 out.copy_from_slice(&image[(colour * size + y) * size + left..][..patch]);
             }
             for (channel, levels) in self.levels.chunks_exact(values).enumerate() {
-                let products = pixels.iter().zip(levels).map(|(x, &level)| f64::from(*x) * f64::from(level));
+                let products = pixels
+                    .iter()
+                    .zip(levels)
+                    .map(|(x, &level)| f64::from(*x) * f64::from(level));
                 let sum = products.sum::<f64>() * f64::from(self.scales[channel]);
                 *element_mut(row, channel) = sum as f32 + self.bias[channel];
             }
@@ -145,4 +165,3 @@ impl Embedding {
         }
     }
 }
-

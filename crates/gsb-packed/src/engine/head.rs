@@ -54,10 +54,13 @@ impl QuantizedHead {
     ) {
         let (mean, reciprocal) = norm.statistics(Scalar, token);
         let lines = token.as_flattened().iter().zip(norm.gamma.as_flattened());
-        let values = lines.zip(norm.offset.as_flattened()).flat_map(|((x, gamma), offset)| {
-            let value = move |i: usize| (x.0[i] - mean) * (reciprocal * gamma.0[i]) + offset.0[i];
-            (0..LANES).map(value)
-        });
+        let values = lines
+            .zip(norm.offset.as_flattened())
+            .flat_map(|((x, gamma), offset)| {
+                let value =
+                    move |i: usize| (x.0[i] - mean) * (reciprocal * gamma.0[i]) + offset.0[i];
+                (0..LANES).map(value)
+            });
         for ((level, x), shift) in levels.iter_mut().zip(values).zip(&self.shift) {
             *level = self.level(x + shift);
         }

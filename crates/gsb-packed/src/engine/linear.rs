@@ -7,7 +7,8 @@ use crate::SignMatrix;
 use crate::gelu::gelu;
 use crate::kernel::Kernels;
 use crate::kernel::linear::{
-    Affine, Arrange, Epilogue, Inputs, Intervals, Linear, PANEL, ToBits, ToCounts, ToFloats, ToResidual, Weights,
+    Affine, Arrange, Epilogue, Inputs, Intervals, Linear, PANEL, ToBits, ToCounts, ToFloats,
+    ToResidual, Weights,
 };
 use crate::kernel::norm::Zero;
 use crate::kernel::simd::{Line, Simd, Task};
@@ -87,7 +88,9 @@ impl BitWeight {
     pub(super) fn base(&self, channel: usize) -> i32 {
         let columns = self.signs.columns();
         match self.rows.get(channel).copied().flatten() {
-            Some(row) if !self.signed => (0..columns).map(|column| i32::from(self.signs.bit(row, column))).sum(),
+            Some(row) if !self.signed => (0..columns)
+                .map(|column| i32::from(self.signs.bit(row, column)))
+                .sum(),
             Some(_) => columns as i32,
             None => 0,
         }
@@ -110,7 +113,10 @@ impl BitWeight {
         let mut zeros = inputs.zeros;
         let mut first = 0;
         while first < inputs.rows {
-            let zero = zeros.first().map_or(inputs.rows, |zero| zero.0 as usize).min(inputs.rows);
+            let zero = zeros
+                .first()
+                .map_or(inputs.rows, |zero| zero.0 as usize)
+                .min(inputs.rows);
             let exact = if all { first } else { zero };
             self.counts(kernels, inputs, first..exact, outcome);
             if exact < inputs.rows {
@@ -156,7 +162,9 @@ impl BitWeight {
         counts.resize_with(self.panels.len() / self.words, Default::default);
         self.counts(kernels, inputs, row..row + 1, &mut ToCounts(counts));
         sums.clear();
-        sums.extend((0..channels).map(|channel| self.sum(self.base(channel), element(counts, channel))));
+        sums.extend(
+            (0..channels).map(|channel| self.sum(self.base(channel), element(counts, channel))),
+        );
         let padded = self.segment.next_multiple_of(32);
         let column = |position: usize| position / padded * self.segment + position % padded;
         for &(_, position) in zeros {
@@ -167,17 +175,27 @@ impl BitWeight {
             }
         }
         let words = &inputs.words[row * inputs.stride..][..self.words];
-        for &zero in self.signs.zeros() {
-            let (of_row, column) = (zero as usize / self.signs.columns(), zero as usize % self.signs.columns());
-            let position = column / self.segment * padded + column % self.segment;
-            if zeros.iter().any(|zero| zero.1 as usize == position) {
-                continue;
+        let columns = self.signs.columns();
+        for (sum, row) in sums.iter_mut().zip(&self.rows) {
+            let Some(row) = row else { continue };
+            let first = self
+                .signs
+                .zeros()
+                .partition_point(|&zero| (zero as usize) < row * columns);
+            let of_row = self.signs.zeros()[first..]
+                .iter()
+                .map(|&zero| zero as usize - row * columns);
+            for column in of_row.take_while(|&column| column < columns) {
+                let position = column / self.segment * padded + column % self.segment;
+                if zeros
+                    .binary_search_by_key(&position, |zero| zero.1 as usize)
+                    .is_err()
+                {
+                    let bit = words[position / 32] >> (position % 32) & 1 == 1;
+                    // It counted as -1 times the input.
+                    *sum += if bit { 1 } else { -i32::from(self.signed) };
+                }
             }
-            let bit = words[position / 32] >> (position % 32) & 1 == 1;
-            let input = if bit { 1 } else { -i32::from(self.signed) };
-            // It counted as -1 times the input.
-            let channels = sums.iter_mut().zip(&self.rows);
-            channels.filter(|(_, row)| **row == Some(of_row)).for_each(|(sum, _)| *sum += input);
         }
         outcome.put_sums(row, sums);
     }
@@ -205,23 +223,33 @@ const HIDDEN_BOUND: f32 = 10.0;
 
 impl Rule {
     /// The sign of a sum, or 0, or whether its level is 1.
-    #[inline(always)]
     fn decide(&self, channel: usize, sum: i32) -> i8 {
-        let y = sum as f32 * self.factor[channel] + self.bias[channel];
-        let shift = self.shift[channel];
+        let (factor, bias, shift) = (
+            self.factor[channel],
+            self.bias[channel],
+            self.shift[channel],
+        );
         match self.level {
-            None => {
-                let y = y + shift;
-                i8::from(y > 0.0) - i8::from(y < 0.0)
-            }
-            Some(level) => {
-                let y = gelu(y);
-                let y = if y > HIDDEN_BOUND { HIDDEN_BOUND } else { y };
-                let y = if y < -HIDDEN_BOUND { -HIDDEN_BOUND } else { y };
-                i8::from(y + shift > level)
-            }
+            None => sign(sum, factor, bias, shift),
+            Some(level) => is_level(sum, factor, bias, shift, level),
         }
     }
+}
+
+/// The sign of a shifted output.
+#[inline(always)]
+fn sign(sum: i32, factor: f32, bias: f32, shift: f32) -> i8 {
+    let y = sum as f32 * factor + bias + shift;
+    i8::from(y > 0.0) - i8::from(y < 0.0)
+}
+
+/// Whether a shifted hidden value is above a level.
+#[inline(always)]
+fn is_level(sum: i32, factor: f32, bias: f32, shift: f32, level: f32) -> i8 {
+    let y = gelu(sum as f32 * factor + bias);
+    let y = if y > HIDDEN_BOUND { HIDDEN_BOUND } else { y };
+    let y = if y < -HIDDEN_BOUND { -HIDDEN_BOUND } else { y };
+    i8::from(y + shift > level)
 }
 
 /// The largest number whose quotient with a scale does not round to 1: beyond it, levels are 1.
@@ -352,8 +380,30 @@ impl Task for Tabulate<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        for (count, out) in self.out.iter_mut().enumerate() {
-            *out = self.rule.decide(self.channel, self.base - 2 * count as i32);
+        let Rule {
+            factor,
+            bias,
+            shift,
+            level,
+        } = self.rule;
+        let (factor, bias, shift) = (
+            factor[self.channel],
+            bias[self.channel],
+            shift[self.channel],
+        );
+        let sum = |count: usize| self.base - 2 * count as i32;
+        // A loop for each, which the compiler makes vectors of.
+        match *level {
+            None => {
+                for (count, out) in self.out.iter_mut().enumerate() {
+                    *out = sign(sum(count), factor, bias, shift);
+                }
+            }
+            Some(level) => {
+                for (count, out) in self.out.iter_mut().enumerate() {
+                    *out = is_level(sum(count), factor, bias, shift, level);
+                }
+            }
         }
     }
 }
@@ -386,7 +436,9 @@ impl Outcome for Bits<'_> {
             }
             match self.layer.rule.decide(channel, sum) {
                 1 => words[channel / 32] |= 1 << (channel % 32),
-                0 if self.layer.rule.level.is_none() => self.zeros.push((row as u32, channel as u32)),
+                0 if self.layer.rule.level.is_none() => {
+                    self.zeros.push((row as u32, channel as u32))
+                }
                 _ => {}
             }
         }
@@ -402,10 +454,16 @@ pub(super) struct FloatLayer {
 
 impl FloatLayer {
     /// With factor and bias of each row of the weight.
-    pub(super) fn new(weight: BitWeight, factor: impl Fn(usize) -> f32, bias: impl Fn(usize) -> f32) -> Self {
+    pub(super) fn new(
+        weight: BitWeight,
+        factor: impl Fn(usize) -> f32,
+        bias: impl Fn(usize) -> f32,
+    ) -> Self {
         let channels = weight.rows.len();
         let of_row = |value: &dyn Fn(usize) -> f32| {
-            lines(channels, 0.0, |channel| weight.rows[channel].map_or(0.0, value))
+            lines(channels, 0.0, |channel| {
+                weight.rows[channel].map_or(0.0, value)
+            })
         };
         let affine = Affine {
             base: lines(channels, 0, |channel| weight.base(channel) as u32),
@@ -435,7 +493,8 @@ impl FloatLayer {
             out,
             panels: shift.len(),
         };
-        self.weight.apply(kernels, inputs, sums, &mut Floats { to, layer: self });
+        self.weight
+            .apply(kernels, inputs, sums, &mut Floats { to, layer: self });
     }
 
     /// Adds to the residual stream: `[rows, panels]`.
@@ -451,7 +510,8 @@ impl FloatLayer {
             stream,
             panels: self.affine.bias.len(),
         };
-        self.weight.apply(kernels, inputs, sums, &mut Residual { to, layer: self });
+        self.weight
+            .apply(kernels, inputs, sums, &mut Residual { to, layer: self });
     }
 }
 

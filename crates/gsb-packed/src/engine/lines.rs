@@ -9,8 +9,18 @@ pub(super) fn panels(channels: usize) -> usize {
 }
 
 /// The values of channels.
-pub(super) fn lines<T: Copy>(channels: usize, padding: T, value: impl Fn(usize) -> T) -> Vec<[Line<T>; 4]> {
-    let at = |channel: usize| if channel < channels { value(channel) } else { padding };
+pub(super) fn lines<T: Copy>(
+    channels: usize,
+    padding: T,
+    value: impl Fn(usize) -> T,
+) -> Vec<[Line<T>; 4]> {
+    let at = |channel: usize| {
+        if channel < channels {
+            value(channel)
+        } else {
+            padding
+        }
+    };
     let line = |first: usize| Line(std::array::from_fn(|lane| at(first + lane)));
     (0..panels(channels))
         .map(|panel| std::array::from_fn(|v| line(panel * PANEL + v * LANES)))

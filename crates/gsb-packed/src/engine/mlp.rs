@@ -32,7 +32,13 @@ impl BinaryMlp {
     ) -> Self {
         let (width, hidden) = (config.width, config.mlp_width);
         let weight = |signs, columns, rows: usize, signed| {
-            BitWeight::new(kernels, Arc::new(signs), columns, (0..rows).map(Some).collect(), signed)
+            BitWeight::new(
+                kernels,
+                Arc::new(signs),
+                columns,
+                (0..rows).map(Some).collect(),
+                signed,
+            )
         };
         let level = level_threshold(guarded(fc2.input_scale));
         Self {
@@ -55,7 +61,13 @@ impl BinaryMlp {
     }
 
     /// Adds the MLP of the first `needed` tokens.
-    pub(super) fn add(&self, kernels: Kernels, scratch: &mut Scratch, needed: usize, trace: Option<&mut BlockTrace>) {
+    pub(super) fn add(
+        &self,
+        kernels: Kernels,
+        scratch: &mut Scratch,
+        needed: usize,
+        trace: Option<&mut BlockTrace>,
+    ) {
         let panels = self.norm.gamma.len();
         let stride = 2 * panels;
         scratch.zeros.clear();
@@ -74,7 +86,14 @@ impl BinaryMlp {
         };
         let hidden_stride = 2 * self.hidden.div_ceil(64);
         let mut none: Vec<Zero> = Vec::new();
-        self.fc1.apply(kernels, inputs, &mut scratch.sums, &mut scratch.hidden, hidden_stride, &mut none);
+        self.fc1.apply(
+            kernels,
+            inputs,
+            &mut scratch.sums,
+            &mut scratch.hidden,
+            hidden_stride,
+            &mut none,
+        );
         scratch.clock.lap(Stage::Fc1);
         if let Some(trace) = trace {
             let width = self.norm.width;
@@ -90,7 +109,8 @@ impl BinaryMlp {
             rows: needed,
             zeros: &[],
         };
-        self.fc2.add(kernels, inputs, &mut scratch.sums, &mut scratch.stream);
+        self.fc2
+            .add(kernels, inputs, &mut scratch.sums, &mut scratch.stream);
         scratch.clock.lap(Stage::Fc2);
     }
 }

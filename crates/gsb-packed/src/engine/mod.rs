@@ -21,6 +21,9 @@ use head::QuantizedHead;
 use lines::panels;
 use mlp::BinaryMlp;
 
+#[cfg(feature = "rayon")]
+use rayon::iter::ParallelIterator;
+
 use crate::kernel::Kernels;
 use crate::kernel::norm::Norm;
 use crate::model::Image;
@@ -41,7 +44,11 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// The engine of a network that has been checked.
-    pub(crate) fn new(mut network: Network, preprocessing: &Preprocessing, kernels: Kernels) -> Self {
+    pub(crate) fn new(
+        mut network: Network,
+        preprocessing: &Preprocessing,
+        kernels: Kernels,
+    ) -> Self {
         let embedding = Embedding::new(&mut network, preprocessing, kernels);
         let config = network.config;
         let block = |block: Block| {
@@ -53,14 +60,23 @@ impl Engine {
                 fc2,
             } = block;
             let attention = BinaryAttention::new(&norm1, attention, &config, kernels);
-            (attention, BinaryMlp::new(&norm2, fc1, fc2, &config, kernels))
+            (
+                attention,
+                BinaryMlp::new(&norm2, fc1, fc2, &config, kernels),
+            )
         };
+        #[cfg(feature = "rayon")]
+        let blocks = rayon::iter::IntoParallelIterator::into_par_iter(network.blocks);
+        #[cfg(not(feature = "rayon"))]
+        let blocks = network.blocks.into_iter();
         Self {
             embedding,
-            blocks: network.blocks.into_iter().map(block).collect(),
+            blocks: blocks.map(block).collect(),
             norm: head::last_norm(&network.norm, &config),
             class_head: QuantizedHead::new(network.class_head, &config),
-            distillation_head: network.distillation_head.map(|head| QuantizedHead::new(head, &config)),
+            distillation_head: network
+                .distillation_head
+                .map(|head| QuantizedHead::new(head, &config)),
             kernels,
             config,
         }
@@ -77,7 +93,9 @@ impl Engine {
     /// The attention matrix of each block of a trace.
     pub(crate) fn attention_maps(&self, trace: &Trace) -> Vec<Vec<f32>> {
         let blocks = self.blocks.iter().zip(&trace.blocks);
-        blocks.map(|((attention, _), trace)| attention.matrix(&trace.attention)).collect()
+        blocks
+            .map(|((attention, _), trace)| attention.matrix(&trace.attention))
+            .collect()
     }
 
     /// The logits of an image whose size has been checked: the mean of the heads.
@@ -95,7 +113,9 @@ impl Engine {
         scratch.clock.start();
         let Scratch { pixels, stream, .. } = scratch;
         match image {
-            Image::Bytes(image) => self.embedding.embed_bytes(*kernels, config, image, pixels, stream),
+            Image::Bytes(image) => self
+                .embedding
+                .embed_bytes(*kernels, config, image, pixels, stream),
             Image::Normalized(image) => self.embedding.embed_floats(config, image, stream),
         }
         scratch.clock.lap(Stage::Embedding);
@@ -110,7 +130,11 @@ impl Engine {
         for (index, (attention, mlp)) in self.blocks.iter().enumerate() {
             // The heads see the learned tokens alone.
             let last = index + 1 == config.depth && trace.is_none();
-            let needed = if last { config.learned_tokens() } else { tokens };
+            let needed = if last {
+                config.learned_tokens()
+            } else {
+                tokens
+            };
             let mut block = trace.is_some().then(BlockTrace::default);
             attention.add(*kernels, scratch, needed, block.as_mut());
             mlp.add(*kernels, scratch, needed, block.as_mut());
@@ -123,7 +147,7 @@ impl Engine {
         scratch.clock.lap(Stage::Heads);
     }
 
-    fn classify(&self, scratch: &mut Scratch, logits: &mut [f32], trace: Option<&mut Trace>) {
+    fn classify(&self, scratch: &mut Scratch, logits: &mut [f32], mut trace: Option<&mut Trace>) {
         let panels = panels(self.config.width);
         let Scratch {
             stream,
@@ -132,8 +156,12 @@ impl Engine {
             ..
         } = scratch;
         let token = |index: usize| &stream[index * panels..][..panels];
-        self.class_head.logits(self.kernels, &self.norm, token(0), levels, logits);
-        let class_logits = trace.is_some().then(|| logits.to_vec());
+        self.class_head
+            .logits(self.kernels, &self.norm, token(0), levels, logits);
+        if let Some(trace) = &mut trace {
+            trace.class_input.clone_from(levels);
+            trace.class_logits = logits.to_vec();
+        }
         if let Some(head) = &self.distillation_head {
             head.logits(self.kernels, &self.norm, token(1), levels, head_logits);
             for (logit, other) in logits.iter_mut().zip(&*head_logits) {
@@ -141,8 +169,8 @@ impl Engine {
             }
         }
         if let Some(trace) = trace {
-            trace.class_logits = class_logits.unwrap_or_default();
             if self.distillation_head.is_some() {
+                trace.distillation_input.clone_from(levels);
                 trace.distillation_logits.clone_from(head_logits);
             }
         }

@@ -10,6 +10,8 @@ pub(super) fn fold(norm: &LayerNorm, shift: &[f32], config: &Config) -> Norm {
         width: config.width,
         epsilon: config.norm_epsilon,
         gamma: lines(config.width, 0.0, |channel| norm.gamma[channel]),
-        offset: lines(config.width, -1.0, |channel| norm.beta[channel] + shift[channel]),
+        offset: lines(config.width, -1.0, |channel| {
+            norm.beta[channel] + shift[channel]
+        }),
     }
 }

@@ -17,11 +17,22 @@ pub(super) fn signs(words: &[u32], stride: usize, rows: usize, zeros: &[Zero]) -
 }
 
 /// Rows of segments without their padding.
-pub(super) fn unpad<T: Copy>(rows: &[T], stride: usize, padded: usize, width: usize, segments: usize) -> Vec<T> {
+pub(super) fn unpad<T: Copy>(
+    rows: &[T],
+    stride: usize,
+    padded: usize,
+    width: usize,
+    segments: usize,
+) -> Vec<T> {
     let rows = rows.chunks_exact(stride);
-    rows.flat_map(|row| row[..].chunks(padded).take(segments).flat_map(|segment| &segment[..width]))
-        .copied()
-        .collect()
+    rows.flat_map(|row| {
+        row[..]
+            .chunks(padded)
+            .take(segments)
+            .flat_map(|segment| &segment[..width])
+    })
+    .copied()
+    .collect()
 }
 
 /// The groups of a head's attention matrix, the first the lowest bit: `[queries, keys]`.
@@ -31,7 +42,10 @@ pub(super) fn attention(planes: &[&[Line]], words: usize, tokens: usize) -> Vec<
         for key in 0..tokens {
             let line = query / LANES * words + key / 32;
             let member = |plane: &[Line]| (plane[line].0[query % LANES] >> (key % 32) & 1) as u8;
-            let members = planes.iter().enumerate().map(|(group, plane)| member(plane) << group);
+            let members = planes
+                .iter()
+                .enumerate()
+                .map(|(group, plane)| member(plane) << group);
             groups.push(members.sum());
         }
     }

@@ -169,7 +169,8 @@ pub(crate) fn check_scratch(config: &Config) -> Result<(), Error> {
         + 4 * (EXTRA_PLANES + 1) * sizes.key_words * sizes.section;
     let bytes = 4 * (tokens + ROW_PADDING) * words + 64 * lines + 4 * config.pixels();
     // Attention shifts of a byte, bits, positions.
-    let file = config.depth * (sizes.heads * tokens * tokens + (width * width + width * hidden) / 4)
+    let file = config.depth
+        * (sizes.heads * tokens * tokens + (width * width + width * hidden) / 4)
         + 4 * tokens * width;
     let most = MODEST.saturating_add(file.saturating_mul(4));
     if bytes <= most {

@@ -1,12 +1,13 @@
 //! Writing a packed file.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
 use safetensors::{Dtype, View};
+use serde::Deserialize;
 
 use super::names::{FORMAT, block, part};
 use super::{FORMAT_VERSION, Packed, ShiftStorage, levels};
@@ -47,7 +48,9 @@ pub(super) fn bytes(packed: &Packed, shifts: ShiftStorage) -> Result<Vec<u8>, Er
     if let Some(head) = &network.distillation_head {
         out.head("distillation_head", head, config)?;
     }
-    Ok(safetensors::serialize(out.0, Some(metadata(packed)))?)
+    let mut bytes = safetensors::serialize(out.0, Some(metadata(packed)))?;
+    order_metadata(&mut bytes);
+    Ok(bytes)
 }
 
 fn metadata(packed: &Packed) -> HashMap<String, String> {
@@ -75,6 +78,22 @@ fn metadata(packed: &Packed) -> HashMap<String, String> {
     ]
     .map(|(key, value)| (key.to_string(), value))
     .into()
+}
+
+/// Puts the entries of the metadata in order, which the serializer does not: the same contents are to be
+/// the same bytes. The header keeps its length, as its entries do.
+fn order_metadata(bytes: &mut [u8]) {
+    let (length, rest) = bytes.split_at_mut(8);
+    let length = u64::from_le_bytes(length.try_into().expect("8 bytes")) as usize;
+    let header = &mut rest[..length];
+    let parsed: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(header).expect("a header that was just written");
+    let ordered: BTreeMap<&String, BTreeMap<String, serde_json::Value>> = parsed
+        .iter()
+        .map(|(name, entries)| (name, BTreeMap::deserialize(entries).expect("an object")))
+        .collect();
+    let text = serde_json::to_vec(&ordered).expect("strings, numbers and lists of them");
+    header[..text.len()].copy_from_slice(&text);
 }
 
 /// Puts the bytes of a file in place: a failure leaves what was there before.

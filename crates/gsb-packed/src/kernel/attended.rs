@@ -13,7 +13,17 @@ use crate::GROUP_THRESHOLDS;
 
 /// Products of the scales of the attention's groups (outer) and the value's.
 #[derive(Debug, Clone)]
-pub(crate) struct Products(pub(crate) [[f64; 3]; 3]);
+pub(crate) struct Products {
+    /// For each group of the attention, that of each group of the value.
+    groups: [[f64; 3]; 3],
+    /// For each group of the attention, what each [`correction`] adds to that of the value's bit.
+    corrections: [[f64; 7]; 3],
+}
+
+/// The place of a level among corrections.
+fn correction(level: i8) -> usize {
+    (level + 3) as usize
+}
 
 impl Products {
     /// Those of a number of keys; groups that there are not have a scale of 0.
@@ -22,25 +32,34 @@ impl Products {
         // Everything that is ever added up stays below this, in quanta below 2^52.
         let most = 4.0 * sum(attention) * sum(value) * keys as f64;
         let quantum = 2f64.powi(most.log2().ceil() as i32 - 52);
-        let scale = |scales: &[f32], group: usize| scales.get(group).copied().map_or(0.0, f64::from);
-        Self(std::array::from_fn(|a| {
+        let scale =
+            |scales: &[f32], group: usize| scales.get(group).copied().map_or(0.0, f64::from);
+        let groups: [[f64; 3]; 3] = std::array::from_fn(|a| {
             std::array::from_fn(|v| {
                 let product = scale(attention, a) * scale(value, v);
                 (product / quantum).round_ties_even() * quantum
             })
-        }))
+        });
+        let corrections = groups.map(|[first, second, third]| {
+            let mut worth = [0.0; 7];
+            worth[correction(0)] = first;
+            for sign in [-1, 1] {
+                worth[correction(2 * sign)] = f64::from(sign) * second;
+                worth[correction(3 * sign)] = f64::from(sign) * (second + third);
+            }
+            worth
+        });
+        Self {
+            groups,
+            corrections,
+        }
     }
 
-    /// What the level of a value adds to that of its bit, for an attention group.
-    fn correction(&self, group: usize, level: i8) -> f64 {
-        let row = &self.0[group];
-        match level {
-            0 => row[0],
-            level => {
-                let groups = usize::from(level.unsigned_abs());
-                f64::from(level.signum()) * row[1..groups].iter().sum::<f64>()
-            }
-        }
+    /// What a one of a plane of the value is worth to a group of the attention.
+    #[inline(always)]
+    fn worth(&self, group: usize, weights: [f64; 3]) -> f64 {
+        let row = &self.groups[group];
+        weights[0] * row[0] + weights[1] * row[1] + weights[2] * row[2]
     }
 }
 
@@ -116,12 +135,10 @@ impl Attended<'_> {
             for line in *keys {
                 ones = s.add_u(ones, s.widen(s.count(s.splat_u(0), s.load_u(&line.0))));
             }
-            let worth = -self.products.0[group][0];
+            let worth = -self.products.groups[group][0];
             let base = s.mul_d(s.to_d(ones), s.splat_d(worth));
             for (index, plane) in self.value.iter().enumerate() {
-                let row = &self.products.0[group];
-                let weights = plane.weights;
-                let worth = weights[0] * row[0] + weights[1] * row[1] + weights[2] * row[2];
+                let worth = self.products.worth(group, plane.weights);
                 let start = if index == 0 { base } else { s.splat_d(0.0) };
                 self.plane(s, keys, plane, s.splat_d(worth), start, group + index > 0);
             }
@@ -173,7 +190,7 @@ impl Attended<'_> {
             let mut sum = s.load_d(tile);
             let bit = s.splat_u(1 << (entry.token % 32));
             for (group, keys) in self.attention.iter().enumerate() {
-                let worth = s.splat_d(self.products.correction(group, entry.level));
+                let worth = s.splat_d(self.products.corrections[group][correction(entry.level)]);
                 let member = s.test(s.load_u(&keys[entry.token as usize / 32].0), bit);
                 sum = s.add_d(sum, s.select_d(member, worth));
             }
@@ -199,9 +216,12 @@ impl Attended<'_> {
                     tile.0[lane] += row;
                 }
                 let start = self.entries.partition_point(|entry| entry.token < token);
-                for entry in self.entries[start..].iter().take_while(|entry| entry.token == token) {
-                    let correction = self.products.correction(group, entry.level);
-                    self.tile[entry.channel as usize].0[lane] += correction;
+                for entry in self.entries[start..]
+                    .iter()
+                    .take_while(|entry| entry.token == token)
+                {
+                    let worth = self.products.corrections[group][correction(entry.level)];
+                    self.tile[entry.channel as usize].0[lane] += worth;
                 }
             }
         }
@@ -210,13 +230,12 @@ impl Attended<'_> {
     /// A token's value times the scale of an attention group, as far as planes hold it.
     #[inline(always)]
     fn value_row<S: Simd>(&mut self, s: S, token: u32, group: usize) {
-        let row = &self.products.0[group];
+        let base = -self.products.groups[group][0];
         let bit = s.splat_u(1 << (token % 32));
         for (v, out) in self.row.iter_mut().enumerate() {
-            let mut sum = s.splat_d(-row[0]);
+            let mut sum = s.splat_d(base);
             for plane in self.value {
-                let weights = plane.weights;
-                let worth = weights[0] * row[0] + weights[1] * row[1] + weights[2] * row[2];
+                let worth = self.products.worth(group, plane.weights);
                 let line = &plane.lines[token as usize / 32 * plane.stride + v];
                 let member = s.test(s.load_u(&line.0), bit);
                 sum = s.add_d(sum, s.select_d(member, s.splat_d(worth)));
@@ -230,20 +249,25 @@ impl Attended<'_> {
     fn signs<S: Simd>(&mut self, s: S) {
         for (word, thresholds) in self.thresholds.chunks(32).enumerate() {
             let mut bits = s.splat_u(0);
+            let mut ties = s.splat_u(0);
             let mut bit = s.splat_u(1);
-            for (c, &threshold) in thresholds.iter().enumerate() {
-                let channel = word * 32 + c;
-                let sum = s.load_d(&self.tile[channel].0);
+            for (tile, &threshold) in self.tile[word * 32..].iter().zip(thresholds) {
+                let sum = s.load_d(&tile.0);
                 let threshold = s.splat_d(threshold);
                 bits = s.or(bits, s.select_u(s.gt_d(sum, threshold), bit));
+                ties = s.or(ties, s.select_u(s.eq_d(sum, threshold), bit));
                 bit = s.add_u(bit, bit);
-                let mut ties = s.mask_bits(s.eq_d(sum, threshold));
-                while ties != 0 {
-                    let lane = ties.trailing_zeros() as usize;
-                    ties &= ties - 1;
-                    if lane < self.queries {
-                        let query = (self.block * LANES + lane) as u32;
-                        self.zeros.push((query, (self.first_channel + channel) as u32));
+            }
+            if s.mask_bits(s.gt_u(ties, s.splat_u(0))) != 0 {
+                let mut lanes = [0; LANES];
+                s.store_u(ties, &mut lanes);
+                for (lane, mut ties) in lanes.into_iter().enumerate().take(self.queries) {
+                    while ties != 0 {
+                        let channel =
+                            self.first_channel + word * 32 + ties.trailing_zeros() as usize;
+                        self.zeros
+                            .push(((self.block * LANES + lane) as u32, channel as u32));
+                        ties &= ties - 1;
                     }
                 }
             }

@@ -42,7 +42,11 @@ impl Exponentials {
     fn of_halves(&self, halves: usize) -> f32 {
         let steps = halves / 2;
         let value = self.low[steps % LANES] * self.high[steps / LANES];
-        if halves.is_multiple_of(2) { value } else { value * self.half }
+        if halves.is_multiple_of(2) {
+            value
+        } else {
+            value * self.half
+        }
     }
 }
 
@@ -85,36 +89,29 @@ type Scores<'a> = &'a mut [Line<f32>];
 
 /// The scores of a block of queries with all keys.
 #[inline(always)]
-fn scores<S: Simd>(
-    s: S,
-    exponentials: &Exponentials,
-    queries: HeadBits<'_>,
-    keys: HeadBits<'_>,
-    block: usize,
-    words: usize,
-    out: Scores<'_>,
-) -> S::F {
-    match words {
-        1 => scores_of::<S, 1>(s, exponentials, queries, keys, block, out),
-        2 => scores_of::<S, 2>(s, exponentials, queries, keys, block, out),
-        3 => scores_of::<S, 3>(s, exponentials, queries, keys, block, out),
-        4 => scores_of::<S, 4>(s, exponentials, queries, keys, block, out),
-        5 => scores_of::<S, 5>(s, exponentials, queries, keys, block, out),
-        6 => scores_of::<S, 6>(s, exponentials, queries, keys, block, out),
-        7 => scores_of::<S, 7>(s, exponentials, queries, keys, block, out),
-        _ => scores_of::<S, 8>(s, exponentials, queries, keys, block, out),
+fn scores<S: Simd>(s: S, head: &HeadAttention<'_>, block: usize, out: Scores<'_>) -> S::F {
+    match head.width.div_ceil(32) {
+        1 => scores_of::<S, 1>(s, head, block, out),
+        2 => scores_of::<S, 2>(s, head, block, out),
+        3 => scores_of::<S, 3>(s, head, block, out),
+        4 => scores_of::<S, 4>(s, head, block, out),
+        5 => scores_of::<S, 5>(s, head, block, out),
+        6 => scores_of::<S, 6>(s, head, block, out),
+        7 => scores_of::<S, 7>(s, head, block, out),
+        _ => scores_of::<S, 8>(s, head, block, out),
     }
 }
 
 #[inline(always)]
 fn scores_of<S: Simd, const W: usize>(
     s: S,
-    exponentials: &Exponentials,
-    queries: HeadBits<'_>,
-    keys: HeadBits<'_>,
+    head: &HeadAttention<'_>,
     block: usize,
     out: Scores<'_>,
 ) -> S::F {
+    let exponentials = &head.groups.exponentials;
+    let [queries, keys] = head.bits;
+    let shift = head.shift(block);
     let mut lanes = [[0; LANES]; W];
     for lane in 0..LANES {
         let at = (block * LANES + lane) * queries.stride;
@@ -133,13 +130,16 @@ fn scores_of<S: Simd, const W: usize>(
     let mut fewest = s.splat_u(0);
     if exponentials.relative {
         fewest = s.splat_u(u32::MAX >> 1);
-        for key in 0..out.len() {
-            fewest = s.min_u(fewest, different(s, &q, keys, key));
+        for (_, words) in out.iter().zip(keys.words.chunks(keys.stride)) {
+            fewest = s.min_u(fewest, different(s, &q, words));
         }
     }
     let mut sums = [s.splat_f(0.0); 2];
-    for (key, out) in out.iter_mut().enumerate() {
-        let mut count = different(s, &q, keys, key);
+    let lines = out.iter_mut().zip(shift);
+    for ((out, shift), words) in lines.zip(keys.words.chunks(keys.stride)) {
+        // The shifts are most of a model and come from far away.
+        s.prefetch(shift);
+        let mut count = different(s, &q, words);
         if exponentials.relative {
             count = s.sub_u(count, fewest);
         }
@@ -157,8 +157,8 @@ fn scores_of<S: Simd, const W: usize>(
 
 /// How many bits of each query differ from those of a key.
 #[inline(always)]
-fn different<S: Simd, const W: usize>(s: S, queries: &[S::U; W], keys: HeadBits<'_>, key: usize) -> S::U {
-    let words = &keys.words[key * keys.stride..][..W];
+fn different<S: Simd, const W: usize>(s: S, queries: &[S::U; W], words: &[u32]) -> S::U {
+    let words = &words[..W];
     let mut counts = s.splat_u(0);
     for w in 0..W {
         counts = s.count(counts, s.xor(queries[w], s.splat_u(words[w])));
@@ -230,16 +230,13 @@ pub(crate) struct HeadAttention<'a> {
 impl HeadAttention<'_> {
     #[inline(always)]
     fn scores<S: Simd>(&self, s: S, block: usize, out: Scores<'_>) -> S::F {
-        let exponentials = &self.groups.exponentials;
         match self.valid {
             Some(valid) => {
+                let exponentials = &self.groups.exponentials;
                 let sums = masked_scores(exponentials, self.bits, valid, block, self.width, out);
                 s.load_f(&sums)
             }
-            None => {
-                let [queries, keys] = self.bits;
-                scores(s, exponentials, queries, keys, block, self.width.div_ceil(32), out)
-            }
+            None => scores(s, self, block, out),
         }
     }
 
@@ -377,7 +374,15 @@ impl FirstGroup<'_> {
                 let bound = s.splat_f(self.candidates.max * crate::GROUP_THRESHOLDS[0]);
                 if s.mask_bits(s.gt(largest_here, bound)) != 0 {
                     let first = word * KEYS;
-                    self.candidates.search(s, self.block, first, scores, shift, reciprocal, largest_here);
+                    self.candidates.search(
+                        s,
+                        self.block,
+                        first,
+                        scores,
+                        shift,
+                        reciprocal,
+                        largest_here,
+                    );
                 }
             }
         }

@@ -39,18 +39,29 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// `R` rows from one that is not beyond the last.
+    /// Some words of `R` rows from one that is not beyond the last.
     #[inline(always)]
-    pub(super) fn tile<const R: usize>(&self, row: usize) -> [&'a [u32]; R] {
+    pub(super) fn tile<const R: usize>(
+        &self,
+        row: usize,
+        first: usize,
+        words: usize,
+    ) -> [&'a [u32]; R] {
         const { assert!(R <= ROW_PADDING) };
-        std::array::from_fn(|i| &self.words[(row + i) * self.stride..][..self.stride])
+        let mut tile = [&[][..]; R];
+        for (i, out) in tile.iter_mut().enumerate() {
+            *out = &self.words[(row + i) * self.stride + first..][..words];
+        }
+        tile
     }
 
     /// The first row of each tile of `R`, and how many of the tile's rows count.
     #[inline(always)]
     pub(super) fn tiles<const R: usize>(&self) -> impl Iterator<Item = (usize, usize)> + use<R> {
         let (first, end) = (self.first, self.first + self.rows);
-        (first..end).step_by(R).map(move |row| (row, R.min(end - row)))
+        (first..end)
+            .step_by(R)
+            .map(move |row| (row, R.min(end - row)))
     }
 }
 
@@ -80,15 +91,14 @@ pub(super) fn run<S: Simd, E: Epilogue, const R: usize>(
     assert!(inputs.stride >= weights.words);
     for (index, panel) in weights.panels.chunks_exact(weights.words).enumerate() {
         for (first, rows) in inputs.tiles::<R>() {
-            let tile = inputs.tile::<R>(first);
             let mut counts = [[s.splat_u(0); 4]; R];
             if S::COUNTS >= MOST_WORDS {
-                accumulate(s, &tile, panel, 0, &mut counts);
+                accumulate(s, &inputs.tile(first, 0, panel.len()), panel, &mut counts);
             } else {
                 let mut start = 0;
                 for part in panel.chunks(S::COUNTS) {
                     let mut small = [[s.splat_u(0); 4]; R];
-                    accumulate(s, &tile, part, start, &mut small);
+                    accumulate(s, &inputs.tile(first, start, part.len()), part, &mut small);
                     for i in 0..R {
                         for v in 0..4 {
                             counts[i][v] = s.add_u(counts[i][v], s.widen(small[i][v]));
@@ -112,10 +122,8 @@ fn accumulate<S: Simd, const R: usize>(
     s: S,
     tile: &[&[u32]; R],
     panel: &[[Line; 4]],
-    start: usize,
     counts: &mut [[S::U; 4]; R],
 ) {
-    let tile: [&[u32]; R] = std::array::from_fn(|i| &tile[i][start..start + panel.len()]);
     for (k, lines) in panel.iter().enumerate() {
         let mut w = [s.splat_u(0); 4];
         for v in 0..4 {
@@ -216,7 +224,11 @@ pub(crate) struct Affine {
 impl Affine {
     #[inline(always)]
     fn value<S: Simd>(&self, s: S, panel: usize, v: usize, counts: S::U) -> S::F {
-        let steps = if self.signed { s.add_u(counts, counts) } else { counts };
+        let steps = if self.signed {
+            s.add_u(counts, counts)
+        } else {
+            counts
+        };
         let sum = s.to_f(s.sub_u(s.load_u(&self.base[panel][v].0), steps));
         let scaled = s.mul(sum, s.load_f(&self.factor[panel][v].0));
         s.add(scaled, s.load_f(&self.bias[panel][v].0))
@@ -238,7 +250,10 @@ impl Epilogue for ToFloats<'_> {
         let out = &mut self.out[row * self.panels + panel];
         for v in 0..4 {
             let value = self.affine.value(s, panel, v, counts[v]);
-            s.store_f(s.add(value, s.load_f(&self.shift[panel][v].0)), &mut out[v].0);
+            s.store_f(
+                s.add(value, s.load_f(&self.shift[panel][v].0)),
+                &mut out[v].0,
+            );
         }
     }
 }

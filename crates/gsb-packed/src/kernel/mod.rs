@@ -1,4 +1,5 @@
 //! Kernels, and the one place that chooses an instruction set for them.
+#![allow(clippy::needless_range_loop)] // Indices are lanes, of several vectors at once.
 
 pub(crate) mod attended;
 pub(crate) mod attention;
@@ -8,6 +9,9 @@ pub(crate) mod patches;
 pub(crate) mod scalar;
 pub(crate) mod simd;
 pub(crate) mod value;
+
+#[cfg(test)]
+mod tests;
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod aarch64;
@@ -41,7 +45,13 @@ pub enum Isa {
 
 impl Isa {
     /// All, the fastest first.
-    const ALL: [Self; 5] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Simd128, Self::Scalar];
+    const ALL: [Self; 5] = [
+        Self::Avx512,
+        Self::Avx2,
+        Self::Neon,
+        Self::Simd128,
+        Self::Scalar,
+    ];
 
     /// Its name, as `GSB_FORCE_ISA` takes it.
     pub fn name(self) -> &'static str {
@@ -56,7 +66,9 @@ impl Isa {
 
     /// Those that this machine has, the fastest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|&isa| Kernels::new(isa).is_some())
+        Self::ALL
+            .into_iter()
+            .filter(|&isa| Kernels::new(isa).is_some())
     }
 
     /// The one that the environment variable `GSB_FORCE_ISA` names or, if it is not set, the fastest.
@@ -101,6 +113,8 @@ fn refusal(name: String, problem: &'static str) -> Error {
 pub(crate) enum Kernels {
     Scalar(Scalar),
     #[cfg(target_arch = "x86_64")]
+    Avx2(x86_64::avx2::Avx2),
+    #[cfg(target_arch = "x86_64")]
     Avx512(x86_64::avx512::Avx512),
     #[cfg(target_arch = "aarch64")]
     Neon(aarch64::neon::Neon),
@@ -113,6 +127,8 @@ impl Kernels {
     pub(crate) fn new(isa: Isa) -> Option<Self> {
         match isa {
             Isa::Scalar => Some(Self::Scalar(Scalar)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => x86_64::avx2::Avx2::new().map(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => x86_64::avx512::Avx512::new().map(Self::Avx512),
             #[cfg(target_arch = "aarch64")]
@@ -128,6 +144,8 @@ impl Kernels {
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self {
             Self::Scalar(s) => task.run(s),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(s) => s.run(task),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(s) => s.run(task),
             #[cfg(target_arch = "aarch64")]

@@ -88,28 +88,56 @@ impl Task for NormSigns<'_> {
         } = self;
         let chunks = norm.gamma.len();
         let nothing = s.splat_f(0.0);
-        let rows = stream.chunks_exact(chunks).zip(out.chunks_exact_mut(2 * chunks));
+        // Nothing equals it.
+        let not_a_number = s.splat_f(f32::NAN);
+        let rows = stream
+            .chunks_exact(chunks)
+            .zip(out.chunks_exact_mut(2 * chunks));
         for (index, (row, out)) in rows.enumerate() {
             let (mean, reciprocal) = norm.statistics(s, row);
             let (mean, reciprocal) = (s.splat_f(mean), s.splat_f(reciprocal));
             for (at, chunk) in row.iter().enumerate() {
                 let (gamma, offset) = (&norm.gamma[at], &norm.offset[at]);
-                let (mut bits, mut ties) = (0u64, 0u64);
+                let mut bits = 0u64;
+                let mut ties = s.eq(mean, not_a_number);
                 for v in 0..4 {
-                    let scale = s.mul(reciprocal, s.load_f(&gamma[v].0));
-                    let x = s.mul(s.sub(s.load_f(&chunk[v].0), mean), scale);
-                    let y = s.add(x, s.load_f(&offset[v].0));
+                    let y = shifted(s, &chunk[v], mean, reciprocal, &gamma[v], &offset[v]);
                     bits |= u64::from(s.mask_bits(s.gt(y, nothing))) << (LANES * v);
-                    ties |= u64::from(s.mask_bits(s.eq(y, nothing))) << (LANES * v);
+                    ties = s.or_m(ties, s.eq(y, nothing));
                 }
                 out[2 * at] = bits as u32;
                 out[2 * at + 1] = (bits >> 32) as u32;
-                while ties != 0 {
-                    let column = (4 * LANES * at) as u32 + ties.trailing_zeros();
-                    zeros.push((index as u32, column));
-                    ties &= ties - 1;
+                if s.mask_bits(ties) != 0 {
+                    for v in 0..4 {
+                        let y = shifted(s, &chunk[v], mean, reciprocal, &gamma[v], &offset[v]);
+                        let first = 4 * LANES * at + v * LANES;
+                        list(zeros, index, first, s.mask_bits(s.eq(y, nothing)));
+                    }
                 }
             }
         }
+    }
+}
+
+/// Normalized and shifted values.
+#[inline(always)]
+fn shifted<S: Simd>(
+    s: S,
+    x: &Line<f32>,
+    mean: S::F,
+    reciprocal: S::F,
+    gamma: &Line<f32>,
+    offset: &Line<f32>,
+) -> S::F {
+    let scale = s.mul(reciprocal, s.load_f(&gamma.0));
+    let x = s.mul(s.sub(s.load_f(&x.0), mean), scale);
+    s.add(x, s.load_f(&offset.0))
+}
+
+/// Lists the positions of a mask's lanes.
+fn list(zeros: &mut Vec<Zero>, row: usize, first: usize, mut lanes: u16) {
+    while lanes != 0 {
+        zeros.push((row as u32, first as u32 + lanes.trailing_zeros()));
+        lanes &= lanes - 1;
     }
 }

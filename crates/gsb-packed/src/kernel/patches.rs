@@ -51,7 +51,6 @@ pub(super) fn run<S: Simd, const R: usize, const V: usize>(s: S, task: PatchTask
     for panel in 0..panels {
         let weights = &weights[panel * colours * words..][..colours * words];
         for (first, rows) in task.pixels.tiles::<R>() {
-            let tile = task.pixels.tile::<R>(first);
             for v in (0..4).step_by(V) {
                 let mut values = [[s.splat_f(0.0); V]; R];
                 for value in &mut values {
@@ -60,7 +59,8 @@ pub(super) fn run<S: Simd, const R: usize, const V: usize>(s: S, task: PatchTask
                     }
                 }
                 for (colour, weights) in weights.chunks_exact(*words).enumerate() {
-                    let sums = products::<S, R, V>(s, &tile, colour * words, weights, v);
+                    let tile = task.pixels.tile::<R>(first, colour * words, *words);
+                    let sums = products::<S, R, V>(s, &tile, weights, v);
                     let factors = &factors[colour * panels + panel];
                     for r in 0..R {
                         for i in 0..V {
@@ -85,22 +85,17 @@ pub(super) fn run<S: Simd, const R: usize, const V: usize>(s: S, task: PatchTask
 fn products<S: Simd, const R: usize, const V: usize>(
     s: S,
     tile: &[&[u32]; R],
-    start: usize,
     weights: &[[Line; 4]],
     v: usize,
 ) -> [[S::U; V]; R] {
     let mut sums = [[s.splat_u(0); V]; R];
-    let mut rows = *tile;
-    for row in &mut rows {
-        *row = &row[start..start + weights.len()];
-    }
     for (k, lines) in weights.iter().enumerate() {
         let mut w = [s.splat_u(0); V];
         for i in 0..V {
             w[i] = s.load_u(&lines[v + i].0);
         }
         for r in 0..R {
-            let x = s.splat_u(rows[r][k]);
+            let x = s.splat_u(tile[r][k]);
             for i in 0..V {
                 sums[r][i] = s.dot(sums[r][i], x, w[i]);
             }
@@ -209,7 +204,8 @@ impl Task for CutPatches<'_> {
                             if place == 0 {
                                 words[word] = 0;
                             }
-                            words[word] |= pixel::<S>(i32::from(pixels[i * colours + colour]), place);
+                            words[word] |=
+                                pixel::<S>(i32::from(pixels[i * colours + colour]), place);
                         }
                     }
                 }

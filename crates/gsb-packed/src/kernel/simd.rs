@@ -99,6 +99,10 @@ pub(crate) trait Simd: Copy {
     /// Adds the products of unsigned pixels with signed weights, [`PIXELS`](Self::PIXELS) in a lane.
     fn dot(self, sum: Self::U, pixels: Self::U, weights: Self::U) -> Self::U;
 
+    /// Asks for a line that will be read soon.
+    #[inline(always)]
+    fn prefetch(self, _line: &Line<f32>) {}
+
     /// A word of 64 channels in the order that [`linear`](Self::linear) reads.
     #[inline(always)]
     fn arrange(words: &[u32; 64]) -> [Line; 4] {

@@ -39,7 +39,11 @@ impl ValueShape {
     }
 
     fn row(&self, token: usize, head: usize) -> usize {
-        if self.by_row { token * self.heads + head } else { 0 }
+        if self.by_row {
+            token * self.heads + head
+        } else {
+            0
+        }
     }
 }
 
@@ -119,25 +123,31 @@ impl Task for ValuePlanes<'_> {
         }
         let nothing = s.splat_f(0.0);
         for first in (0..shape.tokens).step_by(KEYS) {
-            let tokens = KEYS.min(shape.tokens - first);
+            let tokens = first..shape.tokens.min(first + KEYS);
             for head in 0..shape.heads {
+                let entries = &mut self.entries[head];
                 for v in 0..shape.vectors {
+                    let lines = self.value[shape.vector(first, head, v)..]
+                        .iter()
+                        .step_by(shape.stride);
                     let mut bits = s.splat_u(0);
                     let mut bit = s.splat_u(1);
-                    for token in first..first + tokens {
-                        let bounds = &self.bounds[shape.row(token, head)];
-                        let x = s.load_f(&self.value[shape.vector(token, head, v)].0);
+                    let mut bounds = &self.bounds[0];
+                    let mut above = s.splat_f(bounds.above[0]);
+                    let mut below = s.splat_f(bounds.below[0]);
+                    for (token, line) in tokens.clone().zip(lines) {
+                        if shape.by_row {
+                            bounds = &self.bounds[shape.row(token, head)];
+                            above = s.splat_f(bounds.above[0]);
+                            below = s.splat_f(bounds.below[0]);
+                        }
+                        let x = s.load_f(&line.0);
                         bits = s.or(bits, s.select_u(s.gt(x, nothing), bit));
                         bit = s.add_u(bit, bit);
-                        let beyond = s.or_m(
-                            s.gt(x, s.splat_f(bounds.above[0])),
-                            s.gt(s.splat_f(bounds.below[0]), x),
-                        );
+                        let beyond = s.or_m(s.gt(x, above), s.gt(below, x));
                         let lanes = s.mask_bits(s.or_m(beyond, s.eq(x, nothing)));
-                        if lanes & shape.valid(v) != 0 {
-                            let values = &self.value[shape.vector(token, head, v)].0;
-                            let lanes = lanes & shape.valid(v);
-                            self.entries[head].extend(token, v, lanes, values, bounds);
+                        if lanes != 0 {
+                            entries.extend(token, v, lanes & shape.valid(v), &line.0, bounds);
                         }
                     }
                     s.store_u(bits, &mut self.plane[shape.vector(first / KEYS, head, v)].0);
@@ -148,7 +158,14 @@ impl Task for ValuePlanes<'_> {
 }
 
 impl Entries {
-    fn extend(&mut self, token: usize, v: usize, mut lanes: u16, values: &[f32; LANES], bounds: &Bounds) {
+    fn extend(
+        &mut self,
+        token: usize,
+        v: usize,
+        mut lanes: u16,
+        values: &[f32; LANES],
+        bounds: &Bounds,
+    ) {
         while lanes != 0 && !self.overflow {
             let lane = lanes.trailing_zeros() as usize;
             lanes &= lanes - 1;
@@ -171,7 +188,11 @@ fn bounds<S: Simd>(s: S, shape: ValueShape, value: &[Line<f32>], out: &mut Vec<B
     out.clear();
     let heads = shape.heads * shape.vectors;
     if shape.groups == 1 {
-        let rows = if shape.by_row { shape.tokens * shape.heads } else { 1 };
+        let rows = if shape.by_row {
+            shape.tokens * shape.heads
+        } else {
+            1
+        };
         out.resize(rows, Bounds::new(0.0, 0.0, 1));
     } else if shape.by_row {
         for token in value.chunks_exact(shape.stride) {
@@ -192,15 +213,19 @@ fn bounds<S: Simd>(s: S, shape: ValueShape, value: &[Line<f32>], out: &mut Vec<B
 
 #[inline(always)]
 fn extrema<S: Simd>(s: S, lines: &[Line<f32>]) -> (f32, f32) {
-    let (mut max, mut min) = (s.splat_f(f32::NEG_INFINITY), s.splat_f(f32::INFINITY));
-    for line in lines {
-        let x = s.load_f(&line.0);
-        max = s.max(max, x);
-        min = s.min(min, x);
+    // Two of each, because one has to wait for the one before.
+    let mut max = [s.splat_f(f32::NEG_INFINITY); 2];
+    let mut min = [s.splat_f(f32::INFINITY); 2];
+    for pair in lines.chunks(2) {
+        for (i, line) in pair.iter().enumerate() {
+            let x = s.load_f(&line.0);
+            max[i] = s.max(max[i], x);
+            min[i] = s.min(min[i], x);
+        }
     }
     let (mut highest, mut lowest) = ([0.0; LANES], [0.0; LANES]);
-    s.store_f(max, &mut highest);
-    s.store_f(min, &mut lowest);
+    s.store_f(s.max(max[0], max[1]), &mut highest);
+    s.store_f(s.min(min[0], min[1]), &mut lowest);
     (
         highest.into_iter().fold(f32::NEG_INFINITY, f32::max),
         lowest.into_iter().fold(f32::INFINITY, f32::min),
@@ -259,7 +284,12 @@ impl Task for ExtraPlanes<'_> {
 }
 
 /// The level of every element of a head, for a trace: `[tokens, width]`.
-pub(crate) fn levels(shape: ValueShape, head: usize, value: &[Line<f32>], bounds: &[Bounds]) -> Vec<i8> {
+pub(crate) fn levels(
+    shape: ValueShape,
+    head: usize,
+    value: &[Line<f32>],
+    bounds: &[Bounds],
+) -> Vec<i8> {
     let mut levels = Vec::with_capacity(shape.tokens * shape.width);
     for token in 0..shape.tokens {
         let bounds = &bounds[shape.row(token, head)];

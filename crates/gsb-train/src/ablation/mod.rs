@@ -47,7 +47,10 @@ impl Ablation {
         mut started: impl FnMut(usize, usize, &str),
     ) -> Result<Table, Error> {
         if self.seeds.is_empty() || self.variants.is_empty() {
-            return Err(Error::option("seeds", "expected at least one, and at least one variant"));
+            return Err(Error::option(
+                "seeds",
+                "expected at least one, and at least one variant",
+            ));
         }
         let shared: HashSet<bool> = self.first_stages().collect();
         let all = self.seeds.len() * (1 + shared.len() + self.variants.len());
@@ -70,7 +73,9 @@ impl Ablation {
             let mut teacher = self.base.clone();
             teacher.seed = seed;
             teacher.phases = vec![Phase::Teacher];
-            rows[0].top1.push(train("teacher", teacher, Start::default())?);
+            rows[0]
+                .top1
+                .push(train("teacher", teacher, Start::default())?);
             let teacher = folder.join("teacher/teacher.bpk");
             let start = |variant: &Variant| Start {
                 teacher: variant.distilled.then(|| teacher.clone()),
@@ -79,7 +84,11 @@ impl Ablation {
             for (row, variant) in rows[1..].iter_mut().zip(&self.variants) {
                 let mut start = start(variant);
                 if variant.stages == 2 {
-                    let name = if variant.distilled { "stage1-distilled" } else { "stage1-labels" };
+                    let name = if variant.distilled {
+                        "stage1-distilled"
+                    } else {
+                        "stage1-labels"
+                    };
                     let recipe = variant.recipe(&self.base, Phase::Stage1, seed);
                     let path = folder.join(name).join("stage1.bpk");
                     if !path.exists() {

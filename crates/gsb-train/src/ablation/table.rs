@@ -27,7 +27,8 @@ pub struct Row {
 impl Row {
     /// What it is, for a reader.
     pub fn name(&self) -> String {
-        self.variant.map_or_else(|| "float".into(), |variant| variant.to_string())
+        self.variant
+            .map_or_else(|| "float".into(), |variant| variant.to_string())
     }
 
     /// Mean of top-1 over the seeds, in percent.
@@ -58,13 +59,25 @@ impl Row {
                 format!("{:?}", variant.initial_scales),
                 format!("{}+{}", variant.attention_groups, variant.value_groups),
                 variant.stages.to_string(),
-                if variant.distilled { "teacher" } else { "labels" }.into(),
+                if variant.distilled {
+                    "teacher"
+                } else {
+                    "labels"
+                }
+                .into(),
             ],
         }
     }
 }
 
-const COLUMNS: [&str; 6] = ["binarizer", "scope", "initial scales", "groups", "stages", "learns from"];
+const COLUMNS: [&str; 6] = [
+    "binarizer",
+    "scope",
+    "initial scales",
+    "groups",
+    "stages",
+    "learns from",
+];
 
 impl Table {
     /// The table in Markdown: mean and sample standard deviation of top-1.
@@ -81,23 +94,33 @@ impl Table {
                 1 => "-".into(),
                 _ => format!("{:.1}", row.deviation()),
             };
-            writeln!(text, "| {cells} | {mean:.1} % | {deviation} |").expect("a string takes everything");
+            writeln!(text, "| {cells} | {mean:.1} % | {deviation} |")
+                .expect("a string takes everything");
         }
         text
     }
 
     /// The table as comma-separated values, with a column for each seed.
     pub fn to_csv(&self) -> String {
-        let seeds: String = self.seeds.iter().map(|seed| format!(",seed {seed}")).collect();
+        let seeds: String = self
+            .seeds
+            .iter()
+            .map(|seed| format!(",seed {seed}"))
+            .collect();
         let mut text = format!("{},mean,deviation{seeds}\n", COLUMNS.join(","));
         for row in &self.rows {
-            let values: String = row.top1.iter().map(|value| format!(",{value:.4}")).collect();
+            let values: String = row
+                .top1
+                .iter()
+                .map(|value| format!(",{value:.4}"))
+                .collect();
             let deviation = match self.seeds.len() {
                 1 => String::new(),
                 _ => format!("{:.4}", row.deviation()),
             };
             let (cells, mean) = (row.cells().join(","), row.mean());
-            writeln!(text, "{cells},{mean:.4},{deviation}{values}").expect("a string takes everything");
+            writeln!(text, "{cells},{mean:.4},{deviation}{values}")
+                .expect("a string takes everything");
         }
         text
     }
@@ -118,14 +141,19 @@ mod tests {
                 top1: vec![80.0, 90.0, 100.0],
             }],
         };
-        assert_eq!((table.rows[0].mean(), table.rows[0].deviation()), (90.0, 10.0));
+        assert_eq!(
+            (table.rows[0].mean(), table.rows[0].deviation()),
+            (90.0, 10.0)
+        );
         assert_eq!(
             table.to_markdown().lines().last(),
             Some("| GSB both | Sample | Published | 3+3 | 2 | teacher | 90.0 % | 10.0 |")
         );
         assert_eq!(
             table.to_csv().lines().last(),
-            Some("GSB both,Sample,Published,3+3,2,teacher,90.0000,10.0000,80.0000,90.0000,100.0000")
+            Some(
+                "GSB both,Sample,Published,3+3,2,teacher,90.0000,10.0000,80.0000,90.0000,100.0000"
+            )
         );
     }
 }

@@ -85,7 +85,11 @@ impl Variant {
             "a{}-v{}-{}-{}stage-{:?}-{:?}",
             self.attention_groups,
             self.value_groups,
-            if self.distilled { "distilled" } else { "labels" },
+            if self.distilled {
+                "distilled"
+            } else {
+                "labels"
+            },
             self.stages,
             self.scope,
             self.initial_scales,
@@ -100,7 +104,11 @@ impl fmt::Display for Variant {
             f,
             "{}, {}, {} stage{}, {:?}, {:?}",
             self.binarizer(),
-            if self.distilled { "distilled" } else { "labels only" },
+            if self.distilled {
+                "distilled"
+            } else {
+                "labels only"
+            },
             self.stages,
             if self.stages == 1 { "" } else { "s" },
             self.scope,

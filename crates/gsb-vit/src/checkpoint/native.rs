@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::store::ModuleRecord;
-use burn::tensor::{DType, Device};
+use burn::tensor::{Bytes, DType, Device};
 use burn_pack::{Reader, Tensor as Packed, Writer};
 
 use super::describe::justified;
@@ -99,7 +99,10 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
         elements = elements.saturating_add(shape.fold(1, u64::saturating_mul));
     }
     justified(phase, &config, elements).map_err(failed)?;
-    let record = ModuleRecord::load(path).map_err(|error| failed(error.to_string()))?;
+    // A record of the file itself would read it when a parameter is first used, whatever it holds by then.
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes))
+        .map_err(|error| failed(error.to_string()))?;
     M::fresh(&config, device)?
         .try_load_record(record.cast_to_module_dtype())
         .map_err(|error| failed(error.to_string()))

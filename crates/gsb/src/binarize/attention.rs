@@ -176,6 +176,11 @@ impl AttentionBinarizer {
     pub fn groups(&self) -> usize {
         self.spec.groups()
     }
+
+    /// Thresholds, range of levels and scope.
+    pub fn superposition(&self) -> &Superposition {
+        &self.spec
+    }
 }
 
 impl ModuleDisplay for AttentionBinarizer {

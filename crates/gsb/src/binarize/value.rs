@@ -174,6 +174,11 @@ impl ValueBinarizer {
     pub fn groups(&self) -> usize {
         self.spec.groups()
     }
+
+    /// Thresholds, range of levels and scope.
+    pub fn superposition(&self) -> &Superposition {
+        &self.spec
+    }
 }
 
 impl ModuleDisplay for ValueBinarizer {

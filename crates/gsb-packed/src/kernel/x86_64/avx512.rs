@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use crate::kernel::linear::{self, Epilogue, Inputs, Weights};
 use crate::kernel::patches::{self, PatchTask};
-use crate::kernel::simd::{LANES, Simd, Task};
+use crate::kernel::simd::{LANES, Line, Simd, Task};
 
 /// Proof that the machine has the instructions.
 #[derive(Debug, Clone, Copy)]
@@ -185,7 +185,10 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn load_d(self, x: &[f64; LANES]) -> Self::D {
-        call!([_mm512_loadu_pd(x.as_ptr()), _mm512_loadu_pd(x[8..].as_ptr())])
+        call!([
+            _mm512_loadu_pd(x.as_ptr()),
+            _mm512_loadu_pd(x[8..].as_ptr())
+        ])
     }
     #[inline(always)]
     fn store_d(self, x: Self::D, out: &mut [f64; LANES]) {
@@ -215,7 +218,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn select_d(self, mask: Self::M, x: Self::D) -> Self::D {
         let [low, high] = mask.to_le_bytes();
-        call!([_mm512_maskz_mov_pd(low, x[0]), _mm512_maskz_mov_pd(high, x[1])])
+        call!([
+            _mm512_maskz_mov_pd(low, x[0]),
+            _mm512_maskz_mov_pd(high, x[1])
+        ])
     }
     #[inline(always)]
     fn to_d(self, a: Self::U) -> Self::D {
@@ -228,6 +234,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn dot(self, sum: Self::U, pixels: Self::U, weights: Self::U) -> Self::U {
         call!(_mm512_dpbusd_epi32(sum, pixels, weights))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, line: &Line<f32>) {
+        call!(_mm_prefetch::<_MM_HINT_T0>(line.0.as_ptr().cast()))
     }
 
     #[inline(always)]

@@ -1,0 +1,19 @@
+//! Options of `gsb inspect`.
+
+use std::path::PathBuf;
+
+/// Options of `gsb inspect`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  gsb inspect digits.safetensors")]
+pub struct InspectArgs {
+    /// A packed model
+    pub file: PathBuf,
+
+    /// A row for each layer of each block
+    #[arg(long, conflicts_with = "json")]
+    pub layers: bool,
+
+    /// Everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}

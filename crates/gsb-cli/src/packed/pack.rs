@@ -1,0 +1,115 @@
+//! `gsb pack`.
+
+use std::fmt::Write as _;
+
+use gsb_data::{EvalTransform, Normalization};
+use gsb_packed::{Packed, PackedModel, Random, ShiftStorage};
+use gsb_train::{Heads, load_model};
+use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
+
+use super::{grouped, student};
+use crate::args::{PackArgs, ShiftName};
+use crate::compute::DeviceName;
+use crate::error::Error;
+use crate::test::{describe, of_run};
+
+/// Packs a checkpoint; what became of it.
+///
+/// # Errors
+/// If the checkpoint cannot be read or packed, or the file not written.
+pub fn run(args: &PackArgs) -> Result<String, Error> {
+    let (phase, config) = describe(&args.checkpoint)?;
+    if phase != Phase::Stage2 {
+        let reason = format!("a model of {phase}; packed are those of stage2 alone");
+        return Err(Error::file(&args.checkpoint, reason));
+    }
+    let device = DeviceName::default().open()?;
+    let model: Stage2Student = load_model(&args.checkpoint, &config, Heads::Kept, &device)?;
+    let (options, names) = options(args, &config)?;
+    let packed = pack(&model, options)?;
+    packed.write(&args.output, args.shift.into())?;
+    let bytes =
+        std::fs::metadata(&args.output).map_err(|error| Error::file(&args.output, error))?;
+
+    let mut text = format!(
+        "{} blocks, width {}, {} heads, {} classes\n",
+        config.depth, config.width, config.heads, config.classes
+    );
+    let _ = writeln!(text, "class names and preprocessing {names}");
+    let cost = config.cost(Phase::Stage2)?.total;
+    let bits = |bits: u8| grouped(cost.parameters.get(&bits).copied().unwrap_or(0));
+    let _ = writeln!(
+        text,
+        "{} weights of 1 bit, {} values of 32 bits",
+        bits(1),
+        bits(32)
+    );
+    if args.shift != ShiftName::F32 {
+        let (change, largest) = change(packed, args.shift.into())?;
+        let _ = writeln!(
+            text,
+            "attention shift as {}: logits of random images change by up to {change:.1e}, the largest is {largest:.1e}",
+            args.shift.name()
+        );
+    }
+    let _ = writeln!(
+        text,
+        "written to {}: {} bytes",
+        args.output.display(),
+        grouped(bytes.len())
+    );
+    Ok(text)
+}
+
+/// Class names and preprocessing of the run that the checkpoint lies in, else numbers and the published
+/// transform; and where they are from.
+fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String), Error> {
+    let run = args.checkpoint.parent().and_then(of_run);
+    let Some(run) = run.filter(|run| run.recipe.model.classes == config.classes) else {
+        let normalization = match config.channels {
+            3 => Normalization::imagenet(),
+            channels => Normalization::half(channels),
+        };
+        let transform = EvalTransform::new(config.image_size, normalization);
+        let names = "are the standard ones: the checkpoint lies in no run".into();
+        return Ok((
+            student::options(Vec::new(), &transform, &args.checkpoint),
+            names,
+        ));
+    };
+    let (classes, names) = match run.data.open() {
+        Ok(splits) => (
+            splits.classes().to_vec(),
+            format!("are those of the run's {}", run.data.set),
+        ),
+        // The machine that packs need not have the images.
+        Err(error) => {
+            eprintln!("classes get their numbers as names: {error}");
+            (Vec::new(), "are numbers and those of the run".into())
+        }
+    };
+    Ok((
+        student::options(classes, &run.recipe.evaluation, &args.checkpoint),
+        names,
+    ))
+}
+
+/// Images that the change of logits is measured on.
+const IMAGES: usize = 16;
+
+/// The largest change of a logit by the storage of the shift, and the largest logit.
+fn change(packed: Packed, storage: ShiftStorage) -> Result<(f32, f32), Error> {
+    let stored = PackedModel::from_bytes(&packed.to_bytes(storage)?)?;
+    let exact = PackedModel::new(packed)?;
+    let mut random = Random::new(1);
+    let (mut change, mut largest) = (0f32, 0f32);
+    for _ in 0..IMAGES {
+        let image = random.image(exact.config());
+        let (a, b) = (exact.predict(&image)?, stored.predict(&image)?);
+        for (a, b) in a.logits().iter().zip(b.logits()) {
+            change = change.max((a - b).abs());
+            largest = largest.max(a.abs());
+        }
+    }
+    Ok((change, largest))
+}

@@ -1,0 +1,264 @@
+//! Kernels of every instruction set against sums written plainly.
+
+use proptest::prelude::*;
+
+use super::linear::{Arrange, Epilogue, Inputs, Linear, PANEL, ROW_PADDING, Weights};
+use super::norm::{Norm, NormSigns};
+use super::patches::{ArrangePatches, CutPatches, PatchTask, PatchWeights};
+use super::simd::{LANES, Line, Simd, Task};
+use super::{Isa, Kernels};
+use crate::Random;
+
+fn all() -> impl Iterator<Item = Kernels> {
+    Isa::available().filter_map(Kernels::new)
+}
+
+/// The counts of every row and channel.
+struct Counts(Vec<Vec<u32>>);
+
+impl Epilogue for Counts {
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, row: usize, panel: usize, counts: [S::U; 4]) {
+        for (v, counts) in counts.into_iter().enumerate() {
+            let mut lanes = [0; LANES];
+            s.store_u(counts, &mut lanes);
+            self.0[row][panel * PANEL + v * LANES..][..LANES].copy_from_slice(&lanes);
+        }
+    }
+}
+
+/// Words of mostly zeros, mostly ones or anything.
+fn words(random: &mut Random, len: usize, density: usize) -> Vec<u32> {
+    let word = |random: &mut Random| match density {
+        0 => 0,
+        1 => u32::MAX,
+        _ => random.bits() as u32,
+    };
+    (0..len).map(|_| word(random)).collect()
+}
+
+/// Operations one by one.
+struct Operations([Line; 3]);
+
+impl Task for Operations {
+    type Output = Vec<u32>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Vec<u32> {
+        let [a, b, c] = [0, 1, 2].map(|i| s.load_u(&self.0[i].0));
+        let floats = |line: &Line| line.0.map(|x| (x as i32 >> 8) as f32 / 16.0);
+        let (x, y) = (s.load_f(&floats(&self.0[0])), s.load_f(&floats(&self.0[1])));
+        let table = s.table(&std::array::from_fn(|i| i as f32 * 1.5));
+        let doubles = |line: &Line| line.0.map(|x| f64::from(x as i32 >> 3));
+        let (d, e) = (
+            s.load_d(&doubles(&self.0[1])),
+            s.load_d(&doubles(&self.0[2])),
+        );
+        let mut out = Vec::new();
+        for u in [
+            s.xor(a, b),
+            s.and(a, b),
+            s.or(a, b),
+            s.add_u(a, b),
+            s.sub_u(a, b),
+            s.min_u(a, b),
+            s.shift_right_4(a),
+            s.widen(s.count(s.count(s.splat_u(0), a), b)),
+            s.select_u(s.gt_u(a, b), c),
+            s.select_u(s.test(a, b), c),
+            s.select_u(s.or_m(s.gt(x, y), s.eq(x, y)), c),
+            s.select_u(s.or_m(s.gt_d(d, e), s.eq_d(d, e)), c),
+            s.dot(c, s.and(a, s.splat_u(0x007f_007f)), b),
+        ] {
+            let mut lanes = [0; LANES];
+            s.store_u(u, &mut lanes);
+            out.extend(lanes);
+        }
+        for f in [
+            s.add(x, y),
+            s.sub(x, y),
+            s.mul(x, y),
+            s.div(x, y),
+            s.max(x, y),
+            s.min(x, y),
+            s.to_f(c),
+            s.lookup(table, a),
+        ] {
+            let mut lanes = [0.0; LANES];
+            s.store_f(f, &mut lanes);
+            // 0 / 0 has one meaning and many bit patterns.
+            out.extend(lanes.map(|x| if x.is_nan() { 0 } else { x.to_bits() }));
+        }
+        for d in [
+            s.add_d(d, e),
+            s.mul_d(d, e),
+            s.to_d(c),
+            s.select_d(s.gt_u(a, b), e),
+        ] {
+            let mut lanes = [0.0; LANES];
+            s.store_d(d, &mut lanes);
+            out.extend(
+                lanes
+                    .iter()
+                    .flat_map(|x| [x.to_bits() as u32, (x.to_bits() >> 32) as u32]),
+            );
+        }
+        out.push(s.mask_bits(s.gt_u(a, b)).into());
+        out
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
+
+    #[test]
+    fn operations_agree(seed: u64, alike: bool) {
+        let mut random = Random::new(seed);
+        let mut lines = [(); 3].map(|()| Line(std::array::from_fn(|_| random.bits() as u32)));
+        if alike {
+            lines[1].0[3] = lines[0].0[3];
+            lines[2].0[5] = lines[1].0[5];
+        }
+        let expected = Kernels::Scalar(super::Scalar).run(Operations(lines));
+        for kernels in all() {
+            // VNNI multiplies bytes where others multiply halves: products have a test of their own.
+            let mut found = kernels.run(Operations(lines));
+            if matches!(format!("{kernels:?}").as_str(), "Avx512(Avx512(()))") {
+                let dot = 12 * LANES..13 * LANES;
+                found[dot.clone()].copy_from_slice(&expected[dot]);
+            }
+            prop_assert_eq!(&found, &expected, "{:?}", kernels);
+        }
+    }
+
+    #[test]
+    fn binary_products_are_exact(
+        seed: u64,
+        rows in 1usize..20,
+        channels in 1usize..150,
+        columns in prop_oneof![1usize..5, 5usize..70],
+        density in 0usize..4,
+    ) {
+        let mut random = Random::new(seed);
+        let stride = columns + seed as usize % 3;
+        let inputs = words(&mut random, (rows + ROW_PADDING) * stride, density);
+        let weights = words(&mut random, channels * columns, (density + 1) % 4);
+        let padded = channels.next_multiple_of(PANEL);
+        for kernels in all() {
+            let row = |channel: usize, out: &mut [u32]| match weights.get(channel * columns..) {
+                Some(row) if channel < channels => out.copy_from_slice(&row[..columns]),
+                _ => out.fill(0),
+            };
+            let panels = kernels.run(Arrange { channels: padded, words: columns, row });
+            let mut counts = Counts(vec![vec![u32::MAX; padded]; rows]);
+            // Rows in two parts, as rows with zeros divide them.
+            let part = rows / 2;
+            for range in [0..part, part..rows] {
+                kernels.run(Linear {
+                    inputs: Inputs::new(&inputs, stride, range),
+                    weights: Weights { panels: &panels, words: columns },
+                    epilogue: &mut counts,
+                });
+            }
+            for (row, counts) in counts.0.iter().enumerate() {
+                let x = &inputs[row * stride..][..columns];
+                for (channel, w) in weights.chunks(columns).enumerate() {
+                    let different = x.iter().zip(w).map(|(x, w)| (x ^ w).count_ones()).sum::<u32>();
+                    prop_assert_eq!(counts[channel], different, "{:?}, row {}", kernels, row);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn patches_are_exact(
+        seed: u64,
+        side in 1usize..5,
+        patch in 1usize..9,
+        colours in 1usize..4,
+        channels in 1usize..100,
+        extreme: bool,
+    ) {
+        let mut random = Random::new(seed);
+        let size = side * patch;
+        let values = patch * patch;
+        let byte = |random: &mut Random| if extreme { 255 } else { random.bits() as u8 };
+        let image: Vec<u8> = (0..size * size * colours).map(|_| byte(&mut random)).collect();
+        let levels: Vec<i8> = (0..channels * colours * values)
+            .map(|_| if extreme { -128 } else { random.bits() as i8 })
+            .collect();
+        let panels = channels.div_ceil(PANEL);
+        for kernels in all() {
+            let level = |channel: usize, colour: usize, at: usize| match channel < channels {
+                true => levels[(channel * colours + colour) * values + at],
+                false => 0,
+            };
+            let (arranged, words) = kernels.run(ArrangePatches { panels, colours, values, level });
+            let weights = PatchWeights {
+                panels: arranged,
+                words,
+                factors: vec![[Line([1.0; LANES]); 4]; colours * panels],
+                constants: vec![[Line([0.5; LANES]); 4]; panels],
+            };
+            let mut pixels = vec![0; (side * side + ROW_PADDING) * colours * words];
+            kernels.run(CutPatches { image: &image, size, colours, patch, out: &mut pixels, words });
+            let mut out = vec![[Line([0.0; LANES]); 4]; side * side * panels];
+            kernels.run(PatchTask {
+                pixels: Inputs::new(&pixels, colours * words, 0..side * side),
+                weights: &weights,
+                out: &mut out,
+            });
+            for index in 0..side * side {
+                for channel in 0..channels {
+                    let mut expected = 0.5f32;
+                    for colour in 0..colours {
+                        let mut sum = 0;
+                        for at in 0..values {
+                            let (y, x) = (index / side * patch + at / patch, index % side * patch + at % patch);
+                            let pixel = image[(y * size + x) * colours + colour];
+                            sum += i32::from(pixel) * i32::from(level(channel, colour, at));
+                        }
+                        expected += sum as f32;
+                    }
+                    let line = &out[index * panels + channel / PANEL][channel % PANEL / LANES];
+                    prop_assert_eq!(line.0[channel % LANES], expected, "{:?}", kernels);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn normalizations_agree(seed: u64, rows in 1usize..4, width in 1usize..200, constant: bool) {
+        let mut random = Random::new(seed);
+        let chunks = width.div_ceil(4 * LANES);
+        let mut line = |valid: &dyn Fn(usize) -> bool, padding: f32| -> Vec<[Line<f32>; 4]> {
+            let mut lines = vec![[Line([padding; LANES]); 4]; chunks];
+            for at in (0..width).filter(|&at| valid(at)) {
+                lines[at / 64][at % 64 / LANES].0[at % LANES] = random.normal();
+            }
+            lines
+        };
+        let mut stream: Vec<[Line<f32>; 4]> = (0..rows).flat_map(|_| line(&|_| true, 0.0)).collect();
+        if constant {
+            for at in 0..width {
+                stream[at / 64][at % 64 / LANES].0[at % LANES] = 1.0;
+            }
+        }
+        let norm = Norm {
+            width,
+            epsilon: 1e-12,
+            gamma: line(&|_| true, 0.0),
+            // Some are -1, and where the row is constant or the factor 0, others are 0.
+            offset: line(&|at| at % 3 > 0, -1.0),
+        };
+        let run = |kernels: Kernels| {
+            let (mut out, mut zeros) = (vec![0; rows * 2 * chunks], Vec::new());
+            kernels.run(NormSigns { norm: &norm, stream: &stream, out: &mut out, zeros: &mut zeros });
+            (out, zeros)
+        };
+        let expected = run(Kernels::Scalar(super::Scalar));
+        for kernels in all() {
+            prop_assert_eq!(run(kernels), expected.clone(), "{:?}", kernels);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Kernels of WebAssembly.
+
+pub(crate) mod simd128;

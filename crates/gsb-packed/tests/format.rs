@@ -1,0 +1,267 @@
+//! The packed file: what is written comes back, and nothing that is read is trusted.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{KINDS, config, network};
+use gsb_packed::{Config, Error, Image, Network, Packed, PackedModel, Random, ShiftStorage};
+
+/// Counts the bytes in use, and the most there ever were.
+struct Counting;
+
+static USED: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+/// Tests that look at the counters, or use much, take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[allow(unsafe_code)]
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST.fetch_max(used, Ordering::Relaxed);
+        // SAFETY: the caller's layout, as it came.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        USED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's pointer and layout, as they came.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn turn() -> std::sync::MutexGuard<'static, ()> {
+    TURN.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[test]
+fn networks_come_back() {
+    let _turn = turn();
+    for seed in 0..40 {
+        let config = config(seed);
+        let mut packed =
+            Packed::unnamed(network(&config, seed, KINDS[seed as usize % KINDS.len()]));
+        packed
+            .provenance
+            .insert("source".into(), "a \"test\"".into());
+        let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
+        assert_eq!(Packed::from_bytes(&bytes).unwrap(), packed, "seed {seed}");
+    }
+}
+
+#[test]
+fn smaller_shifts_are_near() {
+    let _turn = turn();
+    let packed = Packed::unnamed(Network::random(&Config::micro(), 1).unwrap());
+    let full = packed.to_bytes(ShiftStorage::F32).unwrap().len();
+    for (storage, part, bound) in [(ShiftStorage::F16, 2, 1e-4), (ShiftStorage::I8, 4, 1e-3)] {
+        let bytes = packed.to_bytes(storage).unwrap();
+        let shifts = 4 * 4 * 18 * 18 * 4;
+        assert!(full - bytes.len() + 1000 > shifts - shifts / part);
+        let back = Packed::from_bytes(&bytes).unwrap();
+        for (a, b) in packed.network.blocks.iter().zip(&back.network.blocks) {
+            let pairs = a
+                .attention
+                .attention_shift
+                .iter()
+                .zip(&b.attention.attention_shift);
+            pairs.for_each(|(a, b)| assert!((a - b).abs() <= bound, "{a} against {b}"));
+        }
+    }
+}
+
+/// One bit a binary weight, eight a weight of the ends, 32 anything else.
+#[test]
+fn a_file_holds_what_it_costs() {
+    let _turn = turn();
+    let config = Config::deit_small(1000);
+    let packed = Packed::unnamed(Network::random(&config, 1).unwrap());
+    let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
+    let (width, hidden, tokens, heads) = (384, 1536, 198, 6);
+    let bits = 12 * (4 * width * width + 2 * width * hidden);
+    let bytes8 = width * 768 + 2 * 1000 * width;
+    let floats_of_block = 4 * width // normalizations
+        + (width + 2 + 3 * width) + 3 * width // qkv, shifts
+        + 2 + 6 + heads * tokens * tokens
+        + (width + 2 + width) + (width + 2 + hidden) + (hidden + 2 + width);
+    let floats = 2 * width
+        + 2 * width
+        + tokens * width
+        + 12 * floats_of_block
+        + 2 * width
+        + 2 * (width + 2 + 1000);
+    let expected = bits / 8 + bytes8 + 4 * floats;
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    assert_eq!(bytes.len() - 8 - header, expected);
+    assert!(expected - 4 * 12 * heads * tokens * tokens < 4_500_000);
+}
+
+#[test]
+fn mutated_files_are_refused_or_run() {
+    let _turn = turn();
+    let network = Network::random(
+        &Config {
+            depth: 1,
+            ..Config::micro()
+        },
+        1,
+    )
+    .unwrap();
+    let bytes = Packed::unnamed(network)
+        .to_bytes(ShiftStorage::F32)
+        .unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut random = Random::new(7);
+    let (mut refused, mut ran) = (0, 0);
+    for round in 0..10_000 {
+        let mut mutated = bytes.clone();
+        for _ in 0..1 + random.below(4) {
+            // Most of what can go wrong is in the header.
+            let end = if random.below(4) == 0 {
+                mutated.len()
+            } else {
+                header.min(mutated.len())
+            };
+            if end == 0 {
+                break;
+            }
+            let at = random.below(end);
+            match random.below(7) {
+                0 => mutated[at] = random.bits() as u8,
+                1 => mutated[at] ^= 1 << random.below(8),
+                2 => mutated.truncate(at),
+                3 => mutated[at] = b'0' + random.below(10) as u8,
+                4 => mutated.insert(at, b'0' + random.below(10) as u8),
+                5 => {
+                    mutated.remove(at);
+                }
+                _ => {
+                    let from = random.below(mutated.len());
+                    let len = random.below(32).min(mutated.len() - at.max(from));
+                    mutated.copy_within(from..from + len, at);
+                }
+            }
+        }
+        let before = USED.load(Ordering::Relaxed);
+        MOST.store(before, Ordering::Relaxed);
+        let model = PackedModel::from_bytes(&mutated);
+        let most = MOST.load(Ordering::Relaxed) - before;
+        assert!(
+            most <= 16 * mutated.len() + (1 << 20),
+            "round {round}: {most} bytes"
+        );
+        match model {
+            Err(error) => {
+                refused += 1;
+                assert!(!error.to_string().is_empty());
+            }
+            Ok(model) => {
+                ran += 1;
+                if ran % 50 == 0 {
+                    let image = vec![round as u8; model.config().pixels()];
+                    model.predict(&image).unwrap();
+                }
+            }
+        }
+    }
+    assert!(refused > 5_000 && ran > 100, "{refused} refused, {ran} ran");
+}
+
+#[test]
+fn memory_is_reused() {
+    let _turn = turn();
+    let packed = Packed::unnamed(Network::random(&Config::micro(), 1).unwrap());
+    let model = PackedModel::new(packed).unwrap();
+    let mut random = Random::new(3);
+    let images: Vec<Vec<u8>> = (0..8).map(|_| random.image(model.config())).collect();
+    let mut scratch = model.scratch();
+    let mut logits = [0.0; 10];
+    let mut run = || {
+        for image in &images {
+            model
+                .logits_into(Image::Bytes(image), &mut scratch, &mut logits)
+                .unwrap();
+        }
+    };
+    run();
+    MOST.store(USED.load(Ordering::Relaxed), Ordering::Relaxed);
+    let before = MOST.load(Ordering::Relaxed);
+    run();
+    assert_eq!(MOST.load(Ordering::Relaxed), before);
+}
+
+#[test]
+fn complaints_name_what_is_wrong() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let complaint = |packed: &Packed| {
+        let bytes = packed.to_bytes(ShiftStorage::F32).unwrap_err();
+        bytes.to_string()
+    };
+    let fresh = || Packed::unnamed(Network::random(&Config::micro(), 1).unwrap());
+
+    let mut packed = fresh();
+    packed.network.blocks[2].fc1.bias[7] = f32::NAN;
+    assert_eq!(
+        complaint(&packed),
+        "tensor \"blocks.2.mlp.fc1.bias\" holds NaN at 7, expected a finite number"
+    );
+    let mut packed = fresh();
+    packed.network.positions.pop();
+    assert_eq!(
+        complaint(&packed),
+        "tokens.position has 1151 entries, expected 1152"
+    );
+    let mut packed = fresh();
+    packed.class_names.pop();
+    assert_eq!(
+        complaint(&packed),
+        "metadata entry \"class_names\": 9 names for 10 classes"
+    );
+
+    let packed = fresh();
+    packed.write(&path, ShiftStorage::F32).unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let model = PackedModel::open(&path).unwrap();
+    assert_eq!(model.class_names()[3], "3");
+    assert_eq!(
+        model.predict(&vec![0; 63]).unwrap_err().to_string(),
+        "an image of 63 values, expected 64 (8 x 8 pixels of 1 bytes)"
+    );
+
+    let missing = folder.path().join("missing");
+    let error = PackedModel::open(&missing).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("{}: cannot open it", missing.display()))
+    );
+    let mut bytes = std::fs::read(&path).unwrap();
+    let version = b"\"version\":\"1\"";
+    let at = bytes
+        .windows(version.len())
+        .position(|window| window == version)
+        .unwrap();
+    bytes[at + version.len() - 2] = b'9';
+    assert!(matches!(
+        PackedModel::from_bytes(&bytes),
+        Err(Error::Version { .. })
+    ));
+    let error = packed
+        .write(folder.path().join("no/such/folder"), ShiftStorage::F32)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("cannot write a temporary file"),
+        "{error}"
+    );
+}

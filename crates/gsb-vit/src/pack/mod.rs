@@ -1,0 +1,174 @@
+//! From a trained student to bits (feature `pack`).
+
+mod layers;
+mod read;
+
+use std::collections::BTreeMap;
+
+use gsb::nn::LAYER_NORM_EPSILON;
+use gsb_packed::{Config, Network, Packed, Preprocessing};
+
+use crate::{Error, Stage2Student, VitConfig};
+use layers::{block, head, norm, patch_embedding};
+use read::parameter;
+
+/// What a packed file holds beside the network.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PackOptions {
+    /// A name for each class; none: the numbers from 0 on.
+    pub class_names: Vec<String>,
+    /// What makes the network's input of a picture; none:
+    /// [`Preprocessing::standard`].
+    pub preprocessing: Option<Preprocessing>,
+    /// Where the network comes from: free entries.
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// The student as bits, which [`PackedModel`](gsb_packed::PackedModel) runs and
+/// [`Packed::write`] writes.
+///
+/// Signs, levels and scales of the weights are those that the student's own binarizers give, so that
+/// every one of them is the student's to the last bit; a scale that acts as the
+/// [guard](gsb::binarize::SCALE_GUARD) is stored as the guard. The packed network decides as the student does
+/// in evaluation for a batch of one image. A student of
+/// [`ThresholdScope::Batch`](gsb::binarize::ThresholdScope::Batch) whose batches are larger decides by what else
+/// is in the batch; packed, each image is a batch of its own.
+///
+/// # Errors
+/// [`Error::Pack`] with the name of the parameter or layer that a packed file cannot hold exactly: a value that is
+/// not finite or not of 32 bits, a scale that no data have set, a binarizer of another kind than
+/// [`VitConfig`] makes. [`Error::Packed`] for sizes beyond the limits of a packed network, a wrong number of
+/// class names and impossible preprocessing.
+///
+/// ```
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use gsb_packed::{Image, PackedModel};
+/// use gsb_vit::{Classifier, PackOptions, VitConfig, pack};
+///
+/// let device = Device::default();
+/// let image = Tensor::<4>::random([1, 1, 8, 8], Distribution::Default, &device);
+/// let student = VitConfig::micro().init_stage2(&device)?.calibrate(&image);
+///
+/// let model = PackedModel::new(pack(&student, PackOptions::default())?)?;
+/// let pixels = image.to_data().try_to_vec::<f32>().unwrap();
+/// let class = model.predict(Image::Normalized(&pixels))?.class();
+/// assert_eq!(class, student.infer(image).argmax(1).into_scalar::<i64>() as usize);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<Packed, Error> {
+    let config = student.config();
+    let tokens = &student.tokens;
+    let blocks = student.blocks.iter().enumerate();
+    let network = Network {
+        patch_embedding: patch_embedding(&student.patch_embedding, config)?,
+        class_token: parameter("tokens.class_token", &tokens.class_token)?,
+        distillation_token: match &tokens.distillation_token {
+            Some(token) => Some(parameter("tokens.distillation_token", token)?),
+            None => None,
+        },
+        positions: parameter("tokens.position", &tokens.position)?,
+        blocks: blocks
+            .map(|(index, layers)| block(&format!("blocks.{index}"), layers, config))
+            .collect::<Result<_, _>>()?,
+        norm: norm("norm", &student.norm)?,
+        class_head: head("class_head", &student.class_head, config)?,
+        distillation_head: match &student.distillation_head {
+            Some(layer) => Some(head("distillation_head", layer, config)?),
+            None => None,
+        },
+        config: config.packed(),
+    };
+    let mut packed = Packed::unnamed(network);
+    if !options.class_names.is_empty() {
+        packed.class_names = options.class_names;
+    }
+    if let Some(preprocessing) = options.preprocessing {
+        packed.preprocessing = preprocessing;
+    }
+    packed.provenance = options.provenance;
+    packed.validate()?;
+    Ok(packed)
+}
+
+impl VitConfig {
+    /// The configuration of the packed network of a student.
+    pub fn packed(&self) -> Config {
+        let config = self;
+        Config {
+            image_size: config.image_size,
+            patch_size: config.patch_size,
+            channels: config.channels,
+            classes: config.classes,
+            width: config.width,
+            depth: config.depth,
+            heads: config.heads,
+            mlp_width: config.hidden_width(),
+            distillation_token: config.distillation_token,
+            attention_groups: config.attention_groups,
+            value_groups: config.value_groups,
+            scope: match config.scope {
+                gsb::binarize::ThresholdScope::Batch => gsb_packed::ThresholdScope::Batch,
+                gsb::binarize::ThresholdScope::Sample => gsb_packed::ThresholdScope::Sample,
+                gsb::binarize::ThresholdScope::Row => gsb_packed::ThresholdScope::Row,
+            },
+            head_bits: config.head_bits,
+            patch_bits: config.patch_bits,
+            norm_epsilon: LAYER_NORM_EPSILON as f32,
+        }
+    }
+
+    /// The configuration of a packed network; what it does not say (dropout, initial values) is that
+    /// of [`VitConfig::new`].
+    ///
+    /// # Errors
+    /// See [`validate`](Self::validate).
+    pub fn of_packed(config: &Config) -> Result<Self, Error> {
+        let exact = config.mlp_width as f64 / config.width as f64;
+        let mut vit = Self::new(
+            config.image_size,
+            config.patch_size,
+            config.channels,
+            config.classes,
+            config.width,
+            config.depth,
+            config.heads,
+        )
+        .with_mlp_ratio(exact)
+        .with_distillation_token(config.distillation_token)
+        .with_attention_groups(config.attention_groups)
+        .with_value_groups(config.value_groups)
+        .with_head_bits(config.head_bits)
+        .with_patch_bits(config.patch_bits)
+        .with_scope(match config.scope {
+            gsb_packed::ThresholdScope::Batch => gsb::binarize::ThresholdScope::Batch,
+            gsb_packed::ThresholdScope::Sample => gsb::binarize::ThresholdScope::Sample,
+            gsb_packed::ThresholdScope::Row => gsb::binarize::ThresholdScope::Row,
+        });
+        if vit.hidden_width() != config.mlp_width {
+            // The quotient was rounded down.
+            vit.mlp_ratio = (config.mlp_width as f64 + 0.5) / config.width as f64;
+        }
+        vit.validate()?;
+        Ok(vit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_go_there_and_back() {
+        for hidden in 1..=300 {
+            let config = Config {
+                mlp_width: hidden,
+                width: 60,
+                heads: 5,
+                ..Config::micro()
+            };
+            let vit = VitConfig::of_packed(&config).unwrap();
+            assert_eq!(vit.packed(), config);
+        }
+        assert_eq!(VitConfig::micro().packed(), Config::micro());
+    }
+}

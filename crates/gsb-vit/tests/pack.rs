@@ -1,0 +1,205 @@
+//! What packing refuses, and what it says.
+#![cfg(all(feature = "pack", feature = "flex"))]
+
+use burn::Tensor;
+use burn::module::Param;
+use burn::nn::LayerNormConfig;
+use burn::tensor::{Device, Distribution};
+use gsb::binarize::{
+    AttentionBinarizerConfig, SignedBinarizerConfig, ThresholdScope, ValueBinarizerConfig,
+    WeightBinarizerConfig, WeightScale,
+};
+use gsb::nn::QuantizedLinearConfig;
+use gsb_packed::{Packed, Preprocessing, ShiftStorage};
+use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
+
+fn student(config: &VitConfig) -> Stage2Student {
+    let device = Device::flex();
+    device.seed(3);
+    let images = Tensor::random([4, 1, 8, 8], Distribution::Normal(0.0, 1.0), &device);
+    config.init_stage2(&device).unwrap().calibrate(&images)
+}
+
+fn micro() -> Stage2Student {
+    student(&VitConfig::micro())
+}
+
+/// What packing a changed student complains about.
+fn complaint(change: impl FnOnce(&mut Stage2Student)) -> String {
+    let mut student = micro();
+    change(&mut student);
+    pack(&student, PackOptions::default())
+        .unwrap_err()
+        .to_string()
+}
+
+fn scale(values: &[f32]) -> Param<Tensor<1>> {
+    Param::from_tensor(Tensor::from_floats(values, &Device::flex()))
+}
+
+#[test]
+fn a_scale_that_no_data_have_set_is_named() {
+    let student = VitConfig::micro().init_stage2(&Device::flex()).unwrap();
+    let error = pack(&student, PackOptions::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot pack patch_embedding.weight_quantizer.scale: no data have set this scale; calibrate the student first"
+    );
+    let text = complaint(|student| {
+        student.blocks[2].attention.key = SignedBinarizerConfig::new().init(&Device::flex());
+    });
+    assert!(
+        text.starts_with("cannot pack blocks.2.attention.key.scale: no data"),
+        "{text}"
+    );
+}
+
+#[test]
+fn values_that_are_not_finite_are_named() {
+    let text = complaint(|student| {
+        let weight = &mut student.blocks[1].mlp.fc2.weight;
+        *weight = weight.clone().map(|w| w.slice_fill([3..4, 5..6], f32::NAN));
+    });
+    assert_eq!(
+        text,
+        "cannot pack blocks.1.mlp.fc2.weight: NaN at 197 is not a finite number"
+    );
+    let text = complaint(|student| {
+        let shift = &mut student.blocks[0].attention.attention_shift.bias;
+        *shift = shift.clone().map(|shift| shift.full_like(f32::INFINITY));
+    });
+    assert_eq!(
+        text,
+        "cannot pack blocks.0.attention.attention_shift.bias: inf at 0 is not a finite number"
+    );
+    let text = complaint(|student| {
+        student.blocks[3].attention.value.scales = scale(&[1.0, f32::INFINITY, 1.0]);
+    });
+    assert_eq!(
+        text,
+        "cannot pack blocks.3.attention.value.scales: inf is not a finite number"
+    );
+    let text =
+        complaint(|student| student.class_head.weight_quantizer.scale = scale(&[f32::INFINITY]));
+    assert_eq!(
+        text,
+        "cannot pack class_head.weight_quantizer.scale: inf is not a finite number"
+    );
+    let text = complaint(|student| {
+        let quantizer = &mut student.patch_embedding.weight_quantizer;
+        quantizer.scale = quantizer
+            .scale
+            .clone()
+            .map(|scale| scale.full_like(f32::NAN));
+    });
+    assert_eq!(
+        text,
+        "cannot pack patch_embedding.weight_quantizer.scale: NaN at 0 is not a finite number"
+    );
+}
+
+#[test]
+fn binarizers_of_another_kind_are_named() {
+    let device = Device::flex();
+    let cases: [(&str, &dyn Fn(&mut Stage2Student)); 8] = [
+        (
+            "blocks.0.attention.query: its levels are Signed(2)",
+            &|student| {
+                student.blocks[0].attention.query =
+                    SignedBinarizerConfig::new().with_bits(2).init(&device);
+            },
+        ),
+        (
+            "blocks.0.attention.attention: its first group has levels up to 7",
+            &|student| {
+                student.blocks[0].attention.attention =
+                    AttentionBinarizerConfig::new().with_bits(4).init(&device);
+            },
+        ),
+        (
+            "blocks.0.attention.attention: scope Row, expected Sample",
+            &|student| {
+                student.blocks[0].attention.attention = AttentionBinarizerConfig::new()
+                    .with_scope(ThresholdScope::Row)
+                    .init(&device);
+            },
+        ),
+        (
+            "blocks.0.attention.value: thresholds [0.5, 0.9], expected [0.7, 0.9]",
+            &|student| {
+                student.blocks[0].attention.value = ValueBinarizerConfig::new()
+                    .with_thresholds(vec![0.5, 0.9])
+                    .init(&device);
+            },
+        ),
+        (
+            "blocks.0.attention.value: thresholds [0.7], expected [0.7, 0.9]",
+            &|student| {
+                student.blocks[0].attention.value =
+                    ValueBinarizerConfig::new().with_groups(2).init(&device);
+            },
+        ),
+        (
+            "blocks.0.mlp.fc1.weight: it has a scale for each input",
+            &|student| {
+                student.blocks[0].mlp.fc1.weight_binarizer = WeightBinarizerConfig::new()
+                    .with_scale(WeightScale::Output(0))
+                    .init();
+            },
+        ),
+        ("norm: its epsilon is not 1e-12", &|student| {
+            student.norm = LayerNormConfig::new(64).with_epsilon(1e-5).init(&device);
+        }),
+        (
+            "class_head.input: its levels are Signed(4), expected Signed(8)",
+            &|student| {
+                student.class_head = QuantizedLinearConfig::new(64, 10)
+                    .with_input_bits(4)
+                    .init(&device);
+            },
+        ),
+    ];
+    for (expected, change) in cases {
+        let text = complaint(change);
+        assert!(
+            text.starts_with(&format!("cannot pack {expected}")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn impossible_options_are_named() {
+    let refused = |options| pack(&micro(), options).unwrap_err().to_string();
+    let options = PackOptions {
+        class_names: vec!["zero".into()],
+        ..PackOptions::default()
+    };
+    assert!(refused(options).contains("1 names for 10 classes"));
+    let options = PackOptions {
+        preprocessing: Some(Preprocessing::standard(3)),
+        ..PackOptions::default()
+    };
+    assert!(refused(options).contains("each of 1 channels"));
+}
+
+#[test]
+fn the_file_holds_what_the_cost_counts() {
+    for config in [
+        VitConfig::micro(),
+        VitConfig::micro()
+            .with_attention_groups(1)
+            .with_value_groups(2)
+            .with_head_bits(3)
+            .with_patch_bits(1)
+            .with_distillation_token(false)
+            .with_mlp_ratio(1.3),
+    ] {
+        let packed = pack(&student(&config), PackOptions::default()).unwrap();
+        let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap());
+        let counted = config.cost(Phase::Stage2).unwrap().total.packed_bytes;
+        assert_eq!(bytes.len() as u64 - header, counted);
+        assert_eq!(Packed::from_bytes(&bytes).unwrap(), packed);
+    }
+}
