@@ -3,12 +3,12 @@
 
 use burn::Tensor;
 use burn::module::Param;
-use burn::nn::LayerNormConfig;
 use burn::tensor::{Device, Distribution};
 use gsb::binarize::{
     AttentionBinarizerConfig, SignedBinarizerConfig, ThresholdScope, ValueBinarizerConfig,
     WeightBinarizerConfig, WeightScale,
 };
+use gsb::nn::LayerNormConfig;
 use gsb::nn::QuantizedLinearConfig;
 use gsb_packed::{Packed, Preprocessing, ShiftStorage};
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};

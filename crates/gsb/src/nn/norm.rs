@@ -63,6 +63,11 @@ impl LayerNormConfig {
 }
 
 impl LayerNorm {
+    /// What is added to the variance, inside the root.
+    pub fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
     /// Applies the layer.
     ///
     /// # Shapes
