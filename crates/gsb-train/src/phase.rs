@@ -9,6 +9,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
 use burn_train::metric::{
     AccuracyMetric, LearningRateMetric, LossMetric, Metric, TopKAccuracyMetric,
 };
@@ -224,7 +225,10 @@ fn restored<M: Model + Classifier + 'static>(
     epoch: usize,
 ) -> Result<Trainee<M>, Error> {
     let path = folder.join(format!("checkpoint/model-{epoch}.bpk"));
-    let record = ModuleRecord::load(&path).map_err(|error| Error::file(&path, error))?;
+    // A record of the file itself would read it when a parameter is first used; the file may be gone.
+    let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes))
+        .map_err(|error| Error::file(&path, error))?;
     trainee
         .try_load_record(record)
         .map_err(|error| Error::file(&path, error))

@@ -174,3 +174,21 @@ fn a_name_that_is_there_twice_is_refused() {
     });
     assert!(refusal(&path).contains("tensor \"1.weight\": it is there twice"));
 }
+
+#[test]
+fn a_loaded_model_does_not_need_its_file() {
+    use burn::tensor::Device;
+    use gsb_vit::checkpoint::{load, save};
+    use gsb_vit::{VisionTransformer, VitConfig, parameters};
+
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("teacher.bpk");
+    let device = Device::default();
+    let teacher = VitConfig::micro().init_teacher(&device).expect("possible");
+    save(&teacher, &path).expect("written");
+    let loaded: VisionTransformer = load(&path, &device).expect("read");
+    std::fs::remove_file(&path).expect("removed");
+    for (loaded, saved) in parameters(&loaded).iter().zip(parameters(&teacher)) {
+        assert_eq!(bits(&loaded.data), bits(&saved.data), "{}", saved.path);
+    }
+}
