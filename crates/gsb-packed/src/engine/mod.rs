@@ -168,11 +168,11 @@ impl Engine {
                 *logit = (*logit + other) / 2.0;
             }
         }
-        if let Some(trace) = trace {
-            if self.distillation_head.is_some() {
-                trace.distillation_input.clone_from(levels);
-                trace.distillation_logits.clone_from(head_logits);
-            }
+        if let Some(trace) = trace
+            && self.distillation_head.is_some()
+        {
+            trace.distillation_input.clone_from(levels);
+            trace.distillation_logits.clone_from(head_logits);
         }
     }
 }
