@@ -101,7 +101,8 @@ fn values_that_are_not_finite_are_named() {
 #[test]
 fn binarizers_of_another_kind_are_named() {
     let device = Device::flex();
-    let cases: [(&str, &dyn Fn(&mut Stage2Student)); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut Stage2Student);
+    let cases: [(&str, Change); 8] = [
         (
             "blocks.0.attention.query: its levels are Signed(2)",
             &|student| {
