@@ -8,6 +8,7 @@ use gsb_packed::PackedModel;
 use gsb_vit::{PackOptions, Stage2Student, VitConfig, pack};
 
 use crate::compare::{Outcome, compare};
+use crate::seeded;
 
 /// Moves every parameter a little: shifts, biases and tokens leave their zeros.
 struct Noise;
@@ -25,7 +26,7 @@ impl ModuleMapper for Noise {
 /// A calibrated student of random weights and images for it.
 pub(crate) fn student(config: &VitConfig, seed: u64) -> (Stage2Student, Tensor<4>) {
     let device = Device::flex();
-    device.seed(seed);
+    let _generator = seeded(&device, seed);
     let shape = [16, config.channels, config.image_size, config.image_size];
     let images = Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device);
     let student = config
@@ -78,7 +79,7 @@ fn a_deit_of_few_blocks() {
 #[test]
 fn fresh_shifts() {
     let device = Device::flex();
-    device.seed(7);
+    let _generator = seeded(&device, 7);
     for groups in 1..=3 {
         let config = VitConfig::micro()
             .with_attention_groups(groups)

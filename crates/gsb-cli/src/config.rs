@@ -5,9 +5,10 @@ use std::path::Path;
 use clap::ValueEnum;
 use gsb::binarize::{InitialScales, ThresholdScope};
 use gsb::distill::Distillation;
-use gsb_data::DataSplits;
+use gsb_data::{ColorJitter, DataSplits, RandomErasing};
 use gsb_train::{Recipe, Start, TeacherLogits};
 use gsb_vit::{Phase, VitConfig};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,13 +42,23 @@ impl RunConfig {
     /// # Errors
     /// If a file cannot be read, an option is impossible, or the data are not there.
     pub fn of(args: &TrainArgs) -> Result<(Self, DataSplits), Error> {
-        let file = match &args.config {
+        let mut file = match &args.config {
             Some(path) => read(path)?,
             None => Value::Object(serde_json::Map::new()),
         };
         let data = data(&args.data, file.get("data"), args.config.as_deref())?;
         let splits = data.open()?;
-        let recipe = defaults::recipe(&data, &splits, model(args)?, args.input_size)?;
+        let mut model = defaults::model(&data, &splits, model(args)?)?;
+        // The size of the images decides about much else, so the model comes first.
+        if let Some(path) = &args.config
+            && let Some(recipe) = file.get_mut("recipe").and_then(Value::as_object_mut)
+            && let Some(over) = recipe.remove("model")
+            && args.model.is_none()
+        {
+            model = merged(&model, over, path)?;
+        }
+        set(&mut model.image_size, args.input_size);
+        let recipe = defaults::recipe(&data, &splits, model)?;
         let config = Self {
             data: data.clone(),
             device: DeviceName::default(),
@@ -62,7 +73,7 @@ impl RunConfig {
         };
         // Options count more than the file.
         config.data = data;
-        config.apply(args);
+        config.apply(args)?;
         config.recipe.validate()?;
         Ok((config, splits))
     }
@@ -77,7 +88,7 @@ impl RunConfig {
         serde_json::from_value(value).map_err(|error| Error::file(&path, error))
     }
 
-    fn apply(&mut self, args: &TrainArgs) {
+    fn apply(&mut self, args: &TrainArgs) -> Result<(), Error> {
         set(&mut self.device, args.device);
         set(&mut self.devices, args.devices);
         set(&mut self.strategy, args.strategy);
@@ -140,6 +151,22 @@ impl RunConfig {
         if args.distillation_type == Some(DistillationName::None) && args.model.is_none() {
             model.distillation_token = false;
         }
+        let augmentation = &mut recipe.augmentation;
+        if let Some(policy) = &args.aa {
+            let none = policy == "none";
+            augmentation.rand_augment = (!none).then(|| policy.parse()).transpose()?;
+        }
+        if let Some(strength) = args.color_jitter {
+            let jitter = ColorJitter::uniform(strength);
+            augmentation.color_jitter = (strength > 0.0).then_some(jitter);
+        }
+        if let Some(probability) = args.reprob {
+            let erasing = RandomErasing {
+                probability,
+                ..augmentation.random_erasing.unwrap_or_default()
+            };
+            augmentation.random_erasing = (probability > 0.0).then_some(erasing);
+        }
         if args.mixup.is_some() || args.cutmix.is_some() {
             let mut mixup = recipe.mixup.unwrap_or_default();
             set(&mut mixup.mixup_alpha, args.mixup);
@@ -154,6 +181,7 @@ impl RunConfig {
             start.teacher = Some(path.clone());
             recipe.phases.retain(|&phase| phase != Phase::Teacher);
         }
+        Ok(())
     }
 }
 
@@ -214,7 +242,10 @@ fn read(path: &Path) -> Result<Value, Error> {
 }
 
 /// A configuration with what a file says in place of its own.
-fn merged(config: &RunConfig, file: Value, path: &Path) -> Result<RunConfig, Error> {
+fn merged<T>(config: &T, file: Value, path: &Path) -> Result<T, Error>
+where
+    T: Serialize + DeserializeOwned,
+{
     let mut value = serde_json::to_value(config).map_err(|error| Error::file(path, error))?;
     overlay(&mut value, file);
     serde_json::from_value(value).map_err(|error| Error::file(path, error))

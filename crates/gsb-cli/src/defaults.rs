@@ -13,38 +13,49 @@ use crate::error::Error;
 /// Images in a batch of the published recipe on one device.
 const PUBLISHED_BATCH: usize = 64;
 
-/// The recipe for a data set: the published one, but for the digits, small enough to be trained
-/// from nothing in minutes, which have their own.
+/// Whether a set has a recipe of its own: small enough to be trained from nothing in minutes.
+fn is_small(set: DataSetName) -> bool {
+    matches!(set, DataSetName::Digits | DataSetName::Mnist)
+}
+
+/// The model for a data set, for its classes and colours.
 ///
 /// # Errors
-/// If there is no such model, or images cannot be read.
-pub fn recipe(
+/// If there is no such model.
+pub fn model(
     data: &DataConfig,
     splits: &DataSplits,
-    model: Option<ModelName>,
-    input_size: Option<usize>,
-) -> Result<Recipe, Error> {
-    let small = matches!(data.set, DataSetName::Digits | DataSetName::Mnist);
-    let mut config = match model {
+    name: Option<ModelName>,
+) -> Result<VitConfig, Error> {
+    let classes = splits.classes().len();
+    let config = match name {
         Some(ModelName::Config(config)) => *config,
-        Some(ModelName::Preset(name)) => VitConfig::preset(&name, splits.classes().len())?,
-        None => default_model(data.set, splits.classes().len())?,
+        Some(ModelName::Preset(name)) => VitConfig::preset(&name, classes)?,
+        None => default_model(data.set, classes)?,
     };
-    config.classes = splits.classes().len();
-    config.channels = splits.channels();
-    if let Some(size) = input_size {
-        config.image_size = size;
-    }
-    let normalization = if small {
-        Normalization::of(&*splits.train)?
+    let channels = if is_small(data.set) {
+        splits.channels()
     } else {
-        Normalization::imagenet()
+        Normalization::imagenet().channels()
     };
-    config.channels = normalization.channels();
-    if small {
-        return Ok(small_recipe(config, normalization));
+    Ok(VitConfig {
+        classes,
+        channels,
+        ..config
+    })
+}
+
+/// The recipe of a model for a data set: the published one, but for the small sets.
+///
+/// # Errors
+/// If images cannot be read.
+pub fn recipe(data: &DataConfig, splits: &DataSplits, model: VitConfig) -> Result<Recipe, Error> {
+    if is_small(data.set) {
+        let normalization = Normalization::of(&*splits.train)?;
+        return Ok(small_recipe(model, normalization));
     }
-    Ok(Recipe::published(config, normalization, PUBLISHED_BATCH))
+    let normalization = Normalization::imagenet();
+    Ok(Recipe::published(model, normalization, PUBLISHED_BATCH))
 }
 
 fn default_model(set: DataSetName, classes: usize) -> Result<VitConfig, Error> {

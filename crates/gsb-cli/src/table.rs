@@ -30,10 +30,11 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     }
     let (config, splits) = RunConfig::of(&args.train)?;
     let devices = config.device.open_all(config.devices, config.strategy)?;
+    let model = &config.recipe.model;
     let mut variants = Vec::new();
-    for &scope in &args.scopes {
-        for &initial in &args.initials {
-            variants.extend(Variant::published(scope.into(), initial.into()));
+    for scope in asked(&args.scopes, model.scope) {
+        for initial in asked(&args.initials, model.initial_scales) {
+            variants.extend(Variant::published(scope, initial));
         }
     }
     if args.short {
@@ -61,6 +62,14 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     let text = table.to_markdown();
     write(folder, &table, &text)?;
     Ok(text)
+}
+
+/// The values of an option, or the model's own.
+fn asked<N: Copy + Into<T>, T>(names: &[N], own: T) -> Vec<T> {
+    if names.is_empty() {
+        return vec![own];
+    }
+    names.iter().map(|&name| name.into()).collect()
 }
 
 /// Without groups their scope and initial scales change nothing: one plain student is enough.

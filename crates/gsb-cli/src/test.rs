@@ -14,7 +14,7 @@ use gsb_vit::{
 use serde_json::json;
 
 use crate::args::TestArgs;
-use crate::config::{ModelName, RunConfig};
+use crate::config::RunConfig;
 use crate::data::DataConfig;
 use crate::defaults;
 use crate::error::Error;
@@ -117,10 +117,7 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
     let splits = data.open()?;
     let mut recipe = match run {
         Some(run) if !other => run.recipe,
-        _ => {
-            let model = ModelName::Config(Box::new(config.clone()));
-            defaults::recipe(&data, &splits, Some(model), None)?
-        }
+        _ => defaults::recipe(&data, &splits, config.clone())?,
     };
     let classes = splits.classes().len();
     if classes != config.classes {
@@ -129,6 +126,16 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
             format!(
                 "a model for {} classes, but {} has {classes}",
                 config.classes, data.set
+            ),
+        ));
+    }
+    let channels = recipe.evaluation.channels();
+    if channels != config.channels {
+        return Err(Error::file(
+            &args.checkpoint,
+            format!(
+                "a model for images of {} channels, but those of {} have {channels}",
+                config.channels, data.set
             ),
         ));
     }

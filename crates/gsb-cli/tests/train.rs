@@ -371,6 +371,78 @@ fn what_a_run_cannot_start_from_is_named() {
 }
 
 #[test]
+fn options_and_files_decide_about_images() {
+    let folder = folder();
+    let recipe = |arguments: &[&str]| {
+        let run = tempfile::tempdir_in(folder.path()).expect("a folder");
+        let output = run.path().join("run");
+        succeeds(
+            gsb(folder.path())
+                .args(["train", "--phase", "teacher", "--output-dir"])
+                .arg(&output)
+                .args(SHORT)
+                .args(arguments),
+        );
+        read_json(&output.join("config.json"))["recipe"].take()
+    };
+    let augmentation = recipe(&[
+        "--aa",
+        "rand-m3-inc1",
+        "--color-jitter",
+        "0.2",
+        "--reprob",
+        "0.5",
+    ])["augmentation"]
+        .take();
+    let policy = augmentation["rand_augment"].as_str().expect("a policy");
+    assert!(policy.starts_with("rand-m3-"), "{policy}");
+    assert_eq!(augmentation["color_jitter"]["contrast"], 0.2);
+    assert_eq!(augmentation["random_erasing"]["probability"], 0.5);
+    let none = recipe(&["--aa", "none", "--color-jitter", "0", "--reprob", "0"]);
+    for field in ["rand_augment", "color_jitter", "random_erasing"] {
+        assert!(none["augmentation"][field].is_null(), "{none}");
+    }
+
+    // Transforms follow the size of the model's images.
+    let file = folder.path().join("run.toml");
+    std::fs::write(&file, "[recipe.model]\nimage_size = 12").expect("a file");
+    let larger = recipe(&["--config", "run.toml"]);
+    assert_eq!(larger["augmentation"]["image_size"], 12);
+    assert_eq!(
+        recipe(&["--config", "run.toml", "--input-size", "10"])["model"]["image_size"],
+        10
+    );
+    for (text, expected) in [
+        (
+            "[recipe.model]\nchannels = 2",
+            "makes images of 8 pixels and 1 channels",
+        ),
+        (
+            "[recipe.augmentation]\nhorizontal_flip = 2",
+            "must be between 0 and 1, got 2",
+        ),
+        (
+            "[recipe.model]\nclasses = 3",
+            "the data have 10 classes, the model 3",
+        ),
+    ] {
+        std::fs::write(&file, text).expect("a file");
+        let message = fails(
+            gsb(folder.path())
+                .args(["train", "--config", "run.toml"])
+                .args(SHORT),
+        );
+        assert!(message.contains(expected), "{message}");
+    }
+    let message = fails(
+        gsb(folder.path())
+            .args(["train", "--aa", "augmix"])
+            .args(SHORT),
+    );
+    assert!(message.contains("\"augmix\": expected rand-"), "{message}");
+}
+
+#[test]
 fn a_table_compares_variants_and_goes_on_where_it_stopped() {
     let folder = folder();
     let arguments = [
@@ -387,7 +459,7 @@ fn a_table_compares_variants_and_goes_on_where_it_stopped() {
     ];
     let table = succeeds(gsb(folder.path()).args(arguments));
     assert_eq!(table.lines().count(), 2 + 5);
-    assert!(table.contains("| GSB both | Sample |"), "{table}");
+    assert!(table.contains("| GSB both | Row | Residual |"), "{table}");
     let file = |name: &str| std::fs::read_to_string(folder.path().join("t").join(name)).unwrap();
     assert_eq!(file("table.md"), table);
     assert_eq!(file("table.csv").lines().count(), 6);

@@ -4,8 +4,9 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::Batch;
 use crate::random::beta;
+use crate::transform::bounds;
+use crate::{Batch, Error};
 
 /// Mixes the pictures of a batch in pairs, and their targets with them.
 ///
@@ -51,6 +52,18 @@ enum Mix {
 }
 
 impl Mixup {
+    /// Checks that the numbers are possible.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for the first one that is not.
+    pub fn validate(&self) -> Result<(), Error> {
+        bounds::not_negative("mixup_alpha", self.mixup_alpha)?;
+        bounds::not_negative("cutmix_alpha", self.cutmix_alpha)?;
+        bounds::probability("prob", self.prob)?;
+        bounds::probability("switch_prob", self.switch_prob)?;
+        bounds::probability("label_smoothing", self.label_smoothing.into())
+    }
+
     /// Mixes a whole batch with itself, and sets its targets of shape `[batch, classes]`.
     ///
     /// # Panics

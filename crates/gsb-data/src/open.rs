@@ -121,26 +121,28 @@ pub fn open(
     path: Option<&Path>,
     options: &OpenOptions,
 ) -> Result<DataSplits, Error> {
-    if name == DataSetName::Digits {
-        let (fraction, seed) = DIGITS_SPLIT;
-        return digits()?.split(fraction, seed);
-    }
-    let path = path.ok_or(Error::NoPath {
-        name: name.as_str(),
-    })?;
-    if options.download {
-        download(name, path)?;
-    }
+    let folder = || {
+        let path = path.ok_or(Error::NoPath {
+            name: name.as_str(),
+        })?;
+        if options.download {
+            download(name, path)?;
+        }
+        Ok(path)
+    };
     match name {
-        DataSetName::Digits => unreachable!("the digits were opened above"),
-        DataSetName::Mnist => mnist(path),
-        DataSetName::Cifar10 => cifar10(path),
-        DataSetName::Cifar100 => cifar100(path),
-        DataSetName::Flowers102 => flowers102(path),
-        DataSetName::Chaoyang => chaoyang(path),
-        DataSetName::ImageFolder => image_folder(path),
-        DataSetName::Inat2018 => inaturalist(path, 2018, options.category),
-        DataSetName::Inat2019 => inaturalist(path, 2019, options.category),
+        DataSetName::Digits => {
+            let (fraction, seed) = DIGITS_SPLIT;
+            digits()?.split(fraction, seed)
+        }
+        DataSetName::Mnist => mnist(folder()?),
+        DataSetName::Cifar10 => cifar10(folder()?),
+        DataSetName::Cifar100 => cifar100(folder()?),
+        DataSetName::Flowers102 => flowers102(folder()?),
+        DataSetName::Chaoyang => chaoyang(folder()?),
+        DataSetName::ImageFolder => image_folder(folder()?),
+        DataSetName::Inat2018 => inaturalist(folder()?, 2018, options.category),
+        DataSetName::Inat2019 => inaturalist(folder()?, 2019, options.category),
     }
 }
 

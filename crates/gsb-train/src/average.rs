@@ -9,7 +9,8 @@ use burn::tensor::{Int, TensorData};
 /// Moves an average of weights towards a model: `average = decay average + (1 - decay) model`, for
 /// parameters and running statistics alike. States of calibration are taken over.
 ///
-/// Both are of one structure.
+/// # Panics
+/// If the average is of another structure than the model, of which it began as a copy.
 pub fn moved_towards<M: Module>(average: M, model: &M, decay: f64) -> M {
     let mut collected = Collected::default();
     model.visit(&mut collected);

@@ -1,7 +1,7 @@
 //! The recipe: what is trained, on what, for how long, and how.
 
 use gsb::distill::{BaseLoss, Distillation, DistillationLoss, DistillationLossConfig};
-use gsb_data::{EvalTransform, Mixup, Normalization, TrainTransform};
+use gsb_data::{EvalTransform, Mixup, Normalization, TrainTransform, Transform};
 use gsb_vit::{PatchNormalization, Phase, VitConfig};
 use serde::{Deserialize, Serialize};
 
@@ -182,11 +182,38 @@ impl Recipe {
                 self.phase(phase).validate(phase, &self.model)?;
             }
         }
+        self.validate_images()?;
         if self.teacher_logits == TeacherLogits::Cached && self.mixup.is_some() {
             return Err(Error::option(
                 "teacher_logits",
                 "cached logits are of single images, but mixup mixes them",
             ));
+        }
+        Ok(())
+    }
+
+    /// Checks that images are made as the model takes them.
+    fn validate_images(&self) -> Result<(), Error> {
+        let within = |part: &str, result: Result<(), gsb_data::Error>| {
+            result.map_err(|error| Error::option(part, error.to_string()))
+        };
+        within("augmentation", self.augmentation.validate())?;
+        within("evaluation", self.evaluation.validate())?;
+        if let Some(mixup) = &self.mixup {
+            within("mixup", mixup.validate())?;
+        }
+        let (channels, side) = (self.model.channels, self.model.image_size);
+        for (part, made) in [
+            ("augmentation", self.augmentation.shape()),
+            ("evaluation", self.evaluation.shape()),
+        ] {
+            if made != [channels, side, side] {
+                let reason = format!(
+                    "makes images of {} pixels and {} channels, the model takes {side} and {channels}",
+                    made[1], made[0]
+                );
+                return Err(Error::option(part, reason));
+            }
         }
         Ok(())
     }
@@ -333,6 +360,27 @@ mod tests {
         let mut recipe = recipe();
         change(&mut recipe);
         recipe.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn images_are_made_as_the_model_takes_them() {
+        let text = complaint(|recipe| recipe.model.image_size = 32);
+        assert_eq!(
+            text,
+            "augmentation: makes images of 8 pixels and 1 channels, the model takes 32 and 1"
+        );
+        let text = complaint(|recipe| recipe.evaluation.normalization = Normalization::imagenet());
+        assert!(
+            text.starts_with("evaluation: makes images of 8 pixels and 3"),
+            "{text}"
+        );
+        let text = complaint(|recipe| {
+            recipe.mixup = Some(Mixup {
+                prob: f64::NAN,
+                ..Mixup::default()
+            });
+        });
+        assert_eq!(text, "mixup: prob: must be between 0 and 1, got NaN");
     }
 
     #[test]

@@ -15,24 +15,12 @@ pub struct TableArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = positive(), help_heading = "Table")]
     pub seeds: usize,
 
-    /// Which elements share the thresholds of the groups, one or several
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "sample",
-        help_heading = "Table"
-    )]
+    /// Which elements share the thresholds of the groups, one or several [default: as the model has it]
+    #[arg(long, value_enum, value_delimiter = ',', help_heading = "Table")]
     pub scopes: Vec<ScopeName>,
 
-    /// How the scales of the groups start, one way or several
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "published",
-        help_heading = "Table"
-    )]
+    /// How the scales of the groups start, one way or several [default: as the model has it]
+    #[arg(long, value_enum, value_delimiter = ',', help_heading = "Table")]
     pub initials: Vec<InitialName>,
 
     /// Only the students in two stages that learn from the teacher

@@ -202,7 +202,7 @@ pub struct TrainArgs {
     #[arg(long, help_heading = "Distillation")]
     pub cache_teacher: bool,
 
-    /// Colour jitter; 0 for none
+    /// Colour jitter, where there is no RandAugment; 0 for none
     #[arg(long, value_name = "STRENGTH", value_parser = not_negative, help_heading = "Augmentation")]
     pub color_jitter: Option<f64>,
 

@@ -20,7 +20,7 @@ use gsb_packed::{PackedModel, Preprocessing};
 /// The only filter that resizes here.
 const BICUBIC: &str = "bicubic";
 
-/// Longest side of a resized picture's shorter side.
+/// The most pixels that the shorter side of a picture is resized to.
 const MAX_RESIZE: usize = 1 << 15;
 
 /// What a file says of the transform of evaluation.

@@ -32,7 +32,7 @@ pub fn flowers102(root: &Path) -> Result<DataSplits, Error> {
     }
     let pictures = root.join("jpg");
     files::folder(&pictures, "the pictures image_00001.jpg and so on")?;
-    let labels = integers(&labels_path, &["labels"])?.remove(0);
+    let [labels] = integers(&labels_path, ["labels"])?;
     if let Some(place) = labels.iter().position(|l| !(1..=CLASSES).contains(l)) {
         let problem = format!(
             "picture {} has the label {}: expected 1 to {CLASSES}",
@@ -42,10 +42,9 @@ pub fn flowers102(root: &Path) -> Result<DataSplits, Error> {
         return Err(Error::format(&labels_path, problem));
     }
     let splits_path = root.join(SPLITS);
-    let parts = integers(&splits_path, &["trnid", "valid", "tstid"])?;
+    let [train, validation, test] = integers(&splits_path, ["trnid", "valid", "tstid"])?;
     let mut used = vec![false; labels.len()];
-    let mut sets = Vec::new();
-    for ids in parts {
+    let mut part = |ids: Vec<usize>| {
         let mut files = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(used) = id.checked_sub(1).and_then(|place| used.get_mut(place)) else {
@@ -62,23 +61,21 @@ pub fn flowers102(root: &Path) -> Result<DataSplits, Error> {
             ));
         }
         let classes = (1..=CLASSES).map(|class| class.to_string()).collect();
-        sets.push(Arc::new(ImageFiles::new(files, classes)?) as Arc<dyn DataSet>);
-    }
-    let [train, validation, test] = <[_; 3]>::try_from(sets)
-        .unwrap_or_else(|_| unreachable!("one set was made for each of three names"));
+        Ok(Arc::new(ImageFiles::new(files, classes)?) as Arc<dyn DataSet>)
+    };
     Ok(DataSplits {
-        train,
-        test,
-        validation: Some(validation),
+        train: part(train)?,
+        validation: Some(part(validation)?),
+        test: part(test)?,
     })
 }
 
 /// Arrays of a MATLAB file, as positive integers.
-fn integers(path: &Path, names: &[&str]) -> Result<Vec<Vec<usize>>, Error> {
+fn integers<const N: usize>(path: &Path, names: [&str; N]) -> Result<[Vec<usize>; N], Error> {
     let bytes = files::read(path, "a MATLAB file of the data set")?;
     let file = MatFile::parse(bytes.as_slice())
         .map_err(|error| Error::format(path, format!("not a MATLAB 5 file: {error}")))?;
-    let array = |name: &&str| {
+    let array = |name: &str| {
         let array = file
             .find_by_name(name)
             .ok_or_else(|| Error::format(path, format!("it has no array of numbers {name:?}")))?;
@@ -91,7 +88,11 @@ fn integers(path: &Path, names: &[&str]) -> Result<Vec<Vec<usize>>, Error> {
         }
         Ok(numbers)
     };
-    names.iter().map(array).collect()
+    let mut arrays = [const { Vec::new() }; N];
+    for (values, name) in arrays.iter_mut().zip(names) {
+        *values = array(name)?;
+    }
+    Ok(arrays)
 }
 
 fn positive(data: &NumericData) -> Option<Vec<usize>> {

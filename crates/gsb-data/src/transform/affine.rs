@@ -4,7 +4,8 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::Image;
+use super::bounds;
+use crate::{Error, Image};
 
 /// How values between pixels are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -157,6 +158,12 @@ impl Default for RandomAffine {
 }
 
 impl RandomAffine {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        bounds::not_negative("degrees", self.degrees)?;
+        bounds::not_negative("translate", self.translate)?;
+        bounds::interval("scale", self.scale)
+    }
+
     /// Bilinear; outside it is black, as in torchvision.
     pub(crate) fn apply(&self, image: &Image, rng: &mut ChaCha8Rng) -> Image {
         let mut even = |low: f64, high: f64| low + (high - low) * rng.random::<f64>();

@@ -8,8 +8,9 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::Image;
+use super::bounds;
 use crate::image::luma;
+use crate::{Error, Image};
 
 /// Random changes of the colours, in random order, as torchvision's `ColorJitter`.
 ///
@@ -27,11 +28,7 @@ pub struct ColorJitter {
 
 impl Default for ColorJitter {
     fn default() -> Self {
-        Self {
-            brightness: 0.4,
-            contrast: 0.4,
-            saturation: 0.4,
-        }
+        Self::uniform(0.4)
     }
 }
 
@@ -39,6 +36,21 @@ impl Default for ColorJitter {
 type Change = fn(&mut Image, f32);
 
 impl ColorJitter {
+    /// All three changes of one strength, as timm's `color_jitter`.
+    pub fn uniform(strength: f64) -> Self {
+        Self {
+            brightness: strength,
+            contrast: strength,
+            saturation: strength,
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        bounds::not_negative("brightness", self.brightness)?;
+        bounds::not_negative("contrast", self.contrast)?;
+        bounds::not_negative("saturation", self.saturation)
+    }
+
     pub(crate) fn apply(&self, image: &mut Image, rng: &mut ChaCha8Rng) {
         let mut changes: [(f64, Change); 3] = [
             (self.brightness, brightness),

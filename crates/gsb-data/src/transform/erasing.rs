@@ -4,6 +4,8 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::bounds;
+use crate::Error;
 use crate::random::normal;
 
 /// Replaces a rectangle of the normalized picture by noise, each value from the standard normal
@@ -30,6 +32,12 @@ impl Default for RandomErasing {
 }
 
 impl RandomErasing {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        bounds::probability("probability", self.probability)?;
+        bounds::interval("area", self.area)?;
+        bounds::interval("min_aspect", [self.min_aspect, 1.0])
+    }
+
     /// Erases in values of shape `[channels, height, width]`.
     pub(crate) fn apply(
         &self,

@@ -4,9 +4,9 @@ use fast_image_resize::FilterType;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Transform;
 use super::resize::{Window, resize_window};
-use crate::{Image, Normalization};
+use super::{Transform, bounds};
+use crate::{Error, Image, Normalization};
 
 /// The longest side of a resized picture, of which only the centre is made.
 const MAX_SIDE: usize = 1 << 30;
@@ -54,6 +54,16 @@ impl EvalTransform {
             resize,
             normalization,
         }
+    }
+
+    /// Checks that the transform is possible.
+    ///
+    /// # Errors
+    /// [`Error::Option`] or [`Error::Channels`] for the first value that is not.
+    pub fn validate(&self) -> Result<(), Error> {
+        bounds::channels(&self.normalization)?;
+        bounds::size("image_size", self.image_size)?;
+        bounds::size("resize", self.resize)
     }
 
     /// Channels of the result: 1 or 3.

@@ -1,6 +1,7 @@
 //! From pictures to the values a model sees.
 
 pub(crate) mod affine;
+pub(crate) mod bounds;
 pub(crate) mod color;
 pub(crate) mod crop;
 pub(crate) mod erasing;

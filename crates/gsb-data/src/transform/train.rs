@@ -5,14 +5,14 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Transform;
 use super::affine::{Interpolation, RandomAffine};
 use super::color::ColorJitter;
 use super::crop::{Crop, padded, random_rectangle};
 use super::erasing::RandomErasing;
 use super::rand_augment::RandAugment;
 use super::resize::resize;
-use crate::{EvalTransform, Image, Normalization};
+use super::{Transform, bounds};
+use crate::{Error, EvalTransform, Image, Normalization};
 
 /// Random crops, colours and distortions, each of which can be switched off.
 ///
@@ -85,6 +85,43 @@ impl TrainTransform {
             random_erasing: Some(RandomErasing::default()),
             ..Self::plain(image_size, normalization)
         }
+    }
+
+    /// Checks that the transform is possible.
+    ///
+    /// # Errors
+    /// [`Error::Option`] or [`Error::Channels`] for the first value that is not.
+    ///
+    /// ```
+    /// use gsb_data::{Normalization, TrainTransform};
+    ///
+    /// let often = TrainTransform {
+    ///     horizontal_flip: 2.0,
+    ///     ..TrainTransform::plain(8, Normalization::half(1))
+    /// };
+    /// let error = often.validate().unwrap_err();
+    /// assert_eq!(error.to_string(), "horizontal_flip: must be between 0 and 1, got 2");
+    /// ```
+    pub fn validate(&self) -> Result<(), Error> {
+        bounds::channels(&self.normalization)?;
+        bounds::size("image_size", self.image_size)?;
+        match self.crop {
+            // A wide border is cut off.
+            Crop::Center | Crop::Padded { .. } => {}
+            Crop::RandomResized { scale, ratio } => {
+                bounds::interval("scale", scale)?;
+                bounds::interval("ratio", ratio)?;
+            }
+        }
+        bounds::probability("horizontal_flip", self.horizontal_flip)?;
+        if let Some(affine) = &self.affine {
+            affine.validate()?;
+        }
+        if let Some(jitter) = &self.color_jitter {
+            jitter.validate()?;
+        }
+        self.random_erasing
+            .map_or(Ok(()), |erasing| erasing.validate())
     }
 
     /// The random pixels before normalization, `image_size` rows and columns.
