@@ -30,6 +30,10 @@ check-tch:
 bench:
     cargo bench -p gsb-benches
 
+# A packed DeiT-S against float models of candle and Burn, on one thread. Builds both.
+compare:
+    RAYON_NUM_THREADS=1 cargo run --release --manifest-path benches/comparison/Cargo.toml
+
 # The book, into docs/book. Needs mdbook.
 docs:
     mdbook build docs
