@@ -9,14 +9,14 @@ use super::scratch::{Scratch, Sizes, most_candidates};
 use super::{Stage, record};
 use crate::config::guarded;
 use crate::kernel::Kernels;
-use crate::kernel::attended::{Attended, Products, VALUE_PLANES, ValuePlane};
+use crate::kernel::attended::{Attended, Products, ValuePlane};
 use crate::kernel::attention::{
     Exponentials, FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups,
 };
 use crate::kernel::linear::PANEL;
 use crate::kernel::norm::{Norm, NormSigns};
 use crate::kernel::simd::{LANES, Line};
-use crate::kernel::value::{EXTRA_PLANES, ExtraPlanes, ValuePlanes, ValueShape, levels};
+use crate::kernel::value::{EXTRA_PLANES, ExtraPlanes, HeadValue, ValuePlanes, ValueShape, levels};
 use crate::trace::BlockTrace;
 use crate::{Attention, Config, LayerNorm, ThresholdScope};
 
@@ -34,8 +34,10 @@ pub(super) struct BinaryAttention {
     /// `[heads, blocks, keys]`, 16 queries a line.
     shift: Vec<Line<f32>>,
     products: Products,
-    /// What an attended value must exceed, `[heads, head width]`.
+    /// What an attended value must exceed, `[heads, padded head width]`.
     thresholds: Vec<f64>,
+    /// The same of sums of signs, if they decide.
+    limits: Option<Vec<u32>>,
     output: FloatLayer,
 }
 
@@ -81,7 +83,16 @@ impl BinaryAttention {
         let scales = |scales: &[f32]| scales.iter().copied().map(guarded).collect::<Vec<f32>>();
         let attention_scales = scales(&attention.attention_scales);
         let product = guarded(attention.query_scale) * guarded(attention.key_scale);
+        let products = Products::new(
+            &attention_scales,
+            &scales(&attention.value_scales),
+            sizes.tokens,
+        );
         let output = attention.output;
+        let threshold = |row: usize| -f64::from(output.input_shift[row]);
+        let thresholds: Vec<f64> = (0..config.heads * sizes.padded)
+            .map(|at| row(0, at).map_or(f64::INFINITY, threshold))
+            .collect();
         let output_factor = factors(output.input_scale, output.weight_scale);
         let output_rows = (0..config.width).map(Some).collect();
         Self {
@@ -105,17 +116,13 @@ impl BinaryAttention {
                 by_row,
             },
             shift: by_blocks(&attention.attention_shift, sizes),
-            products: Products::new(
-                &attention_scales,
-                &scales(&attention.value_scales),
-                sizes.tokens,
-            ),
-            scales: attention_scales,
-            thresholds: output
-                .input_shift
+            limits: thresholds
                 .iter()
-                .map(|&shift| -f64::from(shift))
+                .map(|&threshold| products.limit(sizes.tokens, threshold))
                 .collect(),
+            thresholds,
+            products,
+            scales: attention_scales,
             output: FloatLayer::new(
                 BitWeight::new(kernels, Arc::new(output.weight), width, output_rows, true),
                 output_factor,
@@ -283,12 +290,6 @@ impl BinaryAttention {
             plane: &mut scratch.value_plane,
             entries: &mut scratch.entries,
         });
-        for entries in &mut scratch.entries {
-            // Elements of the attention matrix look theirs up.
-            entries
-                .list
-                .sort_unstable_by_key(|entry| (entry.token, entry.channel));
-        }
         if !scratch.query_key_zeros.is_empty() {
             scratch.valid.clear();
             scratch.valid.resize(scratch.query_key.len(), u32::MAX);
@@ -429,34 +430,31 @@ impl BinaryAttention {
         let shape = self.shape;
         let entries = &scratch.entries[head];
         let vectors = shape.vectors;
-        let mut planes = [ValuePlane::default(); VALUE_PLANES];
-        planes[0] = ValuePlane {
+        let value = HeadValue {
+            shape,
+            head,
+            value: scratch.value.as_flattened(),
+            bounds: &scratch.bounds,
+        };
+        let mut groups = [ValuePlane {
             lines: &scratch.value_plane[head * vectors..],
             stride: shape.stride,
-            weights: [2.0, 0.0, 0.0],
-        };
+        }; 3];
         let mut value_planes = 1;
+        let mut nothing = None;
         if entries.overflow {
-            kernels.run(ExtraPlanes {
-                shape,
-                head,
-                value: scratch.value.as_flattened(),
-                bounds: &scratch.bounds,
+            let has_zero = kernels.run(ExtraPlanes {
+                value,
                 planes: &mut scratch.extra_planes,
             });
             let size = scratch.extra_planes.len() / EXTRA_PLANES;
-            let weights = [[1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]];
-            for (extra, lines) in scratch.extra_planes.chunks_exact(size).enumerate() {
-                let empty = |line: &Line| line.0.iter().all(|&word| word == 0);
-                if !lines.iter().all(empty) {
-                    planes[value_planes] = ValuePlane {
-                        lines,
-                        stride: vectors,
-                        weights: weights[extra].map(f64::from),
-                    };
-                    value_planes += 1;
-                }
-            }
+            let plane = |extra: usize| ValuePlane {
+                lines: &scratch.extra_planes[extra * size..],
+                stride: vectors,
+            };
+            (groups[1], groups[2]) = (plane(0), plane(1));
+            nothing = has_zero.then(|| plane(2));
+            value_planes = shape.groups;
         }
         let entries = if entries.overflow {
             &[]
@@ -471,7 +469,9 @@ impl BinaryAttention {
             _ => &[],
         };
         let stride = sizes.attended_stride();
-        let thresholds = &self.thresholds[head * shape.width..][..shape.width];
+        let channels = head * sizes.padded..(head + 1) * sizes.padded;
+        let thresholds = &self.thresholds[channels.clone()];
+        let limits = self.limits.as_ref().map(|limits| &limits[channels]);
         let first_word = head * sizes.padded / 32;
         for block in 0..needed.div_ceil(LANES) {
             let lines = block * words..(block + 1) * words;
@@ -490,13 +490,16 @@ impl BinaryAttention {
                 block,
                 queries: LANES.min(needed - block * LANES),
                 attention: &attention[..attention_planes],
-                value: &planes[..value_planes],
+                groups: &groups[..value_planes],
+                nothing,
                 entries,
                 candidates: here,
                 max,
+                value,
                 thresholds,
+                limits,
                 tile: &mut scratch.tile,
-                row: &mut scratch.row,
+                counts: &mut scratch.counts,
                 out: &mut scratch.bits[first_word..],
                 stride,
                 first_channel: head * sizes.padded,

@@ -454,19 +454,22 @@ impl GroupPlanes<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S, sum: S::F, max: S::F) {
         let reciprocal = s.div(s.splat_f(1.0), sum);
-        for (plane, threshold) in self.planes.into_iter().zip(crate::GROUP_THRESHOLDS) {
-            let bound = s.mul(max, s.splat_f(threshold));
-            let keys = self.scores.chunks(KEYS).zip(self.shift.chunks(KEYS));
-            for ((scores, shift), plane) in keys.zip(plane) {
-                let mut bits = s.splat_u(0);
-                let mut bit = s.splat_u(1);
-                for (score, shift) in scores.iter().zip(shift) {
-                    let p = element(s, score, reciprocal, shift);
-                    bits = s.or(bits, s.select_u(s.gt(p, bound), bit));
-                    bit = s.add_u(bit, bit);
+        let bounds = crate::GROUP_THRESHOLDS.map(|threshold| s.mul(max, s.splat_f(threshold)));
+        let keys = self.scores.chunks(KEYS).zip(self.shift.chunks(KEYS));
+        let [second, third] = self.planes;
+        for ((scores, shift), planes) in keys.zip(second.iter_mut().zip(third)) {
+            let mut bits = [s.splat_u(0); 2];
+            let mut bit = s.splat_u(1);
+            for (score, shift) in scores.iter().zip(shift) {
+                let p = element(s, score, reciprocal, shift);
+                for group in 0..2 {
+                    let member = s.select_u(s.gt(p, bounds[group]), bit);
+                    bits[group] = s.or(bits[group], member);
                 }
-                s.store_u(bits, &mut plane.0);
+                bit = s.add_u(bit, bit);
             }
+            s.store_u(bits[0], &mut planes.0.0);
+            s.store_u(bits[1], &mut planes.1.0);
         }
     }
 }
