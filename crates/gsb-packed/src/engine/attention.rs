@@ -183,6 +183,7 @@ impl BinaryAttention {
         if !by_row {
             for head in 0..sizes.heads {
                 let mut planes = 1;
+                scratch.candidates[head].prune(max);
                 if scratch.candidates[head].overflow {
                     planes = self.groups.count;
                     self.later_groups(kernels, scratch, sizes, head, needed_blocks, max);

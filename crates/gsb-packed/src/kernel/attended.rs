@@ -104,7 +104,7 @@ pub(crate) struct Attended<'a> {
     pub(crate) nothing: Option<ValuePlane<'a>>,
     /// Elements of the value that planes do not hold, ordered by channel.
     pub(crate) entries: &'a [Entry],
-    /// Elements of the attention matrix that planes do not hold.
+    /// Elements of the attention matrix that planes do not hold, all of the second group.
     pub(crate) candidates: &'a [Candidate],
     /// The largest element that candidates are compared with.
     pub(crate) max: f32,
@@ -351,13 +351,13 @@ impl Attended<'_> {
     #[inline(always)]
     fn add_candidates<S: Simd>(&mut self, s: S) {
         self.tile.fill(Line64::default());
-        let [second, third] = GROUP_THRESHOLDS.map(|threshold| self.max * threshold);
+        let third = self.max * GROUP_THRESHOLDS[1];
         let [_, of_second, of_third] = self.products.groups;
         for candidate in self.candidates {
-            let worth = match candidate.value {
-                p if p > third => std::array::from_fn(|group| of_second[group] + of_third[group]),
-                p if p > second => of_second,
-                _ => continue,
+            let worth = if candidate.value > third {
+                std::array::from_fn(|group| of_second[group] + of_third[group])
+            } else {
+                of_second
             };
             let lane = candidate.query as usize % LANES;
             let (lines, bounds) = self.value.token(candidate.key as usize);

@@ -397,6 +397,12 @@ fn element<S: Simd>(s: S, score: &Line<f32>, reciprocal: S::F, shift: &Line<f32>
 }
 
 impl Candidates {
+    /// Forgets those that do not belong to the second group of a largest element.
+    pub(crate) fn prune(&mut self, max: f32) {
+        let bound = max * crate::GROUP_THRESHOLDS[0];
+        self.list.retain(|candidate| candidate.value > bound);
+    }
+
     /// Raises the maximum to that of a block of queries and some keys, and lists what is near it.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
