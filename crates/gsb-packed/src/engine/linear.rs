@@ -98,7 +98,12 @@ impl BitWeight {
 
     /// The sum of products with a number of different bits.
     fn sum(&self, base: i32, count: u32) -> i32 {
-        base - if self.signed { 2 } else { 1 } * count as i32
+        base - self.unit() as i32 * count as i32
+    }
+
+    /// What a different bit changes a sum by.
+    fn unit(&self) -> f32 {
+        if self.signed { 2.0 } else { 1.0 }
     }
 
     /// Multiplies rows: those without a 0 by the fast kernel, the others with exact sums.
@@ -465,17 +470,19 @@ impl FloatLayer {
                 weight.rows[channel].map_or(0.0, value)
             })
         };
+        // A power of two, so that units change no rounding.
+        let unit = weight.unit();
         let affine = Affine {
-            base: lines(channels, 0, |channel| weight.base(channel) as u32),
-            factor: of_row(&factor),
+            base: lines(channels, 0.0, |channel| weight.base(channel) as f32 / unit),
+            factor: of_row(&|row| factor(row) * unit),
             bias: of_row(&bias),
-            signed: weight.signed,
         };
         Self { weight, affine }
     }
 
     fn value(&self, channel: usize, sum: i32) -> f32 {
-        sum as f32 * element(&self.affine.factor, channel) + element(&self.affine.bias, channel)
+        let units = sum as f32 / self.weight.unit();
+        units * element(&self.affine.factor, channel) + element(&self.affine.bias, channel)
     }
 
     /// Shifted floats: `[rows, panels]`.
