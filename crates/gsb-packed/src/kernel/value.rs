@@ -194,7 +194,7 @@ impl Task for ValuePlanes<'_> {
                 }
             }
         }
-        for entries in self.entries.iter_mut() {
+        for entries in self.entries.iter_mut().filter(|entries| !entries.overflow) {
             let order = |entry: &Entry| (entry.channel, entry.token);
             entries.list.sort_unstable_by_key(order);
         }
@@ -211,7 +211,7 @@ impl Entries {
         mut lanes: u16,
         tokens: &[u32; LANES],
     ) {
-        while lanes != 0 {
+        while lanes != 0 && !self.overflow {
             let lane = lanes.trailing_zeros() as usize;
             lanes &= lanes - 1;
             let mut tokens = tokens[lane];
