@@ -86,12 +86,9 @@ impl BitWeight {
 
     /// The sum of products of an output channel with inputs none of whose bits differ.
     pub(super) fn base(&self, channel: usize) -> i32 {
-        let columns = self.signs.columns();
         match self.rows.get(channel).copied().flatten() {
-            Some(row) if !self.signed => (0..columns)
-                .map(|column| i32::from(self.signs.bit(row, column)))
-                .sum(),
-            Some(_) => columns as i32,
+            Some(row) if !self.signed => self.signs.ones(row) as i32,
+            Some(_) => self.signs.columns() as i32,
             None => 0,
         }
     }

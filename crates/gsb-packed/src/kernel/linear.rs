@@ -310,7 +310,10 @@ impl<F: FnMut(usize, &mut [u32])> Task for Arrange<F> {
                 (self.row)(first + channel, row);
             }
             for word in 0..self.words {
-                let column = std::array::from_fn(|channel| rows[channel * self.words + word]);
+                let mut column = [0; PANEL];
+                for (out, row) in column.iter_mut().zip(rows.chunks_exact(self.words)) {
+                    *out = row[word];
+                }
                 out.push(S::arrange(&column));
             }
         }
