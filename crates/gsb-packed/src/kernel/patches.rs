@@ -197,10 +197,11 @@ impl Task for CutPatches<'_> {
                         let words = &mut words[first / S::PIXELS..][..patch / S::PIXELS];
                         let groups = pixels.chunks_exact(S::PIXELS * colours);
                         for (word, group) in words.iter_mut().zip(groups) {
-                            *word = 0;
+                            let mut packed = 0;
                             for i in 0..S::PIXELS {
-                                *word |= pixel::<S>(i32::from(group[i * colours + colour]), i);
+                                packed |= pixel::<S>(i32::from(group[i * colours + colour]), i);
                             }
+                            *word = packed;
                         }
                     } else {
                         for i in 0..patch {
