@@ -15,7 +15,7 @@ use crate::GROUP_THRESHOLDS;
 #[derive(Debug, Clone)]
 pub(crate) struct Products {
     /// For each group of the attention, that of each group of the value.
-    groups: [[f64; 3]; 3],
+    pub(super) groups: [[f64; 3]; 3],
     /// For each group of the attention, what each [`correction`] adds to that of the value's bit.
     corrections: [[f64; 7]; 3],
 }
@@ -57,7 +57,7 @@ impl Products {
 }
 
 /// What is added to a sum of signs, for limits to be positive.
-fn limit_offset(keys: usize) -> u32 {
+pub(super) fn limit_offset(keys: usize) -> u32 {
     keys as u32 + 1
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::attended::{Products, limit_offset};
 use super::linear::{Arrange, Epilogue, Inputs, Linear, PANEL, ROW_PADDING, Weights};
 use super::norm::{Norm, NormSigns};
 use super::patches::{ArrangePatches, CutPatches, PatchTask, PatchWeights};
@@ -167,6 +168,29 @@ proptest! {
                     prop_assert_eq!(counts[channel], different, "{:?}, row {}", kernels, row);
                 }
             }
+        }
+    }
+
+    /// Counts are compared with limits where sums would be compared with thresholds.
+    #[test]
+    fn limits_decide_as_thresholds(
+        scales in prop::array::uniform2(1e-5f32..2.0),
+        keys in 1usize..300,
+        at in -320i32..320,
+        off in prop_oneof![Just(0.0f64), -1.0f64..1.0],
+    ) {
+        let products = Products::new(&scales[..1], &scales[1..], keys);
+        let worth = products.groups[0][0];
+        let threshold = (f64::from(at) + off) * worth;
+        let sums = -(keys as i32)..=keys as i32;
+        match products.limit(keys, threshold) {
+            None => prop_assert_eq!(off, 0.0),
+            Some(limit) => for sum in sums {
+                let product = f64::from(sum) * worth;
+                prop_assert!(product != threshold);
+                let shifted = limit_offset(keys).wrapping_add_signed(sum);
+                prop_assert_eq!(shifted > limit, product > threshold, "{} of {}", sum, threshold);
+            },
         }
     }
 
