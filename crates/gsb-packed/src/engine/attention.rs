@@ -68,46 +68,12 @@ impl BinaryAttention {
             };
             max = self.first_groups(kernels, scratch, sizes, head, blocks, most, max);
             if by_row {
-                let planes = if self.groups.count > 1 {
-                    self.groups.count
-                } else {
-                    1
-                };
-                scratch.clock.lap(Stage::Attention);
-                self.attended(
-                    kernels,
-                    scratch,
-                    sizes,
-                    head,
-                    needed,
-                    planes,
-                    max,
-                    trace.as_deref_mut(),
-                );
-                scratch.clock.lap(Stage::Attended);
+                self.attended(kernels, scratch, head, needed, max, trace.as_deref_mut());
             }
         }
-        scratch.clock.lap(Stage::Attention);
         if !by_row {
             for head in 0..sizes.heads {
-                let mut planes = 1;
-                scratch.candidates[head].prune(max);
-                if scratch.candidates[head].overflow {
-                    planes = self.groups.count;
-                    self.later_groups(kernels, scratch, sizes, head, needed_blocks, max);
-                    scratch.clock.lap(Stage::Attention);
-                }
-                self.attended(
-                    kernels,
-                    scratch,
-                    sizes,
-                    head,
-                    needed,
-                    planes,
-                    max,
-                    trace.as_deref_mut(),
-                );
-                scratch.clock.lap(Stage::Attended);
+                self.attended(kernels, scratch, head, needed, max, trace.as_deref_mut());
             }
         }
         scratch.zeros.sort_unstable();

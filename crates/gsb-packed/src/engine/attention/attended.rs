@@ -1,8 +1,8 @@
 //! The product of attention matrix and value.
 
 use super::BinaryAttention;
-use crate::engine::record;
-use crate::engine::scratch::{Scratch, Sizes};
+use crate::engine::scratch::Scratch;
+use crate::engine::{Stage, record};
 use crate::kernel::Kernels;
 use crate::kernel::attended::{Attended, ValuePlane};
 use crate::kernel::simd::LANES;
@@ -10,19 +10,28 @@ use crate::kernel::value::{EXTRA_PLANES, ExtraPlanes, HeadValue};
 use crate::trace::BlockTrace;
 
 impl BinaryAttention {
-    /// The attended value of the first `needed` tokens of a head, with so many planes of the attention.
-    #[allow(clippy::too_many_arguments)]
+    /// The attended value of the first `needed` tokens of a head.
     pub(super) fn attended(
         &self,
         kernels: Kernels,
         scratch: &mut Scratch,
-        sizes: Sizes,
         head: usize,
         needed: usize,
-        attention_planes: usize,
         max: f32,
         trace: Option<&mut BlockTrace>,
     ) {
+        let sizes = self.sizes();
+        let candidates = &mut scratch.candidates[head];
+        candidates.prune(max);
+        let attention_planes = if candidates.overflow || self.groups.by_row {
+            self.groups.count
+        } else {
+            1
+        };
+        if candidates.overflow {
+            self.later_groups(kernels, scratch, sizes, head, needed.div_ceil(LANES), max);
+        }
+        scratch.clock.lap(Stage::Attention);
         let shape = self.shape;
         let entries = &scratch.entries[head];
         let vectors = shape.vectors;
@@ -109,5 +118,6 @@ impl BinaryAttention {
                 .attention
                 .extend(record::attention(groups, words, sizes.tokens));
         }
+        scratch.clock.lap(Stage::Attended);
     }
 }
