@@ -158,13 +158,22 @@ impl BitLayer {
 /// first are then at most that length.
 fn interval(decisions: &[i8]) -> Option<(u32, u32)> {
     let is_zero = |decision: &i8| *decision <= 0;
-    let Some(first) = decisions.iter().position(is_zero) else {
+    // Without early exits and in bytes, for the compiler to make vectors of it.
+    let few = |part: &[i8]| part.iter().map(|d| u8::from(is_zero(d))).sum::<u8>();
+    let zeros = |decisions: &[i8]| -> usize {
+        let parts = decisions.chunks(64);
+        parts.map(|part| usize::from(few(part))).sum()
+    };
+    let skipped = decisions.chunks(64).take_while(|part| few(part) == 0);
+    let start: usize = skipped.map(<[i8]>::len).sum();
+    let Some(first) = decisions[start..].iter().position(is_zero) else {
         // No count equals this one.
         return Some((u32::MAX, 0));
     };
-    let last = decisions.iter().rposition(is_zero).unwrap_or(first);
-    let whole = decisions[first..=last].iter().all(is_zero);
-    whole.then_some((first as u32, (last - first) as u32))
+    let first = start + first;
+    let count = zeros(&decisions[first..]);
+    let whole = zeros(&decisions[first..first + count]) == count;
+    whole.then_some((first as u32, count as u32 - 1))
 }
 
 /// The decision of every count, for signed inputs.
