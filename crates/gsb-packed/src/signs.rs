@@ -159,6 +159,18 @@ impl SignMatrix {
         }
     }
 
+    /// How many of a row's bits are set.
+    pub(crate) fn ones(&self, row: usize) -> u32 {
+        let start = row * self.columns;
+        let words = (0..self.columns).step_by(32);
+        words
+            .map(|at| {
+                self.extract(start + at, (self.columns - at).min(32))
+                    .count_ones()
+            })
+            .sum()
+    }
+
     /// `count <= 32` bits from a position.
     fn extract(&self, start: usize, count: usize) -> u32 {
         let mut bytes = [0u8; 8];

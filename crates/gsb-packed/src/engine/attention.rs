@@ -1,24 +1,21 @@
 //! The attention of a block.
 
-use std::sync::Arc;
+mod attended;
+mod build;
 
-use super::linear::{BitLayer, BitRows, BitWeight, FloatLayer, level_threshold};
-use super::lines::lines;
-use super::norm::fold;
+pub(super) use build::factors;
+
+use super::linear::{BitLayer, BitRows, FloatLayer};
 use super::scratch::{Scratch, Sizes, most_candidates};
 use super::{Stage, record};
-use crate::config::guarded;
 use crate::kernel::Kernels;
-use crate::kernel::attended::{Attended, Products, VALUE_PLANES, ValuePlane};
-use crate::kernel::attention::{
-    Exponentials, FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups,
-};
+use crate::kernel::attended::Products;
+use crate::kernel::attention::{FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups};
 use crate::kernel::linear::PANEL;
 use crate::kernel::norm::{Norm, NormSigns};
 use crate::kernel::simd::{LANES, Line};
-use crate::kernel::value::{EXTRA_PLANES, ExtraPlanes, ValuePlanes, ValueShape, levels};
+use crate::kernel::value::{ValuePlanes, ValueShape, levels};
 use crate::trace::BlockTrace;
-use crate::{Attention, Config, LayerNorm, ThresholdScope};
 
 /// A binary attention.
 #[derive(Debug)]
@@ -34,96 +31,14 @@ pub(super) struct BinaryAttention {
     /// `[heads, blocks, keys]`, 16 queries a line.
     shift: Vec<Line<f32>>,
     products: Products,
-    /// What an attended value must exceed, `[heads, head width]`.
+    /// What an attended value must exceed, `[heads, padded head width]`.
     thresholds: Vec<f64>,
+    /// The same of sums of signs, if they decide.
+    limits: Option<Vec<u32>>,
     output: FloatLayer,
 }
 
 impl BinaryAttention {
-    pub(super) fn new(
-        norm: &LayerNorm,
-        attention: Attention,
-        config: &Config,
-        kernels: Kernels,
-    ) -> Self {
-        let sizes = Sizes::of_config(config);
-        let width = config.head_width();
-        let qkv = attention.qkv;
-        let signs = Arc::new(qkv.weight);
-        let factor = factors(qkv.input_scale, qkv.weight_scale);
-        let bias = |row: usize| qkv.bias[row];
-        // Channel `at` of a section, its heads padded to whole words.
-        let row = |section: usize, at: usize| {
-            let (head, channel) = (at / sizes.padded, at % sizes.padded);
-            (head < config.heads && channel < width)
-                .then_some(section * config.width + head * width + channel)
-        };
-        let section = sizes.section * PANEL;
-        let query_key = (0..2 * section)
-            .map(|at| row(at / section, at % section))
-            .collect();
-        // Padding repeats a channel: it must not change an extremum.
-        let first_of_head = |at: usize| row(2, at / sizes.padded * sizes.padded);
-        let value = (0..section)
-            .map(|at| row(2, at).or_else(|| first_of_head(at)))
-            .collect();
-        let weight = |rows| BitWeight::new(kernels, signs.clone(), config.width, rows, true);
-        let (query_key, value) = (weight(query_key), weight(value));
-        let shift = |row: usize| match row / config.width {
-            0 => attention.query_shift[row],
-            _ => attention.key_shift[row - config.width],
-        };
-        let value_rows = value.rows();
-        let value_shift = lines(section, 0.0, |at| {
-            value_rows[at].map_or(0.0, |row| attention.value_shift[row - 2 * config.width])
-        });
-        let by_row = config.scope == ThresholdScope::Row;
-        let scales = |scales: &[f32]| scales.iter().copied().map(guarded).collect::<Vec<f32>>();
-        let attention_scales = scales(&attention.attention_scales);
-        let product = guarded(attention.query_scale) * guarded(attention.key_scale);
-        let output = attention.output;
-        let output_factor = factors(output.input_scale, output.weight_scale);
-        let output_rows = (0..config.width).map(Some).collect();
-        Self {
-            norm: fold(norm, &qkv.input_shift, config),
-            query_key: BitLayer::new(kernels, query_key, &factor, bias, shift, None),
-            value: FloatLayer::new(value, &factor, bias),
-            value_shift,
-            shape: ValueShape {
-                tokens: sizes.tokens,
-                heads: config.heads,
-                width,
-                vectors: sizes.padded / LANES,
-                stride: 4 * sizes.section,
-                groups: config.value_groups,
-                by_row,
-            },
-            groups: Groups {
-                exponentials: Exponentials::new(width, product * (width as f32).sqrt().recip()),
-                first: level_threshold(attention_scales[0]),
-                count: config.attention_groups,
-                by_row,
-            },
-            shift: by_blocks(&attention.attention_shift, sizes),
-            products: Products::new(
-                &attention_scales,
-                &scales(&attention.value_scales),
-                sizes.tokens,
-            ),
-            scales: attention_scales,
-            thresholds: output
-                .input_shift
-                .iter()
-                .map(|&shift| -f64::from(shift))
-                .collect(),
-            output: FloatLayer::new(
-                BitWeight::new(kernels, Arc::new(output.weight), width, output_rows, true),
-                output_factor,
-                |row| output.bias[row],
-            ),
-        }
-    }
-
     /// Adds the attention of all tokens to the first `needed`.
     pub(super) fn add(
         &self,
@@ -153,45 +68,12 @@ impl BinaryAttention {
             };
             max = self.first_groups(kernels, scratch, sizes, head, blocks, most, max);
             if by_row {
-                let planes = if self.groups.count > 1 {
-                    self.groups.count
-                } else {
-                    1
-                };
-                scratch.clock.lap(Stage::Attention);
-                self.attended(
-                    kernels,
-                    scratch,
-                    sizes,
-                    head,
-                    needed,
-                    planes,
-                    max,
-                    trace.as_deref_mut(),
-                );
-                scratch.clock.lap(Stage::Attended);
+                self.attended(kernels, scratch, head, needed, max, trace.as_deref_mut());
             }
         }
-        scratch.clock.lap(Stage::Attention);
         if !by_row {
             for head in 0..sizes.heads {
-                let mut planes = 1;
-                if scratch.candidates[head].overflow {
-                    planes = self.groups.count;
-                    self.later_groups(kernels, scratch, sizes, head, needed_blocks, max);
-                    scratch.clock.lap(Stage::Attention);
-                }
-                self.attended(
-                    kernels,
-                    scratch,
-                    sizes,
-                    head,
-                    needed,
-                    planes,
-                    max,
-                    trace.as_deref_mut(),
-                );
-                scratch.clock.lap(Stage::Attended);
+                self.attended(kernels, scratch, head, needed, max, trace.as_deref_mut());
             }
         }
         scratch.zeros.sort_unstable();
@@ -283,12 +165,6 @@ impl BinaryAttention {
             plane: &mut scratch.value_plane,
             entries: &mut scratch.entries,
         });
-        for entries in &mut scratch.entries {
-            // Elements of the attention matrix look theirs up.
-            entries
-                .list
-                .sort_unstable_by_key(|entry| (entry.token, entry.channel));
-        }
         if !scratch.query_key_zeros.is_empty() {
             scratch.valid.clear();
             scratch.valid.resize(scratch.query_key.len(), u32::MAX);
@@ -412,126 +288,4 @@ impl BinaryAttention {
             max,
         });
     }
-
-    /// The attended value of the first `needed` tokens of a head, with so many planes of the attention.
-    #[allow(clippy::too_many_arguments)]
-    fn attended(
-        &self,
-        kernels: Kernels,
-        scratch: &mut Scratch,
-        sizes: Sizes,
-        head: usize,
-        needed: usize,
-        attention_planes: usize,
-        max: f32,
-        trace: Option<&mut BlockTrace>,
-    ) {
-        let shape = self.shape;
-        let entries = &scratch.entries[head];
-        let vectors = shape.vectors;
-        let mut planes = [ValuePlane::default(); VALUE_PLANES];
-        planes[0] = ValuePlane {
-            lines: &scratch.value_plane[head * vectors..],
-            stride: shape.stride,
-            weights: [2.0, 0.0, 0.0],
-        };
-        let mut value_planes = 1;
-        if entries.overflow {
-            kernels.run(ExtraPlanes {
-                shape,
-                head,
-                value: scratch.value.as_flattened(),
-                bounds: &scratch.bounds,
-                planes: &mut scratch.extra_planes,
-            });
-            let size = scratch.extra_planes.len() / EXTRA_PLANES;
-            let weights = [[1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]];
-            for (extra, lines) in scratch.extra_planes.chunks_exact(size).enumerate() {
-                let empty = |line: &Line| line.0.iter().all(|&word| word == 0);
-                if !lines.iter().all(empty) {
-                    planes[value_planes] = ValuePlane {
-                        lines,
-                        stride: vectors,
-                        weights: weights[extra].map(f64::from),
-                    };
-                    value_planes += 1;
-                }
-            }
-        }
-        let entries = if entries.overflow {
-            &[]
-        } else {
-            &entries.list[..]
-        };
-        let words = sizes.key_words;
-        let first_group = &scratch.first_group[head * sizes.blocks * words..];
-        let [second, third] = &scratch.later_groups;
-        let mut candidates = match attention_planes {
-            1 => &scratch.candidates[head].list[..],
-            _ => &[],
-        };
-        let stride = sizes.attended_stride();
-        let thresholds = &self.thresholds[head * shape.width..][..shape.width];
-        let first_word = head * sizes.padded / 32;
-        for block in 0..needed.div_ceil(LANES) {
-            let lines = block * words..(block + 1) * words;
-            let attention = [
-                &first_group[lines.clone()],
-                &second[lines.clone()],
-                &third[lines],
-            ];
-            // They come block by block.
-            let of_block =
-                candidates.partition_point(|candidate| candidate.query as usize / LANES <= block);
-            let (here, after) = candidates.split_at(of_block);
-            candidates = after;
-            kernels.run(Attended {
-                products: &self.products,
-                block,
-                queries: LANES.min(needed - block * LANES),
-                attention: &attention[..attention_planes],
-                value: &planes[..value_planes],
-                entries,
-                candidates: here,
-                max,
-                thresholds,
-                tile: &mut scratch.tile,
-                row: &mut scratch.row,
-                out: &mut scratch.bits[first_word..],
-                stride,
-                first_channel: head * sizes.padded,
-                zeros: &mut scratch.zeros,
-            });
-        }
-        if let Some(trace) = trace {
-            let groups = [&first_group[..sizes.blocks * words], second, third];
-            let groups = &groups[..attention_planes];
-            trace
-                .attention
-                .extend(record::attention(groups, words, sizes.tokens));
-        }
-    }
-}
-
-/// The factor of each row of a linear layer.
-pub(super) fn factors(input_scale: f32, weight_scale: Vec<f32>) -> impl Fn(usize) -> f32 {
-    let input = guarded(input_scale);
-    move |row| input * weight_scale[row % weight_scale.len()]
-}
-
-/// Attention shifts in the order of the kernels.
-fn by_blocks(shift: &[f32], sizes: Sizes) -> Vec<Line<f32>> {
-    let tokens = sizes.tokens;
-    let nothing = Line([f32::NEG_INFINITY; LANES]);
-    let mut out = vec![nothing; sizes.heads * sizes.blocks * tokens];
-    let heads = shift.chunks_exact(tokens * tokens);
-    for (head, out) in heads.zip(out.chunks_exact_mut(sizes.blocks * tokens)) {
-        for (query, row) in head.chunks_exact(tokens).enumerate() {
-            let lines = &mut out[query / LANES * tokens..][..tokens];
-            for (line, &value) in lines.iter_mut().zip(row) {
-                line.0[query % LANES] = value;
-            }
-        }
-    }
-    out
 }

@@ -117,9 +117,10 @@ impl Embedding {
         kernels.run(PatchTask {
             pixels: Inputs::new(pixels, self.stride(config), 0..config.patches()),
             weights: &self.weights,
+            positions: &self.positions[learned..],
             out: &mut stream[learned..],
         });
-        self.add_positions(learned, stream);
+        stream[..learned].copy_from_slice(&self.positions[..learned]);
     }
 
     /// Makes tokens of normalized floats, `[channels, height, width]`.
@@ -151,10 +152,6 @@ impl Embedding {
                 *element_mut(row, channel) = sum as f32 + self.bias[channel];
             }
         }
-        self.add_positions(learned, stream);
-    }
-
-    fn add_positions(&self, learned: usize, stream: &mut [[Line<f32>; 4]]) {
         let (tokens, patches) = stream.split_at_mut(learned);
         tokens.copy_from_slice(&self.positions[..learned]);
         let patches = patches.as_flattened_mut().iter_mut();

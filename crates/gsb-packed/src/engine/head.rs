@@ -52,7 +52,7 @@ impl QuantizedHead {
         levels: &mut [i16],
         logits: &mut [f32],
     ) {
-        let (mean, reciprocal) = norm.statistics(Scalar, token);
+        let [(mean, reciprocal)] = norm.statistics(Scalar, &[token]);
         let lines = token.as_flattened().iter().zip(norm.gamma.as_flattened());
         let values = lines
             .zip(norm.offset.as_flattened())

@@ -8,14 +8,14 @@
 use super::attention::Candidate;
 use super::norm::Zero;
 use super::simd::{LANES, Line, Simd, Task};
-use super::value::Entry;
+use super::value::{Entry, HeadValue};
 use crate::GROUP_THRESHOLDS;
 
 /// Products of the scales of the attention's groups (outer) and the value's.
 #[derive(Debug, Clone)]
 pub(crate) struct Products {
     /// For each group of the attention, that of each group of the value.
-    groups: [[f64; 3]; 3],
+    pub(super) groups: [[f64; 3]; 3],
     /// For each group of the attention, what each [`correction`] adds to that of the value's bit.
     corrections: [[f64; 7]; 3],
 }
@@ -54,17 +54,32 @@ impl Products {
             corrections,
         }
     }
-
-    /// What a one of a plane of the value is worth to a group of the attention.
-    #[inline(always)]
-    fn worth(&self, group: usize, weights: [f64; 3]) -> f64 {
-        let row = &self.groups[group];
-        weights[0] * row[0] + weights[1] * row[1] + weights[2] * row[2]
-    }
 }
 
-/// The most planes of the value.
-pub(crate) const VALUE_PLANES: usize = 6;
+/// What is added to a sum of signs, for limits to be positive.
+pub(super) fn limit_offset(keys: usize) -> u32 {
+    keys as u32 + 1
+}
+
+impl Products {
+    /// What the sum of the signs of so many keys, [`limit_offset`] added, must exceed for the sum of
+    /// products to exceed a threshold; none if it can be the threshold.
+    pub(crate) fn limit(&self, keys: usize, threshold: f64) -> Option<u32> {
+        let offset = limit_offset(keys);
+        let sum = |limit: u32| (f64::from(limit) - f64::from(offset)) * self.groups[0][0];
+        let (mut low, mut high) = (0, 2 * offset);
+        // The sum of a limit is not above the threshold, the next one's is.
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            if sum(middle) > threshold {
+                high = middle - 1;
+            } else {
+                low = middle;
+            }
+        }
+        (sum(low) != threshold).then_some(low)
+    }
+}
 
 /// A plane of the value's bits of a head.
 #[derive(Clone, Copy, Default)]
@@ -72,8 +87,6 @@ pub(crate) struct ValuePlane<'a> {
     /// `[token words, stride]`, from the head's first vector on.
     pub(crate) lines: &'a [Line],
     pub(crate) stride: usize,
-    /// What a one is worth, times the attention group's product with each value group.
-    pub(crate) weights: [f64; 3],
 }
 
 /// The attended value of a block of 16 queries of a head.
@@ -84,20 +97,26 @@ pub(crate) struct Attended<'a> {
     pub(crate) queries: usize,
     /// Planes of the attention's groups, `[key words]` each.
     pub(crate) attention: &'a [&'a [Line]],
-    /// Planes of the value: the first is that of the signs.
-    pub(crate) value: &'a [ValuePlane<'a>],
-    /// Elements of the value that planes do not hold.
+    /// A plane for each group of the value, that of the first being the signs: of the others, entries
+    /// may hold the members.
+    pub(crate) groups: &'a [ValuePlane<'a>],
+    /// Where the value is 0, unless entries say so.
+    pub(crate) nothing: Option<ValuePlane<'a>>,
+    /// Elements of the value that planes do not hold, ordered by channel.
     pub(crate) entries: &'a [Entry],
-    /// Elements of the attention matrix that planes do not hold.
+    /// Elements of the attention matrix that planes do not hold, all of the second group.
     pub(crate) candidates: &'a [Candidate],
     /// The largest element that candidates are compared with.
     pub(crate) max: f32,
-    /// What a channel's sum must exceed: the negative shift, `[head width]`.
+    pub(crate) value: HeadValue<'a>,
+    /// What a channel's sum must exceed: the negative shift; infinity for padding. `[padded head width]`.
     pub(crate) thresholds: &'a [f64],
-    /// `[padded head width]`.
+    /// What the sum of signs must exceed, see [`Products::limit`], if it never is the threshold.
+    pub(crate) limits: Option<&'a [u32]>,
+    /// Sums of channels, `[padded head width]`.
     pub(crate) tile: &'a mut [Line64],
-    /// Sum of each channel of a row, `[padded head width]`.
-    pub(crate) row: &'a mut [[f64; LANES]],
+    /// Sums of the signs of a word's channels.
+    pub(crate) counts: &'a mut [Line; 32],
     /// `[queries of the image, stride]`, from the head's first word on.
     pub(crate) out: &'a mut [u32],
     pub(crate) stride: usize,
@@ -111,171 +130,253 @@ pub(crate) struct Attended<'a> {
 #[repr(C, align(64))]
 pub(crate) struct Line64(pub(crate) [f64; LANES]);
 
-/// Channels whose counts are kept in registers.
-const CHANNELS: usize = 8;
+/// Channels whose sums are kept in registers.
+const CHANNELS: usize = 4;
+
+/// Sums or counts of some channels.
+type Channels<T> = [T; CHANNELS];
 
 impl Task for Attended<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        self.planes(s);
-        self.add_entries(s);
-        self.add_candidates(s);
-        self.signs(s);
+        let mut ones = [s.splat_u(0); 3];
+        for (ones, keys) in ones.iter_mut().zip(self.attention) {
+            for line in *keys {
+                *ones = s.add_u(*ones, s.widen(s.count(s.splat_u(0), s.load_u(&line.0))));
+            }
+        }
+        match (self.limits, self.attention, self.groups, self.nothing) {
+            (Some(limits), [keys], [signs], None) if self.candidates.is_empty() => {
+                self.decide_counts(s, limits, keys, signs, ones[0]);
+            }
+            _ => {
+                if !self.candidates.is_empty() {
+                    self.add_candidates(s);
+                }
+                self.add_planes(s, ones);
+                self.add_entries(s);
+                self.decide_sums(s);
+            }
+        }
     }
 }
 
 impl Attended<'_> {
-    /// The sum over planes.
+    /// Bits where there is a plane of the attention and one of the value, which is usual: of counts, and
+    /// of sums where entries add something.
     #[inline(always)]
-    fn planes<S: Simd>(&mut self, s: S) {
-        for (group, keys) in self.attention.iter().enumerate() {
-            let mut ones = s.splat_u(0);
-            for line in *keys {
-                ones = s.add_u(ones, s.widen(s.count(s.splat_u(0), s.load_u(&line.0))));
-            }
-            let worth = -self.products.groups[group][0];
-            let base = s.mul_d(s.to_d(ones), s.splat_d(worth));
-            for (index, plane) in self.value.iter().enumerate() {
-                let worth = self.products.worth(group, plane.weights);
-                let start = if index == 0 { base } else { s.splat_d(0.0) };
-                self.plane(s, keys, plane, s.splat_d(worth), start, group + index > 0);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn plane<S: Simd>(
+    fn decide_counts<S: Simd>(
         &mut self,
         s: S,
+        limits: &[u32],
         keys: &[Line],
-        plane: &ValuePlane<'_>,
-        worth: S::D,
-        start: S::D,
-        add: bool,
+        signs: &ValuePlane<'_>,
+        ones: S::U,
     ) {
-        for (index, tile) in self.tile.chunks_exact_mut(CHANNELS).enumerate() {
-            let (vector, lane) = (index * CHANNELS / LANES, index * CHANNELS % LANES);
-            let mut totals = [s.splat_u(0); CHANNELS];
-            let mut words = plane.lines[vector..].iter().step_by(plane.stride);
-            for keys in keys.chunks(S::COUNTS) {
-                let mut counts = [s.splat_u(0); CHANNELS];
-                for (keys, words) in keys.iter().zip(&mut words) {
-                    let x = s.load_u(&keys.0);
-                    let words = &words.0[lane..lane + CHANNELS];
-                    for c in 0..CHANNELS {
-                        counts[c] = s.count(counts[c], s.and(x, s.splat_u(words[c])));
-                    }
-                }
+        let offset = s.splat_u(limit_offset(self.value.shape.tokens));
+        let base = s.sub_u(ones, offset);
+        let worth = s.splat_d(self.products.groups[0][0]);
+        let mut entries = self.entries;
+        for (word, limits) in limits.chunks_exact(32).enumerate() {
+            let mut bits = s.splat_u(0);
+            let mut bit = s.splat_u(1);
+            for (index, limits) in limits.chunks_exact(CHANNELS).enumerate() {
+                let counts = self.counts(s, keys, signs, word * 32 + index * CHANNELS);
+                let out = &mut self.counts[index * CHANNELS..][..CHANNELS];
                 for c in 0..CHANNELS {
-                    totals[c] = s.add_u(totals[c], s.widen(counts[c]));
+                    let sum = s.sub_u(s.add_u(counts[c], counts[c]), base);
+                    s.store_u(sum, &mut out[c].0);
+                    let above = s.gt_u(sum, s.splat_u(limits[c]));
+                    bits = s.or(bits, s.select_u(above, bit));
+                    bit = s.add_u(bit, bit);
                 }
             }
-            for c in 0..CHANNELS {
-                let mut sum = s.add_d(s.mul_d(s.to_d(totals[c]), worth), start);
-                if add {
-                    sum = s.add_d(sum, s.load_d(&tile[c].0));
+            while let Some(channel) = entries.first().map(|entry| entry.channel)
+                && channel as usize / 32 == word
+            {
+                let sum = s.sub_u(s.load_u(&self.counts[channel as usize % 32].0), offset);
+                let mut sum = s.mul_d(s.to_d(sum), worth);
+                while let [entry, after @ ..] = entries
+                    && entry.channel == channel
+                {
+                    sum = s.add_d(sum, self.entry(s, entry));
+                    entries = after;
                 }
-                s.store_d(sum, &mut tile[c].0);
+                let threshold = s.splat_d(self.thresholds[channel as usize]);
+                let bit = 1 << (channel % 32);
+                let others = s.and(bits, s.splat_u(!bit));
+                bits = s.or(others, s.select_u(s.gt_d(sum, threshold), s.splat_u(bit)));
+                let ties = s.mask_bits(s.eq_d(sum, threshold));
+                if ties != 0 {
+                    self.list_ties(channel as usize, ties);
+                }
+            }
+            self.put(s, word, bits);
+        }
+    }
+
+    /// Adds planes to what candidates add, if there are some.
+    #[inline(always)]
+    fn add_planes<S: Simd>(&mut self, s: S, ones: [S::U; 3]) {
+        for first in (0..self.tile.len()).step_by(CHANNELS) {
+            let sums = self.planes(s, first, ones);
+            for c in 0..CHANNELS {
+                s.store_d(sums[c], &mut self.tile[first + c].0);
             }
         }
     }
 
-    /// Elements of the value times the planes of the attention.
+    /// Adds elements of the value times the planes of the attention.
     #[inline(always)]
     fn add_entries<S: Simd>(&mut self, s: S) {
         for entry in self.entries {
+            let sum = self.entry(s, entry);
             let tile = &mut self.tile[entry.channel as usize].0;
-            let mut sum = s.load_d(tile);
-            let bit = s.splat_u(1 << (entry.token % 32));
-            for (group, keys) in self.attention.iter().enumerate() {
-                let worth = s.splat_d(self.products.corrections[group][correction(entry.level)]);
-                let member = s.test(s.load_u(&keys[entry.token as usize / 32].0), bit);
-                sum = s.add_d(sum, s.select_d(member, worth));
-            }
-            s.store_d(sum, tile);
+            s.store_d(s.add_d(s.load_d(tile), sum), tile);
         }
     }
 
-    /// Elements of the attention matrix times all of the value. Entries are ordered by token.
+    /// Bits of the sums.
     #[inline(always)]
-    fn add_candidates<S: Simd>(&mut self, s: S) {
-        let [second, third] = GROUP_THRESHOLDS.map(|threshold| self.max * threshold);
-        for candidate in self.candidates {
-            let groups = match candidate.value {
-                p if p > third => 1..3,
-                p if p > second => 1..2,
-                _ => continue,
-            };
-            let token = candidate.key;
-            let lane = candidate.query as usize % LANES;
-            for group in groups {
-                self.value_row(s, token, group);
-                for (tile, row) in self.tile.iter_mut().zip(self.row.as_flattened()) {
-                    tile.0[lane] += row;
-                }
-                let start = self.entries.partition_point(|entry| entry.token < token);
-                for entry in self.entries[start..]
-                    .iter()
-                    .take_while(|entry| entry.token == token)
-                {
-                    let worth = self.products.corrections[group][correction(entry.level)];
-                    self.tile[entry.channel as usize].0[lane] += worth;
-                }
-            }
-        }
-    }
-
-    /// A token's value times the scale of an attention group, as far as planes hold it.
-    #[inline(always)]
-    fn value_row<S: Simd>(&mut self, s: S, token: u32, group: usize) {
-        let base = -self.products.groups[group][0];
-        let bit = s.splat_u(1 << (token % 32));
-        for (v, out) in self.row.iter_mut().enumerate() {
-            let mut sum = s.splat_d(base);
-            for plane in self.value {
-                let worth = self.products.worth(group, plane.weights);
-                let line = &plane.lines[token as usize / 32 * plane.stride + v];
-                let member = s.test(s.load_u(&line.0), bit);
-                sum = s.add_d(sum, s.select_d(member, s.splat_d(worth)));
-            }
-            s.store_d(sum, out);
-        }
-    }
-
-    /// The bits of the shifted sums.
-    #[inline(always)]
-    fn signs<S: Simd>(&mut self, s: S) {
-        for (word, thresholds) in self.thresholds.chunks(32).enumerate() {
+    fn decide_sums<S: Simd>(&mut self, s: S) {
+        let thresholds = self.thresholds;
+        for (word, thresholds) in thresholds.chunks_exact(32).enumerate() {
             let mut bits = s.splat_u(0);
-            let mut ties = s.splat_u(0);
             let mut bit = s.splat_u(1);
-            for (tile, &threshold) in self.tile[word * 32..].iter().zip(thresholds) {
-                let sum = s.load_d(&tile.0);
+            for (c, &threshold) in thresholds.iter().enumerate() {
+                let sum = s.load_d(&self.tile[word * 32 + c].0);
                 let threshold = s.splat_d(threshold);
                 bits = s.or(bits, s.select_u(s.gt_d(sum, threshold), bit));
-                ties = s.or(ties, s.select_u(s.eq_d(sum, threshold), bit));
                 bit = s.add_u(bit, bit);
-            }
-            if s.mask_bits(s.gt_u(ties, s.splat_u(0))) != 0 {
-                let mut lanes = [0; LANES];
-                s.store_u(ties, &mut lanes);
-                for (lane, mut ties) in lanes.into_iter().enumerate().take(self.queries) {
-                    while ties != 0 {
-                        let channel =
-                            self.first_channel + word * 32 + ties.trailing_zeros() as usize;
-                        self.zeros
-                            .push(((self.block * LANES + lane) as u32, channel as u32));
-                        ties &= ties - 1;
-                    }
+                let ties = s.mask_bits(s.eq_d(sum, threshold));
+                if ties != 0 {
+                    self.list_ties(word * 32 + c, ties);
                 }
             }
-            let mut lanes = [0; LANES];
-            s.store_u(bits, &mut lanes);
-            for (lane, bits) in lanes.into_iter().enumerate().take(self.queries) {
-                self.out[(self.block * LANES + lane) * self.stride + word] = bits;
+            self.put(s, word, bits);
+        }
+    }
+
+    /// Puts bits, 32 channels of each query.
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, word: usize, bits: S::U) {
+        let mut lanes = [0; LANES];
+        s.store_u(bits, &mut lanes);
+        for (lane, bits) in lanes.into_iter().enumerate().take(self.queries) {
+            self.out[(self.block * LANES + lane) * self.stride + word] = bits;
+        }
+    }
+
+    /// The sums of some channels over planes and candidates.
+    ///
+    /// A later group's plane has a one where its members are positive and where others are not: with the
+    /// ones of the signs, positive members count 2, negative ones 0 and others 1.
+    #[inline(always)]
+    fn planes<S: Simd>(&self, s: S, first: usize, ones: [S::U; 3]) -> Channels<S::D> {
+        let mut sums = [s.splat_d(0.0); CHANNELS];
+        if !self.candidates.is_empty() {
+            for c in 0..CHANNELS {
+                sums[c] = s.load_d(&self.tile[first + c].0);
             }
+        }
+        for (attention, keys) in self.attention.iter().enumerate() {
+            let worth = self.products.groups[attention].map(|worth| s.splat_d(worth));
+            let mut signs = [s.splat_u(0); CHANNELS];
+            for (group, plane) in self.groups.iter().enumerate() {
+                let counts = self.counts(s, keys, plane, first);
+                let mut extra = counts;
+                if group == 0 {
+                    signs = counts;
+                    if let Some(nothing) = &self.nothing {
+                        let zeros = self.counts(s, keys, nothing, first);
+                        for c in 0..CHANNELS {
+                            extra[c] = s.add_u(counts[c], zeros[c]);
+                        }
+                    }
+                }
+                for c in 0..CHANNELS {
+                    let sum = s.sub_u(s.add_u(signs[c], extra[c]), ones[attention]);
+                    sums[c] = s.add_d(sums[c], s.mul_d(s.to_d(sum), worth[group]));
+                }
+            }
+        }
+        sums
+    }
+
+    /// How many ones of some channels of a plane are at ones of the keys.
+    #[inline(always)]
+    fn counts<S: Simd>(
+        &self,
+        s: S,
+        keys: &[Line],
+        plane: &ValuePlane<'_>,
+        first: usize,
+    ) -> Channels<S::U> {
+        let (vector, lane) = (first / LANES, first % LANES);
+        let mut totals = [s.splat_u(0); CHANNELS];
+        let mut at = vector;
+        for keys in keys.chunks(S::COUNTS) {
+            let mut counts = [s.splat_u(0); CHANNELS];
+            for keys in keys {
+                let x = s.load_u(&keys.0);
+                let words = &plane.lines[at].0[lane..][..CHANNELS];
+                at += plane.stride;
+                for c in 0..CHANNELS {
+                    counts[c] = s.count(counts[c], s.and(x, s.splat_u(words[c])));
+                }
+            }
+            for c in 0..CHANNELS {
+                totals[c] = s.add_u(totals[c], s.widen(counts[c]));
+            }
+        }
+        totals
+    }
+
+    /// An element of the value times the planes of the attention.
+    #[inline(always)]
+    fn entry<S: Simd>(&self, s: S, entry: &Entry) -> S::D {
+        let mut sum = s.splat_d(0.0);
+        let bit = s.splat_u(1 << (entry.token % 32));
+        for (group, keys) in self.attention.iter().enumerate() {
+            let worth = s.splat_d(self.products.corrections[group][correction(entry.level)]);
+            let member = s.test(s.load_u(&keys[entry.token as usize / 32].0), bit);
+            sum = s.add_d(sum, s.select_d(member, worth));
+        }
+        sum
+    }
+
+    /// Elements of the attention matrix times all of the value.
+    #[inline(always)]
+    fn add_candidates<S: Simd>(&mut self, s: S) {
+        self.tile.fill(Line64::default());
+        let third = self.max * GROUP_THRESHOLDS[1];
+        let [_, of_second, of_third] = self.products.groups;
+        for candidate in self.candidates {
+            let worth = if candidate.value > third {
+                std::array::from_fn(|group| of_second[group] + of_third[group])
+            } else {
+                of_second
+            };
+            let lane = candidate.query as usize % LANES;
+            let (lines, bounds) = self.value.token(candidate.key as usize);
+            for (tile, line) in self.tile.chunks_exact_mut(LANES).zip(lines) {
+                let mut row = [0.0; LANES];
+                s.store_d(bounds.worth(s, s.load_f(&line.0), worth), &mut row);
+                for (tile, row) in tile.iter_mut().zip(row) {
+                    tile.0[lane] += row;
+                }
+            }
+        }
+    }
+
+    /// Lists sums that are their channel's threshold.
+    fn list_ties(&mut self, channel: usize, ties: u16) {
+        for lane in (0..self.queries).filter(|lane| ties >> lane & 1 == 1) {
+            let query = self.block * LANES + lane;
+            self.zeros
+                .push((query as u32, (self.first_channel + channel) as u32));
         }
     }
 }

@@ -107,9 +107,15 @@ pub(super) fn run<S: Simd, E: Epilogue, const R: usize>(
                     start += part.len();
                 }
             }
-            for (i, counts) in counts.into_iter().enumerate().take(rows) {
-                epilogue.put(s, first + i, index, counts);
+            // One by one: a loop would not be unrolled, and the counts would have to leave their registers.
+            macro_rules! put {
+                ($($i:literal)*) => {
+                    $(if let Some(&counts) = counts.get($i) && $i < rows {
+                        epilogue.put(s, first + $i, index, counts);
+                    })*
+                };
             }
+            put!(0 1 2 3 4 5 6 7);
         }
     }
 }
@@ -210,27 +216,21 @@ impl ToBits<'_> {
     }
 }
 
-/// `factor * (base - step * count) + bias`, what a linear layer gives, `[channels]`, padded to panels.
+/// `(base - count) * factor + bias`, what a linear layer gives, `[channels]`, padded to panels.
 #[derive(Debug, Default)]
 pub(crate) struct Affine {
-    /// The sum of products where no bits differ.
-    pub(crate) base: Vec<[Line; 4]>,
+    /// The sum of products where no bits differ, in units of what a different bit changes.
+    pub(crate) base: Vec<[Line<f32>; 4]>,
+    /// What such a unit is worth.
     pub(crate) factor: Vec<[Line<f32>; 4]>,
     pub(crate) bias: Vec<[Line<f32>; 4]>,
-    /// Whether the inputs are signs, a different bit changing a sum by 2, not by 1.
-    pub(crate) signed: bool,
 }
 
 impl Affine {
     #[inline(always)]
     fn value<S: Simd>(&self, s: S, panel: usize, v: usize, counts: S::U) -> S::F {
-        let steps = if self.signed {
-            s.add_u(counts, counts)
-        } else {
-            counts
-        };
-        let sum = s.to_f(s.sub_u(s.load_u(&self.base[panel][v].0), steps));
-        let scaled = s.mul(sum, s.load_f(&self.factor[panel][v].0));
+        let units = s.sub(s.load_f(&self.base[panel][v].0), s.to_f(counts));
+        let scaled = s.mul(units, s.load_f(&self.factor[panel][v].0));
         s.add(scaled, s.load_f(&self.bias[panel][v].0))
     }
 }
@@ -310,7 +310,10 @@ impl<F: FnMut(usize, &mut [u32])> Task for Arrange<F> {
                 (self.row)(first + channel, row);
             }
             for word in 0..self.words {
-                let column = std::array::from_fn(|channel| rows[channel * self.words + word]);
+                let mut column = [0; PANEL];
+                for (out, row) in column.iter_mut().zip(rows.chunks_exact(self.words)) {
+                    *out = row[word];
+                }
                 out.push(S::arrange(&column));
             }
         }

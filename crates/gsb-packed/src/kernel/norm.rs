@@ -17,36 +17,47 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    /// Mean and reciprocal deviation of a row, which is padded by 0.
+    /// Mean and reciprocal deviation of rows, which are padded by 0.
     #[inline(always)]
-    pub(crate) fn statistics<S: Simd>(&self, s: S, row: &[[Line<f32>; 4]]) -> (f32, f32) {
+    pub(crate) fn statistics<S: Simd, const R: usize>(
+        &self,
+        s: S,
+        rows: &[&[[Line<f32>; 4]]; R],
+    ) -> [(f32, f32); R] {
         let n = self.width as f32;
-        let mut sums = [s.splat_f(0.0); 4];
-        for chunk in row {
-            for v in 0..4 {
-                sums[v] = s.add(sums[v], s.load_f(&chunk[v].0));
+        let mut means = [0.0; R];
+        for i in 0..R {
+            let mut sums = [s.splat_f(0.0); 4];
+            for chunk in rows[i] {
+                for v in 0..4 {
+                    sums[v] = s.add(sums[v], s.load_f(&chunk[v].0));
+                }
             }
+            means[i] = total(s, sums) / n;
         }
-        let mean = total(s, sums) / n;
-        let m = s.splat_f(mean);
-        let mut sums = [s.splat_f(0.0); 4];
-        let (full, padded) = row.split_at(self.width / (4 * LANES));
-        for chunk in full {
-            for v in 0..4 {
-                let d = s.sub(s.load_f(&chunk[v].0), m);
-                sums[v] = s.add(sums[v], s.mul(d, d));
+        let mut statistics = [(0.0, 0.0); R];
+        for i in 0..R {
+            let m = s.splat_f(means[i]);
+            let mut sums = [s.splat_f(0.0); 4];
+            let (full, padded) = rows[i].split_at(self.width / (4 * LANES));
+            for chunk in full {
+                for v in 0..4 {
+                    let d = s.sub(s.load_f(&chunk[v].0), m);
+                    sums[v] = s.add(sums[v], s.mul(d, d));
+                }
             }
-        }
-        for chunk in padded {
-            let valid = self.width % (4 * LANES);
-            for v in 0..4 {
-                let valid = std::array::from_fn(|i| f32::from(u8::from(v * LANES + i < valid)));
-                let d = s.mul(s.sub(s.load_f(&chunk[v].0), m), s.load_f(&valid));
-                sums[v] = s.add(sums[v], s.mul(d, d));
+            for chunk in padded {
+                let valid = self.width % (4 * LANES);
+                for v in 0..4 {
+                    let valid = std::array::from_fn(|i| f32::from(u8::from(v * LANES + i < valid)));
+                    let d = s.mul(s.sub(s.load_f(&chunk[v].0), m), s.load_f(&valid));
+                    sums[v] = s.add(sums[v], s.mul(d, d));
+                }
             }
+            let variance = total(s, sums) / n;
+            statistics[i] = (means[i], 1.0 / (variance + self.epsilon).sqrt());
         }
-        let variance = total(s, sums) / n;
-        (mean, 1.0 / (variance + self.epsilon).sqrt())
+        statistics
     }
 }
 
@@ -56,12 +67,14 @@ fn total<S: Simd>(s: S, sums: [S::F; 4]) -> f32 {
     let sum = s.add(s.add(sums[0], sums[2]), s.add(sums[1], sums[3]));
     let mut lanes = [0.0; LANES];
     s.store_f(sum, &mut lanes);
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-    }
-    lanes[0]
+    let [a] = halves::<1, 2>(halves::<2, 4>(halves::<4, 8>(halves(lanes))));
+    a
+}
+
+/// The sums of one half and the other: of a known size, for the compiler to make vectors of.
+#[inline(always)]
+fn halves<const N: usize, const M: usize>(lanes: [f32; M]) -> [f32; N] {
+    std::array::from_fn(|i| lanes[i] + lanes[i + N])
 }
 
 /// Binarizes rows of the residual stream.
@@ -79,25 +92,41 @@ impl Task for NormSigns<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self {
-            norm,
-            stream,
-            out,
-            zeros,
-        } = self;
+    fn run<S: Simd>(mut self, s: S) {
+        let rows = self.out.len() / (2 * self.norm.gamma.len());
+        let rows = rows.min(self.stream.len() / self.norm.gamma.len());
+        let whole = rows - rows % ROWS;
+        for first in (0..whole).step_by(ROWS) {
+            self.rows::<S, ROWS>(s, first);
+        }
+        for row in whole..rows {
+            self.rows::<S, 1>(s, row);
+        }
+    }
+}
+
+/// Rows at a time: the statistics of one are a chain of dependent operations.
+const ROWS: usize = 6;
+
+impl NormSigns<'_> {
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize>(&mut self, s: S, first: usize) {
+        let norm = self.norm;
         let chunks = norm.gamma.len();
+        let mut rows = [&[][..]; R];
+        for i in 0..R {
+            rows[i] = &self.stream[(first + i) * chunks..][..chunks];
+        }
+        let statistics = norm.statistics(s, &rows);
         let nothing = s.splat_f(0.0);
         // Nothing equals it.
         let not_a_number = s.splat_f(f32::NAN);
-        let rows = stream
-            .chunks_exact(chunks)
-            .zip(out.chunks_exact_mut(2 * chunks));
-        for (index, (row, out)) in rows.enumerate() {
-            let (mean, reciprocal) = norm.statistics(s, row);
-            let (mean, reciprocal) = (s.splat_f(mean), s.splat_f(reciprocal));
-            for (at, chunk) in row.iter().enumerate() {
-                let (gamma, offset) = (&norm.gamma[at], &norm.offset[at]);
+        for i in 0..R {
+            let (mean, reciprocal) = (s.splat_f(statistics[i].0), s.splat_f(statistics[i].1));
+            let out = &mut self.out[(first + i) * 2 * chunks..][..2 * chunks];
+            let lines = rows[i].iter().zip(&norm.gamma).zip(&norm.offset);
+            let lines = lines.zip(out.chunks_exact_mut(2)).enumerate();
+            for (at, (((chunk, gamma), offset), out)) in lines {
                 let mut bits = 0u64;
                 let mut ties = s.eq(mean, not_a_number);
                 for v in 0..4 {
@@ -105,13 +134,13 @@ impl Task for NormSigns<'_> {
                     bits |= u64::from(s.mask_bits(s.gt(y, nothing))) << (LANES * v);
                     ties = s.or_m(ties, s.eq(y, nothing));
                 }
-                out[2 * at] = bits as u32;
-                out[2 * at + 1] = (bits >> 32) as u32;
+                out[0] = bits as u32;
+                out[1] = (bits >> 32) as u32;
                 if s.mask_bits(ties) != 0 {
                     for v in 0..4 {
                         let y = shifted(s, &chunk[v], mean, reciprocal, &gamma[v], &offset[v]);
-                        let first = 4 * LANES * at + v * LANES;
-                        list(zeros, index, first, s.mask_bits(s.eq(y, nothing)));
+                        let at = 4 * LANES * at + v * LANES;
+                        list(self.zeros, first + i, at, s.mask_bits(s.eq(y, nothing)));
                     }
                 }
             }

@@ -11,6 +11,8 @@ pub(crate) struct PatchTask<'a> {
     /// Pixels of each patch, colour by colour.
     pub(crate) pixels: Inputs<'a>,
     pub(crate) weights: &'a PatchWeights,
+    /// What is added last: `[patches, panels]`.
+    pub(crate) positions: &'a [[Line<f32>; 4]],
     /// A row for each patch: `[patches, panels]`.
     pub(crate) out: &'a mut [[Line<f32>; 4]],
 }
@@ -70,9 +72,11 @@ pub(super) fn run<S: Simd, const R: usize, const V: usize>(s: S, task: PatchTask
                     }
                 }
                 for (r, value) in values.into_iter().enumerate().take(rows) {
-                    let out = &mut task.out[(first + r) * panels + panel];
+                    let at = (first + r) * panels + panel;
+                    let (out, position) = (&mut task.out[at], &task.positions[at]);
                     for i in 0..V {
-                        s.store_f(value[i], &mut out[v + i].0);
+                        let sum = s.add(value[i], s.load_f(&position[v + i].0));
+                        s.store_f(sum, &mut out[v + i].0);
                     }
                 }
             }
@@ -193,10 +197,11 @@ impl Task for CutPatches<'_> {
                         let words = &mut words[first / S::PIXELS..][..patch / S::PIXELS];
                         let groups = pixels.chunks_exact(S::PIXELS * colours);
                         for (word, group) in words.iter_mut().zip(groups) {
-                            *word = 0;
+                            let mut packed = 0;
                             for i in 0..S::PIXELS {
-                                *word |= pixel::<S>(i32::from(group[i * colours + colour]), i);
+                                packed |= pixel::<S>(i32::from(group[i * colours + colour]), i);
                             }
+                            *word = packed;
                         }
                     } else {
                         for i in 0..patch {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::attended::{Products, limit_offset};
 use super::linear::{Arrange, Epilogue, Inputs, Linear, PANEL, ROW_PADDING, Weights};
 use super::norm::{Norm, NormSigns};
 use super::patches::{ArrangePatches, CutPatches, PatchTask, PatchWeights};
@@ -170,6 +171,29 @@ proptest! {
         }
     }
 
+    /// Counts are compared with limits where sums would be compared with thresholds.
+    #[test]
+    fn limits_decide_as_thresholds(
+        scales in prop::array::uniform2(1e-5f32..2.0),
+        keys in 1usize..300,
+        at in -320i32..320,
+        off in prop_oneof![Just(0.0f64), -1.0f64..1.0],
+    ) {
+        let products = Products::new(&scales[..1], &scales[1..], keys);
+        let worth = products.groups[0][0];
+        let threshold = (f64::from(at) + off) * worth;
+        let sums = -(keys as i32)..=keys as i32;
+        match products.limit(keys, threshold) {
+            None => prop_assert_eq!(off, 0.0),
+            Some(limit) => for sum in sums {
+                let product = f64::from(sum) * worth;
+                prop_assert!(product != threshold);
+                let shifted = limit_offset(keys).wrapping_add_signed(sum);
+                prop_assert_eq!(shifted > limit, product > threshold, "{} of {}", sum, threshold);
+            },
+        }
+    }
+
     #[test]
     fn patches_are_exact(
         seed: u64,
@@ -201,11 +225,13 @@ proptest! {
                 constants: vec![[Line([0.5; LANES]); 4]; panels],
             };
             let mut pixels = vec![0; (side * side + ROW_PADDING) * colours * words];
+            let positions = vec![[Line([2.0; LANES]); 4]; side * side * panels];
             kernels.run(CutPatches { image: &image, size, colours, patch, out: &mut pixels, words });
             let mut out = vec![[Line([0.0; LANES]); 4]; side * side * panels];
             kernels.run(PatchTask {
                 pixels: Inputs::new(&pixels, colours * words, 0..side * side),
                 weights: &weights,
+                positions: &positions,
                 out: &mut out,
             });
             for index in 0..side * side {
@@ -220,6 +246,7 @@ proptest! {
                         }
                         expected += sum as f32;
                     }
+                    expected += 2.0;
                     let line = &out[index * panels + channel / PANEL][channel % PANEL / LANES];
                     prop_assert_eq!(line.0[channel % LANES], expected, "{:?}", kernels);
                 }
@@ -228,7 +255,7 @@ proptest! {
     }
 
     #[test]
-    fn normalizations_agree(seed: u64, rows in 1usize..4, width in 1usize..200, constant: bool) {
+    fn normalizations_agree(seed: u64, rows in 1usize..15, width in 1usize..200, constant: bool) {
         let mut random = Random::new(seed);
         let chunks = width.div_ceil(4 * LANES);
         let mut line = |valid: &dyn Fn(usize) -> bool, padding: f32| -> Vec<[Line<f32>; 4]> {

@@ -74,6 +74,43 @@ impl Bounds {
         let sign = i8::from(x > 0.0) - i8::from(x < 0.0);
         sign * (1 + member(0) + member(1))
     }
+
+    /// What values are worth, given what each group is.
+    #[inline(always)]
+    pub(crate) fn worth<S: Simd>(&self, s: S, x: S::F, groups: [f64; 3]) -> S::D {
+        let mut sum = s.splat_d(0.0);
+        let above = [0.0, self.above[0], self.above[1]];
+        let below = [0.0, self.below[0], self.below[1]];
+        for group in 0..3 {
+            let positive = s.gt(x, s.splat_f(above[group]));
+            let negative = s.gt(s.splat_f(below[group]), x);
+            sum = s.add_d(sum, s.select_d(positive, s.splat_d(groups[group])));
+            sum = s.add_d(sum, s.select_d(negative, s.splat_d(-groups[group])));
+        }
+        sum
+    }
+}
+
+/// The value of a head.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadValue<'a> {
+    pub(crate) shape: ValueShape,
+    pub(crate) head: usize,
+    /// `[tokens, stride]`.
+    pub(crate) value: &'a [Line<f32>],
+    pub(crate) bounds: &'a [Bounds],
+}
+
+impl<'a> HeadValue<'a> {
+    /// The vectors of a token.
+    #[inline(always)]
+    pub(crate) fn token(&self, token: usize) -> (&'a [Line<f32>], &'a Bounds) {
+        let shape = &self.shape;
+        (
+            &self.value[shape.vector(token, self.head, 0)..][..shape.vectors],
+            &self.bounds[shape.row(token, self.head)],
+        )
+    }
 }
 
 /// An element that is not its bit alone.
@@ -89,7 +126,6 @@ pub(crate) struct Entry {
 /// The elements of a head that deviate, as long as they are few.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
-    /// In no order.
     pub(crate) list: Vec<Entry>,
     /// Whether there were more than the list may hold.
     pub(crate) overflow: bool,
@@ -125,58 +161,73 @@ impl Task for ValuePlanes<'_> {
         for first in (0..shape.tokens).step_by(KEYS) {
             let tokens = first..shape.tokens.min(first + KEYS);
             for head in 0..shape.heads {
-                let entries = &mut self.entries[head];
                 for v in 0..shape.vectors {
-                    let lines = self.value[shape.vector(first, head, v)..]
-                        .iter()
-                        .step_by(shape.stride);
                     let mut bits = s.splat_u(0);
+                    let mut deviating = s.splat_u(0);
                     let mut bit = s.splat_u(1);
-                    let mut bounds = &self.bounds[0];
-                    let mut above = s.splat_f(bounds.above[0]);
-                    let mut below = s.splat_f(bounds.below[0]);
-                    for (token, line) in tokens.clone().zip(lines) {
+                    let mut bounds = self.bounds[0];
+                    for token in tokens.clone() {
                         if shape.by_row {
-                            bounds = &self.bounds[shape.row(token, head)];
-                            above = s.splat_f(bounds.above[0]);
-                            below = s.splat_f(bounds.below[0]);
+                            bounds = self.bounds[shape.row(token, head)];
                         }
-                        let x = s.load_f(&line.0);
+                        let x = s.load_f(&self.value[shape.vector(token, head, v)].0);
                         bits = s.or(bits, s.select_u(s.gt(x, nothing), bit));
+                        let above = s.gt(x, s.splat_f(bounds.above[0]));
+                        let below = s.gt(s.splat_f(bounds.below[0]), x);
+                        let deviates = s.or_m(s.or_m(above, below), s.eq(x, nothing));
+                        deviating = s.or(deviating, s.select_u(deviates, bit));
                         bit = s.add_u(bit, bit);
-                        let beyond = s.or_m(s.gt(x, above), s.gt(below, x));
-                        let lanes = s.mask_bits(s.or_m(beyond, s.eq(x, nothing)));
-                        if lanes != 0 {
-                            entries.extend(token, v, lanes & shape.valid(v), &line.0, bounds);
-                        }
                     }
                     s.store_u(bits, &mut self.plane[shape.vector(first / KEYS, head, v)].0);
+                    let lanes = s.mask_bits(s.gt_u(deviating, s.splat_u(0))) & shape.valid(v);
+                    if lanes != 0 {
+                        let mut tokens = [0; LANES];
+                        s.store_u(deviating, &mut tokens);
+                        let value = HeadValue {
+                            shape,
+                            head,
+                            value: self.value,
+                            bounds: self.bounds,
+                        };
+                        self.entries[head].extend(&value, first, v, lanes, &tokens);
+                    }
                 }
             }
+        }
+        for entries in self.entries.iter_mut().filter(|entries| !entries.overflow) {
+            let order = |entry: &Entry| (entry.channel, entry.token);
+            entries.list.sort_unstable_by_key(order);
         }
     }
 }
 
 impl Entries {
+    /// Adds the elements of a vector of channels: some lanes, and of each a bit for each token.
     fn extend(
         &mut self,
-        token: usize,
+        value: &HeadValue<'_>,
+        first_token: usize,
         v: usize,
         mut lanes: u16,
-        values: &[f32; LANES],
-        bounds: &Bounds,
+        tokens: &[u32; LANES],
     ) {
         while lanes != 0 && !self.overflow {
             let lane = lanes.trailing_zeros() as usize;
             lanes &= lanes - 1;
-            if self.list.len() == self.most {
-                self.overflow = true;
-            } else {
-                self.list.push(Entry {
-                    token: token as u32,
-                    channel: (v * LANES + lane) as u32,
-                    level: bounds.level(values[lane]),
-                });
+            let mut tokens = tokens[lane];
+            while tokens != 0 && !self.overflow {
+                let token = first_token + tokens.trailing_zeros() as usize;
+                tokens &= tokens - 1;
+                if self.list.len() == self.most {
+                    self.overflow = true;
+                } else {
+                    let (lines, bounds) = value.token(token);
+                    self.list.push(Entry {
+                        token: token as u32,
+                        channel: (v * LANES + lane) as u32,
+                        level: bounds.level(lines[v].0[lane]),
+                    });
+                }
             }
         }
     }
@@ -197,30 +248,29 @@ fn bounds<S: Simd>(s: S, shape: ValueShape, value: &[Line<f32>], out: &mut Vec<B
     } else if shape.by_row {
         for token in value.chunks_exact(shape.stride) {
             for head in token[..heads].chunks_exact(shape.vectors) {
-                let (max, min) = extrema(s, head);
+                let (max, min) = extrema(s, std::iter::once(head));
                 out.push(Bounds::new(max, min, shape.groups));
             }
         }
     } else {
-        let (mut max, mut min) = (f32::NEG_INFINITY, f32::INFINITY);
-        for token in value.chunks_exact(shape.stride) {
-            let ends = extrema(s, &token[..heads]);
-            (max, min) = (max.max(ends.0), min.min(ends.1));
-        }
+        let tokens = value.chunks_exact(shape.stride);
+        let (max, min) = extrema(s, tokens.map(|token| &token[..heads]));
         out.push(Bounds::new(max, min, shape.groups));
     }
 }
 
 #[inline(always)]
-fn extrema<S: Simd>(s: S, lines: &[Line<f32>]) -> (f32, f32) {
+fn extrema<'a, S: Simd>(s: S, lines: impl Iterator<Item = &'a [Line<f32>]>) -> (f32, f32) {
     // Two of each, because one has to wait for the one before.
     let mut max = [s.splat_f(f32::NEG_INFINITY); 2];
     let mut min = [s.splat_f(f32::INFINITY); 2];
-    for pair in lines.chunks(2) {
-        for (i, line) in pair.iter().enumerate() {
-            let x = s.load_f(&line.0);
-            max[i] = s.max(max[i], x);
-            min[i] = s.min(min[i], x);
+    for lines in lines {
+        for pair in lines.chunks(2) {
+            for (i, line) in pair.iter().enumerate() {
+                let x = s.load_f(&line.0);
+                max[i] = s.max(max[i], x);
+                min[i] = s.min(min[i], x);
+            }
         }
     }
     let (mut highest, mut lowest) = ([0.0; LANES], [0.0; LANES]);
@@ -232,54 +282,63 @@ fn extrema<S: Simd>(s: S, lines: &[Line<f32>]) -> (f32, f32) {
     )
 }
 
-/// Planes of a head whose entries overflow: 0, second group positive and negative, third positive
-/// and negative.
-pub(crate) const EXTRA_PLANES: usize = 5;
+/// Planes of a head whose entries overflow: second group, third group, 0.
+pub(crate) const EXTRA_PLANES: usize = 3;
 
-/// Fills the extra planes of a head.
+/// Fills the extra planes of a head. Those of groups are as [`Attended`] wants them: ones where members
+/// are positive, and where others are not.
+///
+/// [`Attended`]: super::attended::Attended
 pub(crate) struct ExtraPlanes<'a> {
-    pub(crate) shape: ValueShape,
-    pub(crate) head: usize,
-    pub(crate) value: &'a [Line<f32>],
-    pub(crate) bounds: &'a [Bounds],
+    pub(crate) value: HeadValue<'a>,
     /// `[EXTRA_PLANES, token words, vectors of a head]`.
     pub(crate) planes: &'a mut [Line],
 }
 
 impl Task for ExtraPlanes<'_> {
-    type Output = ();
+    /// Whether a value is 0.
+    type Output = bool;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { shape, head, .. } = self;
+    fn run<S: Simd>(self, s: S) -> bool {
+        let HeadValue { shape, .. } = self.value;
         let nothing = s.splat_f(0.0);
         let size = self.planes.len() / EXTRA_PLANES;
+        let mut any = s.splat_u(0);
         for first in (0..shape.tokens).step_by(KEYS) {
-            let tokens = KEYS.min(shape.tokens - first);
+            let tokens = first..shape.tokens.min(first + KEYS);
             for v in 0..shape.vectors {
-                let mut bits = [s.splat_u(0); EXTRA_PLANES];
+                let mut signs = s.splat_u(0);
+                let mut members = [s.splat_u(0); 2];
+                let mut zeros = s.splat_u(0);
                 let mut bit = s.splat_u(1);
-                for token in first..first + tokens {
-                    let bounds = &self.bounds[shape.row(token, head)];
-                    let x = s.load_f(&self.value[shape.vector(token, head, v)].0);
-                    let masks = [
-                        s.eq(x, nothing),
-                        s.gt(x, s.splat_f(bounds.above[0])),
-                        s.gt(s.splat_f(bounds.below[0]), x),
-                        s.gt(x, s.splat_f(bounds.above[1])),
-                        s.gt(s.splat_f(bounds.below[1]), x),
-                    ];
-                    for (bits, mask) in bits.iter_mut().zip(masks) {
-                        *bits = s.or(*bits, s.select_u(mask, bit));
+                for token in tokens.clone() {
+                    let (lines, bounds) = self.value.token(token);
+                    let x = s.load_f(&lines[v].0);
+                    signs = s.or(signs, s.select_u(s.gt(x, nothing), bit));
+                    zeros = s.or(zeros, s.select_u(s.eq(x, nothing), bit));
+                    for group in 0..2 {
+                        let above = s.gt(x, s.splat_f(bounds.above[group]));
+                        let below = s.gt(s.splat_f(bounds.below[group]), x);
+                        let member = s.select_u(s.or_m(above, below), bit);
+                        members[group] = s.or(members[group], member);
                     }
                     bit = s.add_u(bit, bit);
                 }
-                for (plane, bits) in bits.into_iter().enumerate() {
+                any = s.or(any, zeros);
+                let unlike = members.map(|members| s.xor(members, signs));
+                let planes = [
+                    s.xor(unlike[0], s.splat_u(u32::MAX)),
+                    s.xor(unlike[1], s.splat_u(u32::MAX)),
+                    zeros,
+                ];
+                for (plane, bits) in planes.into_iter().enumerate() {
                     let at = plane * size + first / KEYS * shape.vectors + v;
                     s.store_u(bits, &mut self.planes[at].0);
                 }
             }
         }
+        s.mask_bits(s.gt_u(any, s.splat_u(0))) != 0
     }
 }
 

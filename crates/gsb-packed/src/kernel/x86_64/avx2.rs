@@ -65,21 +65,6 @@ const ONES: [u8; 32] = [
     0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
 ];
 
-/// For each half a byte of a row, how many bits differ from each half a byte of a weight.
-const DIFFERENT: [[u8; 16]; 16] = {
-    let mut table = [[0; 16]; 16];
-    let mut row = 0;
-    while row < 16 {
-        let mut weight = 0;
-        while weight < 16 {
-            table[row][weight] = (row ^ weight).count_ones() as u8;
-            weight += 1;
-        }
-        row += 1;
-    }
-    table
-};
-
 impl Avx2 {
     /// The number of ones in each byte.
     #[inline(always)]
@@ -116,11 +101,7 @@ impl Avx2 {
     }
 }
 
-/// Words whose counts of different bits fit a byte of each channel: 8 bits of each of 4 bytes.
-const BYTE_WORDS: usize = 7;
-
-/// Rows of a tile of the binary product.
-const ROWS: usize = 3;
+mod linear;
 
 impl Simd for Avx2 {
     type U = [__m256i; 2];
@@ -356,110 +337,17 @@ impl Simd for Avx2 {
         call!(_mm_prefetch::<_MM_HINT_T0>(line.0.as_ptr().cast()))
     }
 
-    /// Byte `b` of the word of each channel in line `b`. Of 32 channels, the first 16 take the even
-    /// places and the others the odd ones: so the halves of 16-bit lanes are channels in order.
     fn arrange(words: &[u32; 64]) -> [Line; 4] {
-        let mut lines = [Line::default(); 4];
-        for (channel, word) in words.iter().enumerate() {
-            let (half, at) = (channel / 32, channel % 32);
-            let place = half * 32 + at % 16 * 2 + at / 16;
-            for (line, byte) in lines.iter_mut().zip(word.to_le_bytes()) {
-                line.0[place / 4] |= u32::from(byte) << (place % 4 * 8);
-            }
-        }
-        lines
+        linear::arrange(words)
     }
 
     #[inline(always)]
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E) {
-        for (index, panel) in weights.panels.chunks_exact(weights.words).enumerate() {
-            for (first, rows) in inputs.tiles::<ROWS>() {
-                let counts = self.counts(&inputs, first, panel);
-                for (i, counts) in counts.into_iter().enumerate().take(rows) {
-                    epilogue.put(self, first + i, index, self.spread(counts));
-                }
-            }
-        }
+        self.multiply(inputs, weights, epilogue);
     }
 
     #[inline(always)]
     fn patches(self, task: PatchTask<'_>) {
         patches::run::<Self, 6, 1>(self, task);
-    }
-}
-
-impl Avx2 {
-    /// Counts of a tile with 64 channels: 16-bit lanes, four registers of 16 channels in order.
-    #[inline(always)]
-    fn counts(
-        self,
-        inputs: &Inputs<'_>,
-        first: usize,
-        panel: &[[Line; 4]],
-    ) -> [[__m256i; 4]; ROWS] {
-        let zero = call!(_mm256_setzero_si256());
-        let mut wide = [[zero; 4]; ROWS];
-        let mut start = 0;
-        for part in panel.chunks(BYTE_WORDS) {
-            let mut small = [[zero; 2]; ROWS];
-            let words = inputs.tile::<ROWS>(first, start, part.len());
-            for (k, lines) in part.iter().enumerate() {
-                for (byte, line) in lines.iter().enumerate() {
-                    let weights = self.load_u(&line.0);
-                    let low = call!(_mm256_set1_epi8(15));
-                    let mut halves = [[zero; 2]; 2];
-                    for half in 0..2 {
-                        let w = weights[half];
-                        let high = call!(_mm256_srli_epi16::<4>(w));
-                        halves[half] =
-                            call!([_mm256_and_si256(w, low), _mm256_and_si256(high, low)]);
-                    }
-                    for i in 0..ROWS {
-                        let value = words[i][k] >> (8 * byte);
-                        let tables = [self.different(value & 15), self.different(value >> 4 & 15)];
-                        for half in 0..2 {
-                            let counts = call!(_mm256_add_epi8(
-                                _mm256_shuffle_epi8(tables[0], halves[half][0]),
-                                _mm256_shuffle_epi8(tables[1], halves[half][1]),
-                            ));
-                            small[i][half] = call!(_mm256_add_epi8(small[i][half], counts));
-                        }
-                    }
-                }
-            }
-            for i in 0..ROWS {
-                for half in 0..2 {
-                    let [even, odd] = call!([
-                        _mm256_and_si256(small[i][half], _mm256_set1_epi16(0xff)),
-                        _mm256_srli_epi16::<8>(small[i][half]),
-                    ]);
-                    wide[i][2 * half] = call!(_mm256_add_epi16(wide[i][2 * half], even));
-                    wide[i][2 * half + 1] = call!(_mm256_add_epi16(wide[i][2 * half + 1], odd));
-                }
-            }
-            start += part.len();
-        }
-        wide
-    }
-
-    #[inline(always)]
-    fn different(self, half_byte: u32) -> __m256i {
-        let table = &DIFFERENT[half_byte as usize];
-        call!(_mm256_broadcastsi128_si256(_mm_loadu_si128(
-            table.as_ptr().cast()
-        )))
-    }
-
-    /// 16-bit counts as vectors.
-    #[inline(always)]
-    fn spread(self, counts: [__m256i; 4]) -> [[__m256i; 2]; 4] {
-        let mut out = [self.splat_u(0); 4];
-        for v in 0..4 {
-            out[v] = call!([
-                _mm256_cvtepu16_epi32(_mm256_castsi256_si128(counts[v])),
-                _mm256_cvtepu16_epi32(_mm256_extracti128_si256::<1>(counts[v])),
-            ]);
-        }
-        out
     }
 }

@@ -1,0 +1,134 @@
+//! Arranging and folding the parts of an attention.
+
+use std::sync::Arc;
+
+use super::BinaryAttention;
+use crate::config::guarded;
+use crate::engine::linear::{BitLayer, BitWeight, FloatLayer, level_threshold};
+use crate::engine::lines::lines;
+use crate::engine::norm::fold;
+use crate::engine::scratch::Sizes;
+use crate::kernel::Kernels;
+use crate::kernel::attended::Products;
+use crate::kernel::attention::{Exponentials, Groups};
+use crate::kernel::linear::PANEL;
+use crate::kernel::simd::{LANES, Line};
+use crate::kernel::value::ValueShape;
+use crate::{Attention, Config, LayerNorm, ThresholdScope};
+
+impl BinaryAttention {
+    pub(in crate::engine) fn new(
+        norm: &LayerNorm,
+        attention: Attention,
+        config: &Config,
+        kernels: Kernels,
+    ) -> Self {
+        let sizes = Sizes::of_config(config);
+        let width = config.head_width();
+        let qkv = attention.qkv;
+        let signs = Arc::new(qkv.weight);
+        let factor = factors(qkv.input_scale, qkv.weight_scale);
+        let bias = |row: usize| qkv.bias[row];
+        // Channel `at` of a section, its heads padded to whole words.
+        let row = |section: usize, at: usize| {
+            let (head, channel) = (at / sizes.padded, at % sizes.padded);
+            (head < config.heads && channel < width)
+                .then_some(section * config.width + head * width + channel)
+        };
+        let section = sizes.section * PANEL;
+        let query_key = (0..2 * section)
+            .map(|at| row(at / section, at % section))
+            .collect();
+        // Padding repeats a channel: it must not change an extremum.
+        let first_of_head = |at: usize| row(2, at / sizes.padded * sizes.padded);
+        let value = (0..section)
+            .map(|at| row(2, at).or_else(|| first_of_head(at)))
+            .collect();
+        let weight = |rows| BitWeight::new(kernels, signs.clone(), config.width, rows, true);
+        let (query_key, value) = (weight(query_key), weight(value));
+        let shift = |row: usize| match row / config.width {
+            0 => attention.query_shift[row],
+            _ => attention.key_shift[row - config.width],
+        };
+        let value_rows = value.rows();
+        let value_shift = lines(section, 0.0, |at| {
+            value_rows[at].map_or(0.0, |row| attention.value_shift[row - 2 * config.width])
+        });
+        let by_row = config.scope == ThresholdScope::Row;
+        let scales = |scales: &[f32]| scales.iter().copied().map(guarded).collect::<Vec<f32>>();
+        let attention_scales = scales(&attention.attention_scales);
+        let product = guarded(attention.query_scale) * guarded(attention.key_scale);
+        let products = Products::new(
+            &attention_scales,
+            &scales(&attention.value_scales),
+            sizes.tokens,
+        );
+        let output = attention.output;
+        let threshold = |row: usize| -f64::from(output.input_shift[row]);
+        let thresholds: Vec<f64> = (0..config.heads * sizes.padded)
+            .map(|at| row(0, at).map_or(f64::INFINITY, threshold))
+            .collect();
+        let output_factor = factors(output.input_scale, output.weight_scale);
+        let output_rows = (0..config.width).map(Some).collect();
+        Self {
+            norm: fold(norm, &qkv.input_shift, config),
+            query_key: BitLayer::new(kernels, query_key, &factor, bias, shift, None),
+            value: FloatLayer::new(value, &factor, bias),
+            value_shift,
+            shape: ValueShape {
+                tokens: sizes.tokens,
+                heads: config.heads,
+                width,
+                vectors: sizes.padded / LANES,
+                stride: 4 * sizes.section,
+                groups: config.value_groups,
+                by_row,
+            },
+            groups: Groups {
+                exponentials: Exponentials::new(width, product * (width as f32).sqrt().recip()),
+                first: level_threshold(attention_scales[0]),
+                count: config.attention_groups,
+                by_row,
+            },
+            shift: by_blocks(&attention.attention_shift, sizes),
+            limits: thresholds
+                .iter()
+                .map(|&threshold| products.limit(sizes.tokens, threshold))
+                .collect(),
+            thresholds,
+            products,
+            scales: attention_scales,
+            output: FloatLayer::new(
+                BitWeight::new(kernels, Arc::new(output.weight), width, output_rows, true),
+                output_factor,
+                |row| output.bias[row],
+            ),
+        }
+    }
+}
+
+/// The factor of each row of a linear layer.
+pub(in crate::engine) fn factors(
+    input_scale: f32,
+    weight_scale: Vec<f32>,
+) -> impl Fn(usize) -> f32 {
+    let input = guarded(input_scale);
+    move |row| input * weight_scale[row % weight_scale.len()]
+}
+
+/// Attention shifts in the order of the kernels.
+fn by_blocks(shift: &[f32], sizes: Sizes) -> Vec<Line<f32>> {
+    let tokens = sizes.tokens;
+    let nothing = Line([f32::NEG_INFINITY; LANES]);
+    let mut out = vec![nothing; sizes.heads * sizes.blocks * tokens];
+    let heads = shift.chunks_exact(tokens * tokens);
+    for (head, out) in heads.zip(out.chunks_exact_mut(sizes.blocks * tokens)) {
+        for (query, row) in head.chunks_exact(tokens).enumerate() {
+            let lines = &mut out[query / LANES * tokens..][..tokens];
+            for (line, &value) in lines.iter_mut().zip(row) {
+                line.0[query % LANES] = value;
+            }
+        }
+    }
+    out
+}
