@@ -7,7 +7,7 @@ use gsb::binarize::{InitialScales, ThresholdScope};
 use gsb::distill::Distillation;
 use gsb_data::{ColorJitter, DataSplits, RandomErasing};
 use gsb_train::{Recipe, Start, TeacherLogits};
-use gsb_vit::{Phase, VitConfig};
+use gsb_vit::Phase;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +17,7 @@ use crate::compute::{DeviceName, Strategy};
 use crate::data::DataConfig;
 use crate::defaults;
 use crate::error::Error;
+use crate::model_name::ModelName;
 
 /// A run, as `config.json` holds it and `--config` reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,7 +49,8 @@ impl RunConfig {
         };
         let data = data(&args.data, file.get("data"), args.config.as_deref())?;
         let splits = data.open()?;
-        let mut model = defaults::model(&data, &splits, model(args)?)?;
+        let name = args.model.as_deref().map(ModelName::new).transpose()?;
+        let mut model = defaults::model(&data, &splits, name)?;
         // The size of the images decides about much else, so the model comes first.
         if let Some(path) = &args.config
             && let Some(recipe) = file.get_mut("recipe").and_then(Value::as_object_mut)
@@ -201,31 +203,6 @@ fn data(args: &DataArgs, file: Option<&Value>, path: Option<&Path>) -> Result<Da
     };
     data.apply(args);
     Ok(data)
-}
-
-/// The model that options name, if they do.
-fn model(args: &TrainArgs) -> Result<Option<ModelName>, Error> {
-    let Some(name) = &args.model else {
-        return Ok(None);
-    };
-    let path = Path::new(name);
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "json")
-    {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-        let config = VitConfig::from_json(&text).map_err(|error| Error::file(path, error))?;
-        return Ok(Some(ModelName::Config(Box::new(config))));
-    }
-    Ok(Some(ModelName::Preset(name.clone())))
-}
-
-/// A model by name or in full.
-pub enum ModelName {
-    /// The name of a preset.
-    Preset(String),
-    /// A configuration.
-    Config(Box<VitConfig>),
 }
 
 /// A file of TOML or JSON, by its extension.

@@ -6,9 +6,9 @@ use gsb_data::{Crop, DataSetName, DataSplits, Normalization, TrainTransform};
 use gsb_train::{PhaseRecipe, Recipe};
 use gsb_vit::{Phase, VitConfig};
 
-use crate::config::ModelName;
 use crate::data::DataConfig;
 use crate::error::Error;
+use crate::model_name::ModelName;
 
 /// Images in a batch of the published recipe on one device.
 const PUBLISHED_BATCH: usize = 64;

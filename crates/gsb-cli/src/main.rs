@@ -20,6 +20,7 @@ mod convert;
 mod data;
 mod defaults;
 mod error;
+mod model_name;
 mod packed;
 mod plot;
 mod progress;

@@ -72,7 +72,8 @@ fn asked<N: Copy + Into<T>, T>(names: &[N], own: T) -> Vec<T> {
     names.iter().map(|&name| name.into()).collect()
 }
 
-/// Without groups their scope and initial scales change nothing: one plain student is enough.
+/// Without groups there are no thresholds, and their scope changes nothing: one plain student of each kind
+/// of initial scale is enough.
 fn fewer(variants: Vec<Variant>) -> Vec<Variant> {
     let mut kept: Vec<Variant> = Vec::new();
     for variant in variants {
@@ -81,6 +82,7 @@ fn fewer(variants: Vec<Variant>) -> Vec<Variant> {
             && kept.iter().any(|other| {
                 (other.attention_groups, other.value_groups) == (1, 1)
                     && (other.stages, other.distilled) == (variant.stages, variant.distilled)
+                    && other.initial_scales == variant.initial_scales
             });
         if !known {
             kept.push(variant);

@@ -1,0 +1,32 @@
+//! A model as `--model` names it.
+
+use std::path::Path;
+
+use gsb_vit::VitConfig;
+
+use crate::error::Error;
+
+/// A model by name or in full.
+pub enum ModelName {
+    /// The name of a preset.
+    Preset(String),
+    /// A configuration.
+    Config(Box<VitConfig>),
+}
+
+impl ModelName {
+    /// The name of a preset, or that of a JSON file with a configuration.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn new(name: &str) -> Result<Self, Error> {
+        let path = Path::new(name);
+        let extension = path.extension();
+        if extension.is_none_or(|extension| extension != "json") {
+            return Ok(Self::Preset(name.into()));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+        let config = VitConfig::from_json(&text).map_err(|error| Error::file(path, error))?;
+        Ok(Self::Config(Box::new(config)))
+    }
+}
