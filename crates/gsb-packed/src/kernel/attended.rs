@@ -169,11 +169,8 @@ pub(crate) struct Attended<'a> {
 #[repr(C, align(64))]
 pub(crate) struct Line64(pub(crate) [f64; LANES]);
 
-/// Channels whose sums are kept in registers.
+/// Channels that are counted at once, sharing the keys.
 const CHANNELS: usize = 4;
-
-/// Sums or counts of some channels.
-type Channels<T> = [T; CHANNELS];
 
 impl Task for Attended<'_> {
     type Output = ();
@@ -215,7 +212,7 @@ impl Attended<'_> {
             let mut bits = s.splat_u(0);
             let mut bit = s.splat_u(1);
             for (index, limits) in limits.chunks_exact(CHANNELS).enumerate() {
-                let counts = self.counts(s, 0, 0, word * 32 + index * CHANNELS);
+                let counts = self.counts::<S, CHANNELS>(s, 0, 0, word * 32 + index * CHANNELS);
                 let out = &mut self.counts[index * CHANNELS..][..CHANNELS];
                 for c in 0..CHANNELS {
                     let sum = s.sub_u(s.add_u(counts[c], counts[c]), base);
@@ -252,9 +249,19 @@ impl Attended<'_> {
     /// Adds planes to what candidates add, if there are some.
     #[inline(always)]
     fn add_planes<S: Simd>(&mut self, s: S, ones: [S::U; 3]) {
-        for first in (0..self.tile.len()).step_by(CHANNELS) {
-            let sums = self.sums(s, first, ones);
-            for c in 0..CHANNELS {
+        if S::TOGETHER {
+            // Counts are there already: channels share nothing, and the sums of one fit registers.
+            self.add_planes_to::<S, 1>(s, ones);
+        } else {
+            self.add_planes_to::<S, CHANNELS>(s, ones);
+        }
+    }
+
+    #[inline(always)]
+    fn add_planes_to<S: Simd, const C: usize>(&mut self, s: S, ones: [S::U; 3]) {
+        for first in (0..self.tile.len()).step_by(C) {
+            let sums = self.sums::<S, C>(s, first, ones);
+            for c in 0..C {
                 s.store_d(sums[c], &mut self.tile[first + c].0);
             }
         }
@@ -306,29 +313,29 @@ impl Attended<'_> {
     /// A later group's plane has a one where its members are positive and where others are not: with the
     /// ones of the signs, positive members count 2, negative ones 0 and others 1.
     #[inline(always)]
-    fn sums<S: Simd>(&self, s: S, first: usize, ones: [S::U; 3]) -> Channels<S::D> {
-        let mut sums = [s.splat_d(0.0); CHANNELS];
+    fn sums<S: Simd, const C: usize>(&self, s: S, first: usize, ones: [S::U; 3]) -> [S::D; C] {
+        let mut sums = [s.splat_d(0.0); C];
         if !self.candidates.is_empty() {
-            for c in 0..CHANNELS {
+            for c in 0..C {
                 sums[c] = s.load_d(&self.tile[first + c].0);
             }
         }
         for attention in 0..self.attention.len() {
             let worth = self.products.groups[attention].map(|worth| s.splat_d(worth));
-            let mut signs = [s.splat_u(0); CHANNELS];
+            let mut signs = [s.splat_u(0); C];
             for group in 0..self.groups {
                 let counts = self.counts(s, attention, group, first);
                 let mut extra = counts;
                 if group == 0 {
                     signs = counts;
                     if self.planes.len() > self.groups {
-                        let zeros = self.counts(s, attention, self.groups, first);
-                        for c in 0..CHANNELS {
+                        let zeros: [_; C] = self.counts(s, attention, self.groups, first);
+                        for c in 0..C {
                             extra[c] = s.add_u(counts[c], zeros[c]);
                         }
                     }
                 }
-                for c in 0..CHANNELS {
+                for c in 0..C {
                     let sum = s.sub_u(s.add_u(signs[c], extra[c]), ones[attention]);
                     sums[c] = s.add_d(sums[c], s.mul_d(s.to_d(sum), worth[group]));
                 }
@@ -339,17 +346,17 @@ impl Attended<'_> {
 
     /// How many ones of some channels of a plane of the value are at ones of one of the attention.
     #[inline(always)]
-    fn counts<S: Simd>(
+    fn counts<S: Simd, const C: usize>(
         &self,
         s: S,
         attention: usize,
         plane: usize,
         first: usize,
-    ) -> Channels<S::U> {
+    ) -> [S::U; C] {
         if S::TOGETHER {
             let at = (attention * VALUE_PLANES + plane) * self.thresholds.len() + first;
-            let mut counts = [s.splat_u(0); CHANNELS];
-            for (counts, pair) in counts.iter_mut().zip(&self.together[at..][..CHANNELS]) {
+            let mut counts = [s.splat_u(0); C];
+            for (counts, pair) in counts.iter_mut().zip(&self.together[at..][..C]) {
                 *counts = s.load_halves(&pair.0[self.block % 2]);
             }
             return counts;
@@ -357,19 +364,19 @@ impl Attended<'_> {
         let keys = self.attention[attention];
         let plane = self.planes[plane];
         let (vector, lane) = (first / LANES, first % LANES);
-        let mut totals = [s.splat_u(0); CHANNELS];
+        let mut totals = [s.splat_u(0); C];
         let mut at = vector;
         for keys in keys.chunks(S::COUNTS) {
-            let mut counts = [s.splat_u(0); CHANNELS];
+            let mut counts = [s.splat_u(0); C];
             for keys in keys {
                 let x = s.load_u(&keys.0);
-                let words = &plane.lines[at].0[lane..][..CHANNELS];
+                let words = &plane.lines[at].0[lane..][..C];
                 at += plane.stride;
-                for c in 0..CHANNELS {
+                for c in 0..C {
                     counts[c] = s.count(counts[c], s.and(x, s.splat_u(words[c])));
                 }
             }
-            for c in 0..CHANNELS {
+            for c in 0..C {
                 totals[c] = s.add_u(totals[c], s.widen(counts[c]));
             }
         }
