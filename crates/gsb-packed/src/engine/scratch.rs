@@ -6,7 +6,7 @@ use super::clock::Clock;
 use super::linear::SumScratch;
 use super::lines::panels;
 use super::{Engine, Stage};
-use crate::kernel::attended::Line64;
+use crate::kernel::attended::{Halves, Line64, PAIRS_OF_PLANES};
 use crate::kernel::attention::{Candidates, key_words};
 use crate::kernel::linear::ROW_PADDING;
 use crate::kernel::norm::Zero;
@@ -40,6 +40,8 @@ pub struct Scratch {
     /// The other groups of a head, `[2, blocks, key words]`.
     pub(super) later_groups: [Vec<Line>; 2],
     pub(super) candidates: Vec<Candidates>,
+    /// Counts of planes, `[planes of the attention, of the value, padded]`.
+    pub(super) together: Vec<Halves>,
     pub(super) tile: Vec<Line64>,
     pub(super) counts: [Line; 32],
     pub(super) sums: SumScratch,
@@ -89,6 +91,7 @@ impl Scratch {
             first_group: vec![Line::default(); heads * blocks * key_words],
             later_groups: [(); 2].map(|()| vec![Line::default(); blocks * key_words]),
             candidates: (0..heads).map(|_| Candidates::default()).collect(),
+            together: vec![Halves::default(); PAIRS_OF_PLANES * padded],
             tile: vec![Line64::default(); padded],
             counts: [Line::default(); 32],
             sums: SumScratch::default(),
@@ -164,7 +167,8 @@ pub(crate) fn check_scratch(config: &Config) -> Result<(), Error> {
     let sizes = Sizes::of_config(config);
     let (tokens, width, hidden) = (sizes.tokens, config.width, config.mlp_width);
     let words = bits_stride(config, sizes) + 2 * panels(hidden) + 2 * sizes.query_key_stride();
-    let lines = (sizes.heads + 2) * sizes.blocks * sizes.key_words
+    let lines = PAIRS_OF_PLANES * sizes.padded
+        + (sizes.heads + 2) * sizes.blocks * sizes.key_words
         + 4 * tokens * (panels(width) + sizes.section)
         + 4 * (EXTRA_PLANES + 1) * sizes.key_words * sizes.section;
     let bytes = 4 * (tokens + ROW_PADDING) * words + 64 * lines + 4 * config.pixels();

@@ -84,9 +84,46 @@ impl Products {
 /// A plane of the value's bits of a head.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ValuePlane<'a> {
-    /// `[token words, stride]`, from the head's first vector on.
+    /// `[token words, stride]`, from the head's first vector on, see [`Simd::pair_channels`].
     pub(crate) lines: &'a [Line],
     pub(crate) stride: usize,
+}
+
+/// The most planes of the value that are counted: its groups, and where it is 0.
+pub(crate) const VALUE_PLANES: usize = 4;
+
+/// The most planes of the attention and the value together.
+pub(crate) const PAIRS_OF_PLANES: usize = 3 * VALUE_PLANES;
+
+/// Counts of two blocks of 16 queries.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Halves(pub(crate) [[u16; LANES]; 2]);
+
+/// Counts for [`Attended`] of two blocks, for machines that count two together.
+pub(crate) struct Together<'a> {
+    /// For each plane of the attention, `[key words]` of both blocks.
+    pub(crate) attention: &'a [[&'a [Line]; 2]],
+    /// Those of [`Attended`].
+    pub(crate) planes: &'a [ValuePlane<'a>],
+    /// Channels of a head, padded.
+    pub(crate) channels: usize,
+    /// `[planes of the attention, VALUE_PLANES, channels]`.
+    pub(crate) out: &'a mut [Halves],
+}
+
+impl Task for Together<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        if S::TOGETHER {
+            let out = self.out.chunks_exact_mut(VALUE_PLANES * self.channels);
+            for (keys, out) in self.attention.iter().zip(out) {
+                s.count_together(*keys, self.planes, self.channels, out);
+            }
+        }
+    }
 }
 
 /// The attended value of a block of 16 queries of a head.
@@ -95,13 +132,15 @@ pub(crate) struct Attended<'a> {
     pub(crate) block: usize,
     /// Queries of the block that there are.
     pub(crate) queries: usize,
+    /// The counts of [`Together`], of which the block's are the even or odd ones.
+    pub(crate) together: &'a [Halves],
     /// Planes of the attention's groups, `[key words]` each.
     pub(crate) attention: &'a [&'a [Line]],
     /// A plane for each group of the value, that of the first being the signs: of the others, entries
-    /// may hold the members.
-    pub(crate) groups: &'a [ValuePlane<'a>],
-    /// Where the value is 0, unless entries say so.
-    pub(crate) nothing: Option<ValuePlane<'a>>,
+    /// may hold the members. Then where the value is 0, if it is somewhere and no entries say so.
+    pub(crate) planes: &'a [ValuePlane<'a>],
+    /// How many planes are those of groups.
+    pub(crate) groups: usize,
     /// Elements of the value that planes do not hold, ordered by channel.
     pub(crate) entries: &'a [Entry],
     /// Elements of the attention matrix that planes do not hold, all of the second group.
@@ -130,11 +169,8 @@ pub(crate) struct Attended<'a> {
 #[repr(C, align(64))]
 pub(crate) struct Line64(pub(crate) [f64; LANES]);
 
-/// Channels whose sums are kept in registers.
+/// Channels that are counted at once, sharing the keys.
 const CHANNELS: usize = 4;
-
-/// Sums or counts of some channels.
-type Channels<T> = [T; CHANNELS];
 
 impl Task for Attended<'_> {
     type Output = ();
@@ -147,9 +183,9 @@ impl Task for Attended<'_> {
                 *ones = s.add_u(*ones, s.widen(s.count(s.splat_u(0), s.load_u(&line.0))));
             }
         }
-        match (self.limits, self.attention, self.groups, self.nothing) {
-            (Some(limits), [keys], [signs], None) if self.candidates.is_empty() => {
-                self.decide_counts(s, limits, keys, signs, ones[0]);
+        match (self.limits, self.attention, self.planes) {
+            (Some(limits), [_], [_]) if self.candidates.is_empty() => {
+                self.decide_counts(s, limits, ones[0]);
             }
             _ => {
                 if !self.candidates.is_empty() {
@@ -167,14 +203,7 @@ impl Attended<'_> {
     /// Bits where there is a plane of the attention and one of the value, which is usual: of counts, and
     /// of sums where entries add something.
     #[inline(always)]
-    fn decide_counts<S: Simd>(
-        &mut self,
-        s: S,
-        limits: &[u32],
-        keys: &[Line],
-        signs: &ValuePlane<'_>,
-        ones: S::U,
-    ) {
+    fn decide_counts<S: Simd>(&mut self, s: S, limits: &[u32], ones: S::U) {
         let offset = s.splat_u(limit_offset(self.value.shape.tokens));
         let base = s.sub_u(ones, offset);
         let worth = s.splat_d(self.products.groups[0][0]);
@@ -183,7 +212,7 @@ impl Attended<'_> {
             let mut bits = s.splat_u(0);
             let mut bit = s.splat_u(1);
             for (index, limits) in limits.chunks_exact(CHANNELS).enumerate() {
-                let counts = self.counts(s, keys, signs, word * 32 + index * CHANNELS);
+                let counts = self.counts::<S, CHANNELS>(s, 0, 0, word * 32 + index * CHANNELS);
                 let out = &mut self.counts[index * CHANNELS..][..CHANNELS];
                 for c in 0..CHANNELS {
                     let sum = s.sub_u(s.add_u(counts[c], counts[c]), base);
@@ -220,9 +249,19 @@ impl Attended<'_> {
     /// Adds planes to what candidates add, if there are some.
     #[inline(always)]
     fn add_planes<S: Simd>(&mut self, s: S, ones: [S::U; 3]) {
-        for first in (0..self.tile.len()).step_by(CHANNELS) {
-            let sums = self.planes(s, first, ones);
-            for c in 0..CHANNELS {
+        if S::TOGETHER {
+            // Counts are there already: channels share nothing, and the sums of one fit registers.
+            self.add_planes_to::<S, 1>(s, ones);
+        } else {
+            self.add_planes_to::<S, CHANNELS>(s, ones);
+        }
+    }
+
+    #[inline(always)]
+    fn add_planes_to<S: Simd, const C: usize>(&mut self, s: S, ones: [S::U; 3]) {
+        for first in (0..self.tile.len()).step_by(C) {
+            let sums = self.sums::<S, C>(s, first, ones);
+            for c in 0..C {
                 s.store_d(sums[c], &mut self.tile[first + c].0);
             }
         }
@@ -274,29 +313,29 @@ impl Attended<'_> {
     /// A later group's plane has a one where its members are positive and where others are not: with the
     /// ones of the signs, positive members count 2, negative ones 0 and others 1.
     #[inline(always)]
-    fn planes<S: Simd>(&self, s: S, first: usize, ones: [S::U; 3]) -> Channels<S::D> {
-        let mut sums = [s.splat_d(0.0); CHANNELS];
+    fn sums<S: Simd, const C: usize>(&self, s: S, first: usize, ones: [S::U; 3]) -> [S::D; C] {
+        let mut sums = [s.splat_d(0.0); C];
         if !self.candidates.is_empty() {
-            for c in 0..CHANNELS {
+            for c in 0..C {
                 sums[c] = s.load_d(&self.tile[first + c].0);
             }
         }
-        for (attention, keys) in self.attention.iter().enumerate() {
+        for attention in 0..self.attention.len() {
             let worth = self.products.groups[attention].map(|worth| s.splat_d(worth));
-            let mut signs = [s.splat_u(0); CHANNELS];
-            for (group, plane) in self.groups.iter().enumerate() {
-                let counts = self.counts(s, keys, plane, first);
+            let mut signs = [s.splat_u(0); C];
+            for group in 0..self.groups {
+                let counts = self.counts(s, attention, group, first);
                 let mut extra = counts;
                 if group == 0 {
                     signs = counts;
-                    if let Some(nothing) = &self.nothing {
-                        let zeros = self.counts(s, keys, nothing, first);
-                        for c in 0..CHANNELS {
+                    if self.planes.len() > self.groups {
+                        let zeros: [_; C] = self.counts(s, attention, self.groups, first);
+                        for c in 0..C {
                             extra[c] = s.add_u(counts[c], zeros[c]);
                         }
                     }
                 }
-                for c in 0..CHANNELS {
+                for c in 0..C {
                     let sum = s.sub_u(s.add_u(signs[c], extra[c]), ones[attention]);
                     sums[c] = s.add_d(sums[c], s.mul_d(s.to_d(sum), worth[group]));
                 }
@@ -305,29 +344,39 @@ impl Attended<'_> {
         sums
     }
 
-    /// How many ones of some channels of a plane are at ones of the keys.
+    /// How many ones of some channels of a plane of the value are at ones of one of the attention.
     #[inline(always)]
-    fn counts<S: Simd>(
+    fn counts<S: Simd, const C: usize>(
         &self,
         s: S,
-        keys: &[Line],
-        plane: &ValuePlane<'_>,
+        attention: usize,
+        plane: usize,
         first: usize,
-    ) -> Channels<S::U> {
+    ) -> [S::U; C] {
+        if S::TOGETHER {
+            let at = (attention * VALUE_PLANES + plane) * self.thresholds.len() + first;
+            let mut counts = [s.splat_u(0); C];
+            for (counts, pair) in counts.iter_mut().zip(&self.together[at..][..C]) {
+                *counts = s.load_halves(&pair.0[self.block % 2]);
+            }
+            return counts;
+        }
+        let keys = self.attention[attention];
+        let plane = self.planes[plane];
         let (vector, lane) = (first / LANES, first % LANES);
-        let mut totals = [s.splat_u(0); CHANNELS];
+        let mut totals = [s.splat_u(0); C];
         let mut at = vector;
         for keys in keys.chunks(S::COUNTS) {
-            let mut counts = [s.splat_u(0); CHANNELS];
+            let mut counts = [s.splat_u(0); C];
             for keys in keys {
                 let x = s.load_u(&keys.0);
-                let words = &plane.lines[at].0[lane..][..CHANNELS];
+                let words = &plane.lines[at].0[lane..][..C];
                 at += plane.stride;
-                for c in 0..CHANNELS {
+                for c in 0..C {
                     counts[c] = s.count(counts[c], s.and(x, s.splat_u(words[c])));
                 }
             }
-            for c in 0..CHANNELS {
+            for c in 0..C {
                 totals[c] = s.add_u(totals[c], s.widen(counts[c]));
             }
         }

@@ -4,6 +4,7 @@
 //! AVX2, four of NEON. So memory layouts, the order of additions and with it every rounded result
 //! are the same everywhere. For the same reason there is no fused multiply-add.
 
+use super::attended::{Halves, ValuePlane};
 use super::linear::{Epilogue, Inputs, Weights};
 use super::patches::PatchTask;
 
@@ -42,6 +43,8 @@ pub(crate) trait Simd: Copy {
     const COUNTS: usize;
     /// Pixels in a lane of [`dot`](Self::dot): 4 bytes or 2 halves.
     const PIXELS: usize;
+    /// Whether [`count_together`](Self::count_together) counts what attention and value have in common.
+    const TOGETHER: bool = false;
 
     fn splat_u(self, x: u32) -> Self::U;
     fn load_u(self, x: &[u32; LANES]) -> Self::U;
@@ -102,6 +105,29 @@ pub(crate) trait Simd: Copy {
     /// Asks for a line that will be read soon.
     #[inline(always)]
     fn prefetch(self, _line: &Line<f32>) {}
+
+    /// A word of 16 channels of the value in the order that [`count_together`](Self::count_together)
+    /// reads.
+    #[inline(always)]
+    fn pair_channels(self, x: Self::U) -> Self::U {
+        x
+    }
+    /// Counts, of two blocks of queries, the ones they have in common with each channel of some planes:
+    /// `[planes, channels]`. See [`TOGETHER`](Self::TOGETHER).
+    #[inline(always)]
+    fn count_together(
+        self,
+        _keys: [&[Line]; 2],
+        _planes: &[ValuePlane<'_>],
+        _channels: usize,
+        _out: &mut [Halves],
+    ) {
+    }
+    /// The counts of a block.
+    #[inline(always)]
+    fn load_halves(self, x: &[u16; LANES]) -> Self::U {
+        self.load_u(&x.map(u32::from))
+    }
 
     /// A word of 64 channels in the order that [`linear`](Self::linear) reads.
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::attended::{Products, limit_offset};
+use super::attended::{Halves, Products, Together, VALUE_PLANES, ValuePlane, limit_offset};
 use super::linear::{Arrange, Epilogue, Inputs, Linear, PANEL, ROW_PADDING, Weights};
 use super::norm::{Norm, NormSigns};
 use super::patches::{ArrangePatches, CutPatches, PatchTask, PatchWeights};
@@ -109,6 +109,22 @@ impl Task for Operations {
     }
 }
 
+/// Puts lines of a plane of the value in the order that they are read in.
+struct PairChannels<'a>(&'a mut [Line]);
+
+impl Task for PairChannels<'_> {
+    /// Whether [`Together`] counts.
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> bool {
+        for line in self.0 {
+            s.store_u(s.pair_channels(s.load_u(&line.0)), &mut line.0);
+        }
+        S::TOGETHER
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
 
@@ -166,6 +182,59 @@ proptest! {
                 for (channel, w) in weights.chunks(columns).enumerate() {
                     let different = x.iter().zip(w).map(|(x, w)| (x ^ w).count_ones()).sum::<u32>();
                     prop_assert_eq!(counts[channel], different, "{:?}, row {}", kernels, row);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn common_ones_are_exact(
+        seed: u64,
+        keys in 1usize..20,
+        vectors in prop_oneof![Just(2), Just(4), Just(6)],
+        planes in 1usize..=VALUE_PLANES,
+        density in 0usize..4,
+    ) {
+        let mut random = Random::new(seed);
+        let channels = vectors * LANES;
+        let stride = vectors + seed as usize % 3;
+        let mut lines = |count: usize, density: usize| -> Vec<Line> {
+            let words = words(&mut random, count * LANES, density);
+            let (lines, _) = words.as_chunks();
+            lines.iter().copied().map(Line).collect()
+        };
+        let blocks = [lines(keys, density), lines(keys, density.max(1))];
+        let values: Vec<_> = (0..planes).map(|_| lines(keys * stride, (density + 1) % 4)).collect();
+        for kernels in all() {
+            let mut paired = values.clone();
+            let mut counts = true;
+            for plane in &mut paired {
+                counts = kernels.run(PairChannels(plane));
+            }
+            if !counts {
+                continue;
+            }
+            let value_planes: Vec<_> =
+                paired.iter().map(|lines| ValuePlane { lines, stride }).collect();
+            let mut out = vec![Halves([[u16::MAX; LANES]; 2]); VALUE_PLANES * channels];
+            kernels.run(Together {
+                attention: &[[&blocks[0], &blocks[1]]],
+                planes: &value_planes,
+                channels,
+                out: &mut out,
+            });
+            for (plane, value) in values.iter().enumerate() {
+                for channel in 0..channels {
+                    let (vector, lane) = (channel / LANES, channel % LANES);
+                    for (block, counts) in blocks.iter().zip(out[plane * channels + channel].0) {
+                        let expected: [u16; LANES] = std::array::from_fn(|query| {
+                            let word = |key: usize| {
+                                block[key].0[query] & value[key * stride + vector].0[lane]
+                            };
+                            (0..keys).map(|key| word(key).count_ones() as u16).sum()
+                        });
+                        prop_assert_eq!(counts, expected, "{:?}, channel {}", kernels, channel);
+                    }
                 }
             }
         }

@@ -140,7 +140,8 @@ pub(crate) struct ValuePlanes<'a> {
     pub(crate) value: &'a [Line<f32>],
     /// One for all or one for each token of each head.
     pub(crate) bounds: &'a mut Vec<Bounds>,
-    /// Bits of the first group, a word for 32 tokens: `[token words, stride]`.
+    /// Bits of the first group, a word for 32 tokens: `[token words, stride]`, see
+    /// [`Simd::pair_channels`].
     pub(crate) plane: &'a mut [Line],
     /// For each head.
     pub(crate) entries: &'a mut [Entries],
@@ -178,7 +179,8 @@ impl Task for ValuePlanes<'_> {
                         deviating = s.or(deviating, s.select_u(deviates, bit));
                         bit = s.add_u(bit, bit);
                     }
-                    s.store_u(bits, &mut self.plane[shape.vector(first / KEYS, head, v)].0);
+                    let plane = &mut self.plane[shape.vector(first / KEYS, head, v)].0;
+                    s.store_u(s.pair_channels(bits), plane);
                     let lanes = s.mask_bits(s.gt_u(deviating, s.splat_u(0))) & shape.valid(v);
                     if lanes != 0 {
                         let mut tokens = [0; LANES];
@@ -291,7 +293,7 @@ pub(crate) const EXTRA_PLANES: usize = 3;
 /// [`Attended`]: super::attended::Attended
 pub(crate) struct ExtraPlanes<'a> {
     pub(crate) value: HeadValue<'a>,
-    /// `[EXTRA_PLANES, token words, vectors of a head]`.
+    /// `[EXTRA_PLANES, token words, vectors of a head]`, see [`Simd::pair_channels`].
     pub(crate) planes: &'a mut [Line],
 }
 
@@ -334,7 +336,7 @@ impl Task for ExtraPlanes<'_> {
                 ];
                 for (plane, bits) in planes.into_iter().enumerate() {
                     let at = plane * size + first / KEYS * shape.vectors + v;
-                    s.store_u(bits, &mut self.planes[at].0);
+                    s.store_u(s.pair_channels(bits), &mut self.planes[at].0);
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::BinaryAttention;
 use crate::engine::scratch::Scratch;
 use crate::engine::{Stage, record};
 use crate::kernel::Kernels;
-use crate::kernel::attended::{Attended, ValuePlane};
+use crate::kernel::attended::{Attended, Together, VALUE_PLANES, ValuePlane};
 use crate::kernel::simd::LANES;
 use crate::kernel::value::{EXTRA_PLANES, ExtraPlanes, HeadValue};
 use crate::trace::BlockTrace;
@@ -41,12 +41,11 @@ impl BinaryAttention {
             value: scratch.value.as_flattened(),
             bounds: &scratch.bounds,
         };
-        let mut groups = [ValuePlane {
+        let mut planes = [ValuePlane {
             lines: &scratch.value_plane[head * vectors..],
             stride: shape.stride,
-        }; 3];
-        let mut value_planes = 1;
-        let mut nothing = None;
+        }; VALUE_PLANES];
+        let (mut groups, mut count) = (1, 1);
         if entries.overflow {
             let has_zero = kernels.run(ExtraPlanes {
                 value,
@@ -57,9 +56,13 @@ impl BinaryAttention {
                 lines: &scratch.extra_planes[extra * size..],
                 stride: vectors,
             };
-            (groups[1], groups[2]) = (plane(0), plane(1));
-            nothing = has_zero.then(|| plane(2));
-            value_planes = shape.groups;
+            groups = shape.groups;
+            (planes[1], planes[2]) = (plane(0), plane(1));
+            count = groups;
+            if has_zero {
+                planes[count] = plane(2);
+                count += 1;
+            }
         }
         let entries = if entries.overflow {
             &[]
@@ -78,25 +81,38 @@ impl BinaryAttention {
         let thresholds = &self.thresholds[channels.clone()];
         let limits = self.limits.as_ref().map(|limits| &limits[channels]);
         let first_word = head * sizes.padded / 32;
-        for block in 0..needed.div_ceil(LANES) {
+        let planes = &planes[..count];
+        let blocks = needed.div_ceil(LANES);
+        let of_block = |block: usize| {
             let lines = block * words..(block + 1) * words;
-            let attention = [
-                &first_group[lines.clone()],
-                &second[lines.clone()],
-                &third[lines],
-            ];
+            [first_group, second, third].map(|plane| &plane[lines.clone()])
+        };
+        for block in 0..blocks {
+            let attention = of_block(block);
+            if block % 2 == 0 {
+                // A last one without another is counted with itself.
+                let other = of_block((block + 1).min(blocks - 1));
+                let both = std::array::from_fn::<_, 3, _>(|group| [attention[group], other[group]]);
+                kernels.run(Together {
+                    attention: &both[..attention_planes],
+                    planes,
+                    channels: sizes.padded,
+                    out: &mut scratch.together,
+                });
+            }
             // They come block by block.
-            let of_block =
+            let count =
                 candidates.partition_point(|candidate| candidate.query as usize / LANES <= block);
-            let (here, after) = candidates.split_at(of_block);
+            let (here, after) = candidates.split_at(count);
             candidates = after;
             kernels.run(Attended {
                 products: &self.products,
                 block,
                 queries: LANES.min(needed - block * LANES),
+                together: &scratch.together,
                 attention: &attention[..attention_planes],
-                groups: &groups[..value_planes],
-                nothing,
+                planes,
+                groups,
                 entries,
                 candidates: here,
                 max,

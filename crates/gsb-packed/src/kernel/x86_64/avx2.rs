@@ -2,11 +2,13 @@
 //!
 //! Binary products take another way than elsewhere. There is no instruction that counts ones, but one
 //! that looks up 16 bytes: half a byte of a row chooses a table of `popcount(half ^ i)`, half a byte of
-//! the weight of each channel is the index `i`.
+//! the weight of each channel is the index `i`. Attention and value are multiplied likewise, two blocks of
+//! queries at once.
 #![allow(unsafe_code)] // Vector instructions are unsafe where the machine may lack them.
 
 use core::arch::x86_64::*;
 
+use crate::kernel::attended::{Halves, ValuePlane};
 use crate::kernel::linear::{Epilogue, Inputs, Weights};
 use crate::kernel::patches::{self, PatchTask};
 use crate::kernel::simd::{LANES, Line, Simd, Task};
@@ -101,6 +103,7 @@ impl Avx2 {
     }
 }
 
+mod common;
 mod linear;
 
 impl Simd for Avx2 {
@@ -112,6 +115,7 @@ impl Simd for Avx2 {
 
     const COUNTS: usize = 31;
     const PIXELS: usize = 2;
+    const TOGETHER: bool = true;
 
     #[inline(always)]
     fn splat_u(self, x: u32) -> Self::U {
@@ -335,6 +339,30 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn prefetch(self, line: &Line<f32>) {
         call!(_mm_prefetch::<_MM_HINT_T0>(line.0.as_ptr().cast()))
+    }
+
+    #[inline(always)]
+    fn pair_channels(self, x: Self::U) -> Self::U {
+        [self.pair(x[0]), self.pair(x[1])]
+    }
+
+    #[inline(always)]
+    fn count_together(
+        self,
+        keys: [&[Line]; 2],
+        planes: &[ValuePlane<'_>],
+        channels: usize,
+        out: &mut [Halves],
+    ) {
+        self.count_common(keys, planes, channels, out);
+    }
+
+    #[inline(always)]
+    fn load_halves(self, x: &[u16; LANES]) -> Self::U {
+        call!([
+            _mm256_cvtepu16_epi32(_mm_loadu_si128(x.as_ptr().cast())),
+            _mm256_cvtepu16_epi32(_mm_loadu_si128(x[8..].as_ptr().cast())),
+        ])
     }
 
     fn arrange(words: &[u32; 64]) -> [Line; 4] {
