@@ -1,5 +1,8 @@
 //! 16-bit floats, for storage alone.
 
+/// The smallest positive 16-bit float, 2^-24. Not by `powi`, whose results are not exact everywhere.
+const SMALLEST: f32 = f32::from_bits((127 - 24) << 23);
+
 /// The 16-bit float nearest to a number, ties to even; beyond the range infinite.
 pub(crate) fn to_half(x: f32) -> u16 {
     let sign = (x.to_bits() >> 16) as u16 & 0x8000;
@@ -26,7 +29,7 @@ pub(crate) fn from_half(half: u16) -> f32 {
     let value = match magnitude {
         0x7c00.. => f32::from_bits(magnitude << 13 | 0x7f80_0000),
         0x400.. => f32::from_bits((magnitude << 13) + (112 << 23)),
-        _ => magnitude as f32 * 2f32.powi(-24),
+        _ => magnitude as f32 * SMALLEST,
     };
     if half & 0x8000 == 0 { value } else { -value }
 }
