@@ -38,9 +38,12 @@ pub(crate) fn from_half(half: u16) -> f32 {
 mod tests {
     use super::*;
 
+    /// All, but for an interpreter.
+    const STEP: usize = if cfg!(miri) { 61 } else { 1 };
+
     #[test]
     fn every_half_is_its_own_nearest() {
-        for half in 0..=u16::MAX {
+        for half in (0..=u16::MAX).step_by(STEP) {
             let value = from_half(half);
             if value.is_nan() {
                 assert!(from_half(to_half(value)).is_nan());
@@ -52,7 +55,7 @@ mod tests {
 
     #[test]
     fn ties_go_to_even() {
-        for half in (0..0x7bff).step_by(7) {
+        for half in (0..0x7bff).step_by(7 * STEP) {
             let (low, high) = (from_half(half), from_half(half + 1));
             let even = if half % 2 == 0 { half } else { half + 1 };
             assert_eq!(to_half((low + high) / 2.0), even);

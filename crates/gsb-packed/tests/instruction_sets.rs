@@ -6,7 +6,7 @@ use common::{KINDS, Kind, config, model, network, trace};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use gsb_packed::{Config, Image, Isa, Network, Packed, PackedModel, Random};
+use gsb_packed::{Config, Isa, Random};
 
 /// Networks of a test: all kinds many times, few where an interpreter runs them.
 const CASES: u32 = if cfg!(miri) { 1 } else { 48 };
@@ -83,6 +83,8 @@ fn a_full_size_network_decides_alike() {
 #[cfg(all(feature = "rayon", not(target_family = "wasm")))]
 #[test]
 fn threads_make_no_difference() {
+    use gsb_packed::{Image, Network, Packed, PackedModel};
+
     let network = Network::random(&Config::micro(), 5).unwrap();
     let model = PackedModel::new(Packed::unnamed(network)).unwrap();
     let mut random = Random::new(6);

@@ -31,7 +31,9 @@ fn config(seed: usize) -> Config {
 
 #[test]
 fn files_of_all_kinds_predict() {
-    for (seed, kind) in KINDS.into_iter().enumerate() {
+    // For an interpreter the last alone, whose weights have zeros.
+    let skipped = if cfg!(miri) { KINDS.len() - 1 } else { 0 };
+    for (seed, kind) in KINDS.into_iter().enumerate().skip(skipped) {
         let config = config(seed);
         let packed = Packed::unnamed(network(&config, seed as u64, kind));
         let storage = [ShiftStorage::F32, ShiftStorage::F16, ShiftStorage::I8][seed % 3];
@@ -70,7 +72,7 @@ fn a_file_with_other_bytes_is_refused_or_predicts() {
     let packed = Packed::unnamed(Network::random(&config(1), 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::I8).unwrap();
     let mut random = Random::new(1);
-    for _ in 0..if cfg!(miri) { 20 } else { 2_000 } {
+    for _ in 0..if cfg!(miri) { 2 } else { 2_000 } {
         let mut changed = bytes.clone();
         for _ in 0..1 + random.below(3) {
             changed[random.below(bytes.len())] = random.bits() as u8;
