@@ -26,6 +26,16 @@ check-cuda:
 check-tch:
     cargo check -p gsb --features tch
 
+# Packed models on NEON and SIMD128 by emulation, and under Miri: what there are tools for.
+test-packed:
+    .ci/packed
+
+# Fuzz packed models for some minutes: `read` takes any bytes as a file, `predict` compares the
+# instruction sets. Needs cargo-fuzz and a nightly toolchain.
+fuzz target="read" seconds="300":
+    cd crates/gsb-packed/fuzz && cargo +nightly run --example seeds -- corpus/read
+    cd crates/gsb-packed/fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=65536
+
 # The benchmarks of docs/src/benchmarks.md.
 bench:
     cargo bench -p gsb-benches

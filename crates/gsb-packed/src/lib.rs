@@ -37,6 +37,8 @@
 //! when a model is made; the environment variable `GSB_FORCE_ISA` (`scalar`, `avx2`, `avx512`, `neon`,
 //! `simd128`) forces one.
 
+#![deny(clippy::undocumented_unsafe_blocks)]
+
 mod config;
 mod engine;
 mod error;

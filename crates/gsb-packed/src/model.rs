@@ -67,6 +67,9 @@ pub struct PackedModel {
 impl PackedModel {
     /// Opens a file.
     ///
+    /// It is mapped into memory meanwhile: nobody may change it in place or cut it short until this
+    /// returns. To replace it, as [`Packed::write`] does, is no change of it.
+    ///
     /// # Errors
     /// [`Error::File`] with what is wrong with it; [`Error::Isa`] if `GSB_FORCE_ISA` names no
     /// instruction set of this machine.

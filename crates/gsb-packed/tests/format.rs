@@ -2,37 +2,14 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use common::counting::{Counting, most_bytes, peak};
 use common::{KINDS, config, network};
 use gsb_packed::{Config, Error, Image, Network, Packed, PackedModel, Random, ShiftStorage};
 
-/// Counts the bytes in use, and the most there ever were.
-struct Counting;
-
-static USED: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
 /// Tests that look at the counters, or use much, take turns.
 static TURN: Mutex<()> = Mutex::new(());
-
-#[allow(unsafe_code)]
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(used, Ordering::Relaxed);
-        // SAFETY: the caller's layout, as it came.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's pointer and layout, as they came.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -150,12 +127,9 @@ fn mutated_files_are_refused_or_run() {
                 }
             }
         }
-        let before = USED.load(Ordering::Relaxed);
-        MOST.store(before, Ordering::Relaxed);
-        let model = PackedModel::from_bytes(&mutated);
-        let most = MOST.load(Ordering::Relaxed) - before;
+        let (model, most) = peak(|| PackedModel::from_bytes(&mutated));
         assert!(
-            most <= 16 * mutated.len() + (1 << 20),
+            most <= most_bytes(mutated.len()),
             "round {round}: {most} bytes"
         );
         match model {
@@ -175,6 +149,67 @@ fn mutated_files_are_refused_or_run() {
     assert!(refused > 5_000 && ran > 100, "{refused} refused, {ran} ran");
 }
 
+/// Sizes that padding to whole words, vectors and panels makes the most of.
+#[test]
+fn memory_is_in_proportion() {
+    let _turn = turn();
+    let narrow = Config {
+        width: 1,
+        heads: 1,
+        mlp_width: 1,
+        depth: 1,
+        ..Config::micro()
+    };
+    let mut configs = vec![
+        Config {
+            mlp_width: 1 << 14,
+            ..narrow.clone()
+        },
+        Config {
+            classes: 1 << 14,
+            head_bits: 1,
+            ..narrow.clone()
+        },
+        Config {
+            depth: 200,
+            ..narrow.clone()
+        },
+        Config {
+            image_size: 16,
+            patch_size: 1,
+            ..narrow.clone()
+        },
+        Config {
+            image_size: 256,
+            patch_size: 256,
+            ..narrow.clone()
+        },
+    ];
+    // Two tokens, and heads of one channel.
+    configs.extend([32, 128, 512].map(|width| Config {
+        image_size: 1,
+        patch_size: 1,
+        distillation_token: false,
+        width,
+        heads: width,
+        depth: 1 + 1024 / width,
+        ..narrow.clone()
+    }));
+    for config in configs {
+        let network = Network::random(&config, 1).unwrap();
+        let bytes = Packed::unnamed(network).to_bytes(ShiftStorage::I8).unwrap();
+        let (model, most) = peak(|| PackedModel::from_bytes(&bytes));
+        let len = bytes.len();
+        assert!(
+            most <= most_bytes(len),
+            "{most} bytes for a file of {len}: {config:?}"
+        );
+        let model = model.unwrap();
+        let image = vec![0; config.pixels()];
+        model.predict(&image).unwrap();
+    }
+}
+
 #[test]
 fn memory_is_reused() {
     let _turn = turn();
@@ -192,10 +227,7 @@ fn memory_is_reused() {
         }
     };
     run();
-    MOST.store(USED.load(Ordering::Relaxed), Ordering::Relaxed);
-    let before = MOST.load(Ordering::Relaxed);
-    run();
-    assert_eq!(MOST.load(Ordering::Relaxed), before);
+    assert_eq!(peak(run), ((), 0));
 }
 
 #[test]

@@ -3,37 +3,50 @@
 mod common;
 
 use common::{KINDS, Kind, config, model, network, trace};
-use gsb_packed::{Config, Image, Isa, Network, Packed, PackedModel, Random};
+use proptest::prelude::*;
+use proptest::sample::select;
 
+use gsb_packed::{Config, Isa, Random};
+
+/// Networks of a test: all kinds many times, few where an interpreter runs them.
+const CASES: u32 = if cfg!(miri) { 1 } else { 48 };
+
+/// Otherwise the other tests would pass without any kernels but the scalar ones.
 #[test]
-fn all_decide_alike() {
-    for seed in 0..30 {
+fn those_of_the_target_are_available() {
+    let available: Vec<Isa> = Isa::available().collect();
+    assert_eq!(available.last(), Some(&Isa::Scalar));
+    for (isa, expected) in [
+        (Isa::Neon, cfg!(target_arch = "aarch64")),
+        (Isa::Simd128, cfg!(target_feature = "simd128")),
+    ] {
+        assert_eq!(available.contains(&isa), expected, "{isa}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn all_decide_alike(seed: u64, kind in select(&KINDS)) {
         let config = config(seed);
-        let kind = KINDS[seed as usize % KINDS.len()];
         let network = network(&config, seed, kind);
         let image = Random::new(seed).image(&config);
         let expected = trace(&model(&network, Isa::Scalar), &image);
         for isa in Isa::available() {
-            let model = model(&network, isa);
-            let found = trace(&model, &image);
-            for (index, (found, expected)) in found.blocks.iter().zip(&expected.blocks).enumerate()
-            {
-                assert!(
-                    found == expected,
-                    "{isa}, seed {seed}, {kind:?}, block {index} of {config:?}"
-                );
+            let found = trace(&model(&network, isa), &image);
+            let blocks = found.blocks.iter().zip(&expected.blocks);
+            for (index, (found, expected)) in blocks.enumerate() {
+                prop_assert!(found == expected, "{isa}, block {index} of {config:?}");
             }
-            assert_eq!(found, expected, "{isa}, seed {seed}, {kind:?}, {config:?}");
+            prop_assert_eq!(found, expected.clone(), "{}, {:?}", isa, config);
         }
     }
-}
 
-/// A trace multiplies planes where a prediction may multiply lists, and does more of the last block.
-#[test]
-fn sparse_and_dense_groups_agree() {
-    for seed in 0..30 {
+    /// A trace multiplies planes where a prediction may multiply lists, and does more of the last block.
+    #[test]
+    fn sparse_and_dense_groups_agree(seed: u64, kind in select(&KINDS)) {
         let config = config(seed);
-        let kind = KINDS[seed as usize % KINDS.len()];
         let network = network(&config, seed, kind);
         let image = Random::new(seed).image(&config);
         for isa in Isa::available() {
@@ -44,11 +57,7 @@ fn sparse_and_dense_groups_agree() {
                 *logit = (*logit + other) / 2.0;
             }
             let prediction = model.predict(&image).unwrap();
-            assert_eq!(
-                prediction.logits(),
-                logits,
-                "{isa}, seed {seed}, {kind:?}, {config:?}"
-            );
+            prop_assert_eq!(prediction.logits(), logits, "{}, {:?}", isa, config);
         }
     }
 }
@@ -70,9 +79,12 @@ fn a_full_size_network_decides_alike() {
     }
 }
 
-#[cfg(feature = "rayon")]
+// WebAssembly has no threads.
+#[cfg(all(feature = "rayon", not(target_family = "wasm")))]
 #[test]
 fn threads_make_no_difference() {
+    use gsb_packed::{Image, Network, Packed, PackedModel};
+
     let network = Network::random(&Config::micro(), 5).unwrap();
     let model = PackedModel::new(Packed::unnamed(network)).unwrap();
     let mut random = Random::new(6);

@@ -153,6 +153,9 @@ impl Packed {
 
     /// Reads a file.
     ///
+    /// It is mapped into memory meanwhile: nobody may change it in place or cut it short until this
+    /// returns. To replace it, as [`write`](Self::write) does, is no change of it.
+    ///
     /// # Errors
     /// [`Error::File`] with what is wrong.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {

@@ -31,7 +31,10 @@ impl Products {
         let sum = |scales: &[f32]| scales.iter().copied().map(f64::from).sum::<f64>();
         // Everything that is ever added up stays below this, in quanta below 2^52.
         let most = 4.0 * sum(attention) * sum(value) * keys as f64;
-        let quantum = 2f64.powi(most.log2().ceil() as i32 - 52);
+        // A power of two by its exponent: logarithms and powers are not exact everywhere, and sums
+        // must be.
+        let exponent = (most.to_bits() >> 52) + 1;
+        let quantum = f64::from_bits((exponent - 52) << 52);
         let scale =
             |scales: &[f32], group: usize| scales.get(group).copied().map_or(0.0, f64::from);
         let groups: [[f64; 3]; 3] = std::array::from_fn(|a| {

@@ -1,6 +1,8 @@
 //! Networks of all kinds.
 #![allow(dead_code)] // Each test uses some of it.
 
+pub mod counting;
+
 use gsb_packed::{
     Config, Image, Isa, Network, Packed, PackedModel, Random, SignMatrix, ThresholdScope, Trace,
 };

@@ -31,9 +31,9 @@ impl Neon {
 /// Calls instructions.
 macro_rules! call {
     ($($body:tt)*) => {{
+        #[allow(unused_unsafe)] // Those that take no pointer are safe here.
         // SAFETY: `self` exists only where the machine has the instructions, and pointers are those of
         // arrays as long as a register.
-        #[allow(unused_unsafe)]
         unsafe { $($body)* }
     }};
 }

@@ -14,8 +14,9 @@ pub(crate) struct Simd128;
 /// Calls instructions.
 macro_rules! call {
     ($($body:tt)*) => {{
-        // SAFETY: pointers are those of arrays as long as a register.
-        #[allow(unused_unsafe)]
+        #[allow(unused_unsafe)] // Those that take no pointer are safe here.
+        // SAFETY: a module that holds this code is compiled for the instructions, and pointers are those
+        // of arrays as long as a register.
         unsafe { $($body)* }
     }};
 }

@@ -1,0 +1,45 @@
+//! An allocator that counts the bytes in use.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The system's allocator, counted. To be made the global one.
+pub struct Counting;
+
+static USED: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+#[allow(unsafe_code)]
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST.fetch_max(used, Ordering::Relaxed);
+        // SAFETY: the caller's layout, as it came.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        USED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's pointer and layout, as they came.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// The most bytes that a model may take while it is made of a file of so many.
+///
+/// The factor is that of heads of one channel, which are padded to 32 with a bias, a threshold and
+/// more for each. The constant is a panel of the largest patch: 64 channels of 65,536 weights of 16
+/// bits, however few channels there are.
+pub fn most_bytes(len: usize) -> usize {
+    64 * len + (10 << 20)
+}
+
+/// What a call gives, and the most bytes in use during it beyond those before. Calls take turns, and
+/// nothing else may run meanwhile.
+pub fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
+    let before = USED.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let result = call();
+    (result, MOST.load(Ordering::Relaxed) - before)
+}
