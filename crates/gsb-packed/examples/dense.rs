@@ -10,7 +10,8 @@ fn main() -> Result<(), Error> {
     let rounds = std::env::args()
         .nth(1)
         .and_then(|argument| argument.parse().ok())
-        .unwrap_or(100);
+        .unwrap_or(100)
+        .max(1);
     let sparse = Network::random(&Config::deit_small(1000), 1)?;
     let mut uniform = sparse.clone();
     for block in &mut uniform.blocks {
