@@ -99,3 +99,25 @@ fn write(folder: &Path, table: &Table, markdown: &str) -> Result<(), Error> {
     let svg = plot::accuracies(table).map_err(|error| Error::file(&path, error))?;
     Ok(gsb_train::write_text(&path, &svg)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use gsb::binarize::{InitialScales, ThresholdScope};
+
+    use super::*;
+
+    #[test]
+    fn a_plain_student_is_compared_once_for_each_kind_of_initial_scales() {
+        let mut variants = Vec::new();
+        for scope in [ThresholdScope::Batch, ThresholdScope::Row] {
+            for initial in [InitialScales::Published, InitialScales::Residual] {
+                variants.extend(Variant::published(scope, initial));
+            }
+        }
+        let kept = fewer(variants);
+        let plain = kept.iter().filter(|variant| variant.binarizer() == "plain");
+        // Two kinds of initial scales, one stage and two, with and without distillation.
+        assert_eq!(plain.count(), 2 * 2 * 2);
+        assert_eq!(kept.len(), 8 + 2 * 2 * 4 * 3);
+    }
+}

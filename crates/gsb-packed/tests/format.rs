@@ -5,8 +5,8 @@ mod common;
 use std::sync::Mutex;
 
 use common::counting::{Counting, most_bytes, peak};
-use common::{KINDS, config, network};
-use gsb_packed::{Config, Error, Image, Network, Packed, PackedModel, Random, ShiftStorage};
+use common::{KINDS, config, model, network};
+use gsb_packed::{Config, Error, Image, Isa, Network, Packed, PackedModel, Random, ShiftStorage};
 
 /// Tests that look at the counters, or use much, take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -213,21 +213,26 @@ fn memory_is_in_proportion() {
 #[test]
 fn memory_is_reused() {
     let _turn = turn();
-    let packed = Packed::unnamed(Network::random(&Config::micro(), 1).unwrap());
-    let model = PackedModel::new(packed).unwrap();
-    let mut random = Random::new(3);
-    let images: Vec<Vec<u8>> = (0..8).map(|_| random.image(model.config())).collect();
-    let mut scratch = model.scratch();
-    let mut logits = [0.0; 10];
-    let mut run = || {
-        for image in &images {
-            model
-                .logits_into(Image::Bytes(image), &mut scratch, &mut logits)
-                .unwrap();
+    for (seed, kind) in KINDS.into_iter().enumerate() {
+        let config = config(seed as u64);
+        let network = network(&config, seed as u64, kind);
+        let mut random = Random::new(3);
+        let images: Vec<Vec<u8>> = (0..4).map(|_| random.image(&config)).collect();
+        for isa in Isa::available() {
+            let model = model(&network, isa);
+            let mut scratch = model.scratch();
+            let mut logits = vec![0.0; config.classes];
+            let mut run = || {
+                for image in &images {
+                    model
+                        .logits_into(Image::Bytes(image), &mut scratch, &mut logits)
+                        .unwrap();
+                }
+            };
+            run();
+            assert_eq!(peak(run), ((), 0), "{isa}, {kind:?}, {config:?}");
         }
-    };
-    run();
-    assert_eq!(peak(run), ((), 0));
+    }
 }
 
 #[test]
