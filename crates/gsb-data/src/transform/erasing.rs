@@ -35,7 +35,11 @@ impl RandomErasing {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         bounds::probability("probability", self.probability)?;
         bounds::interval("area", self.area)?;
-        bounds::interval("min_aspect", [self.min_aspect, 1.0])
+        if self.min_aspect > 0.0 && self.min_aspect <= 1.0 {
+            return Ok(());
+        }
+        let problem = format!("must be above 0 and at most 1, got {}", self.min_aspect);
+        bounds::refuse("min_aspect", problem)
     }
 
     /// Erases in values of shape `[channels, height, width]`.
