@@ -23,11 +23,11 @@ use crate::{
 pub(super) fn map(path: &Path) -> Result<Mmap, Error> {
     let io = |action| move |source| Error::Io { action, source };
     let file = File::open(path).map_err(io("open it"))?;
+    // Files that this crate writes are never changed in place but replaced, which leaves a map as it is.
     #[allow(unsafe_code)]
     // SAFETY: sound as long as nobody changes the file in place or cuts it short while it is read,
-    // which no program can make sure of by itself: `Packed::open` and `PackedModel::open` ask it of
-    // their callers. Files that this crate writes are never changed in place but replaced, which
-    // leaves a map as it is. No borrow outlives the reading: everything is copied out of the map.
+    // which `Packed::open` and `PackedModel::open` ask of their callers. No borrow outlives the
+    // reading: everything is copied out of the map.
     unsafe { Mmap::map(&file) }.map_err(io("map it"))
 }
 

@@ -102,11 +102,11 @@ pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
 pub(super) fn multiply<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
     assert_eq!(a.columns, b.rows);
     assert_eq!(a.rows * b.columns, out.len());
-    // SAFETY: a `Matrix` is made of a slice that holds all of its elements (`within`), and keeps
-    // them when it is transposed or cut; the output has a place for each element of the product.
-    // The product takes no value from there (`read_dst` is false) and writes all of it, so that it
-    // may be read as floats afterwards.
+    // The product takes no value from the output (`read_dst` is false) and writes all of it.
     #[allow(unsafe_code)]
+    // SAFETY: a `Matrix` is made of a slice that holds all of its elements (`within`), and keeps
+    // them when it is transposed or cut; the output has a place for each element of the product,
+    // all of which are written before they are read as floats.
     unsafe {
         gemm::gemm(
             a.rows,
