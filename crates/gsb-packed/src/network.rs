@@ -273,14 +273,7 @@ fn length(what: impl Fn() -> String, found: usize, expected: usize) -> Result<()
 
 fn floats(name: &str, values: &[f32], expected: usize) -> Result<(), Error> {
     length(|| name.into(), values.len(), expected)?;
-    // All first: most are, and a search stops too early for the compiler to make vectors of it.
-    if values
-        .iter()
-        .fold(true, |all, value| all & value.is_finite())
-    {
-        return Ok(());
-    }
-    match values.iter().position(|value| !value.is_finite()) {
+    match position(values, |value| !value.is_finite()) {
         None => Ok(()),
         Some(index) => Err(Error::Value {
             tensor: name.into(),
@@ -291,13 +284,24 @@ fn floats(name: &str, values: &[f32], expected: usize) -> Result<(), Error> {
     }
 }
 
+/// The first of many values that is wrong.
+fn position<T: Copy>(values: &[T], wrong: impl Fn(T) -> bool) -> Option<usize> {
+    // By parts, none of which stops early: so the compiler makes vectors of it.
+    const PART: usize = 64;
+    let any = |part: &[T]| {
+        part.iter()
+            .fold(0, |any, &value| any | u32::from(wrong(value)))
+    };
+    let part = values.chunks(PART).position(|part| any(part) != 0)?;
+    let first = part * PART;
+    let rest = values[first..].iter().position(|&value| wrong(value));
+    rest.map(|at| first + at)
+}
+
 fn levels(name: &str, values: &[i8], expected: usize, bits: u8) -> Result<(), Error> {
     length(|| name.into(), values.len(), expected)?;
     let (low, high) = level_range(bits);
-    match values
-        .iter()
-        .position(|value| !(low..=high).contains(value))
-    {
+    match position(values, |value| value < low || value > high) {
         None => Ok(()),
         Some(index) => Err(Error::Value {
             tensor: name.into(),

@@ -173,10 +173,12 @@ impl SignMatrix {
 
     /// `count <= 32` bits from a position.
     fn extract(&self, start: usize, count: usize) -> u32 {
-        let mut bytes = [0u8; 8];
-        let from = start / 8;
-        let to = (start + count).div_ceil(8);
-        bytes[..to - from].copy_from_slice(&self.bits[from..to]);
+        let from = &self.bits[start / 8..];
+        let bytes = from.first_chunk().copied().unwrap_or_else(|| {
+            let mut bytes = [0u8; 8];
+            bytes[..from.len()].copy_from_slice(from);
+            bytes
+        });
         let word = u64::from_le_bytes(bytes) >> (start % 8);
         (word & ((1u64 << count) - 1)) as u32
     }

@@ -216,7 +216,10 @@ impl<'a> Tensors<'a> {
         let name = part(layer, "weight");
         match bits {
             1 => Ok(levels::from_signs(&self.signs(layer, 1, len)?)),
-            8 => Ok(levels::unpack(self.bytes(&name, Dtype::I8, shape)?, len, 8)),
+            8 => {
+                let bytes = self.bytes(&name, Dtype::I8, shape)?;
+                Ok(bytes.iter().map(|&level| level as i8).collect())
+            }
             bits => {
                 let packed = [levels::packed_len(len, bits)];
                 Ok(levels::unpack(

@@ -1,6 +1,7 @@
-//! An allocator that counts the bytes in use.
+//! An allocator that counts the bytes in use, and the allocations of each thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The system's allocator, counted. To be made the global one.
@@ -9,12 +10,18 @@ pub struct Counting;
 static USED: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    // Without a destructor, so that threads may allocate until they end.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
 #[allow(unsafe_code)]
 // SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
         MOST.fetch_max(used, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller's layout, as it came.
         unsafe { System.alloc(layout) }
     }
@@ -42,4 +49,12 @@ pub fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
     MOST.store(before, Ordering::Relaxed);
     let result = call();
     (result, MOST.load(Ordering::Relaxed) - before)
+}
+
+/// What a call gives, and how often its thread allocates during it.
+#[allow(dead_code)] // Not every crate that includes this file looks at it.
+pub fn allocations<T>(call: impl FnOnce() -> T) -> (T, usize) {
+    let before = ALLOCATIONS.get();
+    let result = call();
+    (result, ALLOCATIONS.get() - before)
 }

@@ -119,14 +119,15 @@ pub(in crate::engine) fn factors(
 /// Attention shifts in the order of the kernels.
 fn by_blocks(shift: &[f32], sizes: Sizes) -> Vec<Line<f32>> {
     let tokens = sizes.tokens;
-    let nothing = Line([f32::NEG_INFINITY; LANES]);
-    let mut out = vec![nothing; sizes.heads * sizes.blocks * tokens];
-    let heads = shift.chunks_exact(tokens * tokens);
-    for (head, out) in heads.zip(out.chunks_exact_mut(sizes.blocks * tokens)) {
-        for (query, row) in head.chunks_exact(tokens).enumerate() {
-            let lines = &mut out[query / LANES * tokens..][..tokens];
-            for (line, &value) in lines.iter_mut().zip(row) {
-                line.0[query % LANES] = value;
+    let mut out = Vec::with_capacity(sizes.heads * sizes.blocks * tokens);
+    for head in shift.chunks_exact(tokens * tokens) {
+        for queries in head.chunks(LANES * tokens) {
+            for key in 0..tokens {
+                let mut line = Line([f32::NEG_INFINITY; LANES]);
+                for (value, query) in line.0.iter_mut().zip(queries.chunks_exact(tokens)) {
+                    *value = query[key];
+                }
+                out.push(line);
             }
         }
     }

@@ -104,14 +104,14 @@ impl BitLayer {
             if row.is_none() {
                 continue;
             }
-            kernels.run(Tabulate {
+            let interval = kernels.run(Tabulate {
                 rule: &rule,
                 channel,
                 base: weight.base(channel),
                 out: &mut decisions,
             });
             ties |= level.is_none() && decisions.contains(&0);
-            match interval(&decisions) {
+            match interval {
                 Some((low, width)) => {
                     *element_mut(&mut intervals.low, channel) = low;
                     *element_mut(&mut intervals.width, channel) = width;
@@ -156,6 +156,7 @@ impl BitLayer {
 
 /// The counts that give 0, as first and length less one, if they are an interval: counts minus the
 /// first are then at most that length.
+#[inline(always)]
 fn interval(decisions: &[i8]) -> Option<(u32, u32)> {
     let is_zero = |decision: &i8| *decision <= 0;
     // Without early exits and in bytes, for the compiler to make vectors of it.
@@ -176,7 +177,7 @@ fn interval(decisions: &[i8]) -> Option<(u32, u32)> {
     whole.then_some((first as u32, count as u32 - 1))
 }
 
-/// The decision of every count, for signed inputs.
+/// The decision of every count, for signed inputs, and the interval that they are.
 struct Tabulate<'a> {
     rule: &'a Rule,
     channel: usize,
@@ -185,10 +186,10 @@ struct Tabulate<'a> {
 }
 
 impl Task for Tabulate<'_> {
-    type Output = ();
+    type Output = Option<(u32, u32)>;
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, _: S) -> Option<(u32, u32)> {
         let Rule {
             factor,
             bias,
@@ -214,6 +215,7 @@ impl Task for Tabulate<'_> {
                 }
             }
         }
+        interval(self.out)
     }
 }
 
