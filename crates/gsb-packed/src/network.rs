@@ -1,5 +1,7 @@
 //! Descriptions of a network and its layers, as plain data.
 
+use std::fmt::Display;
+
 use crate::{Config, Error, SignMatrix};
 
 /// A binary Vision Transformer: what a packed file holds and an engine is built from.
@@ -273,43 +275,46 @@ fn length(what: impl Fn() -> String, found: usize, expected: usize) -> Result<()
 
 fn floats(name: &str, values: &[f32], expected: usize) -> Result<(), Error> {
     length(|| name.into(), values.len(), expected)?;
-    match position(values, |value| !value.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::Value {
-            tensor: name.into(),
-            value: values[index].to_string(),
-            index,
-            expected: "a finite number",
-        }),
-    }
-}
-
-/// The first of many values that is wrong.
-fn position<T: Copy>(values: &[T], wrong: impl Fn(T) -> bool) -> Option<usize> {
-    // By parts, none of which stops early: so the compiler makes vectors of it.
-    const PART: usize = 64;
-    let any = |part: &[T]| {
-        part.iter()
-            .fold(0, |any, &value| any | u32::from(wrong(value)))
-    };
-    let part = values.chunks(PART).position(|part| any(part) != 0)?;
-    let first = part * PART;
-    let rest = values[first..].iter().position(|&value| wrong(value));
-    rest.map(|at| first + at)
+    all_are(name, values, "a finite number", |value| value.is_finite())
 }
 
 fn levels(name: &str, values: &[i8], expected: usize, bits: u8) -> Result<(), Error> {
     length(|| name.into(), values.len(), expected)?;
     let (low, high) = level_range(bits);
-    match position(values, |value| value < low || value > high) {
-        None => Ok(()),
-        Some(index) => Err(Error::Value {
-            tensor: name.into(),
-            value: values[index].to_string(),
-            index,
-            expected: "a level of its bits",
-        }),
+    all_are(name, values, "a level of its bits", |value| {
+        value >= low && value <= high
+    })
+}
+
+/// Refuses the first value that is not what is expected.
+fn all_are<T: Copy + Display>(
+    name: &str,
+    values: &[T],
+    expected: &'static str,
+    is_expected: impl Fn(T) -> bool,
+) -> Result<(), Error> {
+    // By parts, none of which stops early: so the compiler makes vectors of it.
+    const PART: usize = 64;
+    let all = |part: &[T]| {
+        let wrong = |any, &value| any | u32::from(!is_expected(value));
+        part.iter().fold(0, wrong) == 0
+    };
+    for (part, of_part) in values.chunks(PART).enumerate() {
+        if all(of_part) {
+            continue;
+        }
+        for (at, &value) in of_part.iter().enumerate() {
+            if !is_expected(value) {
+                return Err(Error::Value {
+                    tensor: name.into(),
+                    value: value.to_string(),
+                    index: part * PART + at,
+                    expected,
+                });
+            }
+        }
     }
+    Ok(())
 }
 
 /// Lowest and highest level of signed quantizers of `bits` bits.
@@ -320,5 +325,29 @@ pub(crate) fn level_range(bits: u8) -> (i8, i8) {
             let half = 1i16 << (bits - 1);
             ((-half) as i8, (half - 1) as i8)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_wrong_value_is_named() {
+        for wrong in [0, 63, 64, 200] {
+            let mut values = vec![1.0; 201];
+            values[wrong..].fill(f32::NAN);
+            match floats("x", &values, 201) {
+                Err(Error::Value { index, .. }) => assert_eq!(index, wrong),
+                other => panic!("{other:?}"),
+            }
+            let mut values = vec![-2; 201];
+            values[wrong..].fill(2);
+            match levels("x", &values, 201, 2) {
+                Err(Error::Value { index, .. }) => assert_eq!(index, wrong),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(levels("x", &[-128, 127], 2, 8).is_ok());
     }
 }
