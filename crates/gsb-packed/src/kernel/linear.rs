@@ -93,12 +93,12 @@ pub(super) fn run<S: Simd, E: Epilogue, const R: usize>(
         for (first, rows) in inputs.tiles::<R>() {
             let mut counts = [[s.splat_u(0); 4]; R];
             if S::COUNTS >= MOST_WORDS {
-                accumulate(s, &inputs.tile(first, 0, panel.len()), panel, &mut counts);
+                s.add_counts(&inputs.tile(first, 0, panel.len()), panel, &mut counts);
             } else {
                 let mut start = 0;
                 for part in panel.chunks(S::COUNTS) {
                     let mut small = [[s.splat_u(0); 4]; R];
-                    accumulate(s, &inputs.tile(first, start, part.len()), part, &mut small);
+                    s.add_counts(&inputs.tile(first, start, part.len()), part, &mut small);
                     for i in 0..R {
                         for v in 0..4 {
                             counts[i][v] = s.add_u(counts[i][v], s.widen(small[i][v]));
@@ -123,8 +123,9 @@ pub(super) fn run<S: Simd, E: Epilogue, const R: usize>(
 /// More words than a row has.
 pub(super) const MOST_WORDS: usize = 1 << 20;
 
+/// See [`Simd::add_counts`].
 #[inline(always)]
-fn accumulate<S: Simd, const R: usize>(
+pub(super) fn add_counts<S: Simd, const R: usize>(
     s: S,
     tile: &[&[u32]; R],
     panel: &[[Line; 4]],
@@ -316,6 +317,8 @@ impl<F: FnMut(usize, &mut [u32])> Task for Arrange<F> {
                 }
                 out.push(S::arrange(&column));
             }
+            let panel = out.len() - self.words;
+            S::arrange_panel(&mut out[panel..]);
         }
         out
     }

@@ -35,7 +35,7 @@ pub enum Isa {
     Scalar,
     /// AVX2, of x86-64.
     Avx2,
-    /// AVX-512 with VPOPCNTDQ and VNNI, of x86-64.
+    /// AVX-512 with VPOPCNTDQ, BITALG and VNNI, of x86-64.
     Avx512,
     /// NEON, of aarch64.
     Neon,

@@ -5,7 +5,7 @@
 //! are the same everywhere. For the same reason there is no fused multiply-add.
 
 use super::attended::{Halves, ValuePlane};
-use super::linear::{Epilogue, Inputs, Weights};
+use super::linear::{self, Epilogue, Inputs, Weights};
 use super::patches::PatchTask;
 
 /// Lanes of a vector.
@@ -134,6 +134,21 @@ pub(crate) trait Simd: Copy {
     fn arrange(words: &[u32; 64]) -> [Line; 4] {
         let (lines, _) = words.as_chunks::<LANES>();
         std::array::from_fn(|line| Line(lines[line]))
+    }
+
+    /// Arranges the words of a panel, once each of them is, in the order that
+    /// [`add_counts`](Self::add_counts) reads.
+    #[inline(always)]
+    fn arrange_panel(_words: &mut [[Line; 4]]) {}
+    /// Counts the bits of each row of a tile that differ from those of the 64 channels of a panel.
+    #[inline(always)]
+    fn add_counts<const R: usize>(
+        self,
+        tile: &[&[u32]; R],
+        panel: &[[Line; 4]],
+        counts: &mut [[Self::U; 4]; R],
+    ) {
+        linear::add_counts(self, tile, panel, counts);
     }
 
     /// Multiplies rows of bits by a binary weight, see [`linear::run`](super::linear::run).

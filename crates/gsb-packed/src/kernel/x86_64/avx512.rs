@@ -1,9 +1,9 @@
-//! AVX-512 with its population count (VPOPCNTDQ) and byte products (VNNI).
+//! AVX-512 with its population counts (VPOPCNTDQ, BITALG) and byte products (VNNI).
 #![allow(unsafe_code)] // Vector instructions are unsafe where the machine may lack them.
 
 use core::arch::x86_64::*;
 
-use crate::kernel::linear::{self, Epilogue, Inputs, Weights};
+use crate::kernel::linear::{Epilogue, Inputs, Weights, run};
 use crate::kernel::patches::{self, PatchTask};
 use crate::kernel::simd::{LANES, Line, Simd, Task};
 
@@ -19,13 +19,15 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vpopcntdq")
+            && is_x86_feature_detected!("avx512bitalg")
             && is_x86_feature_detected!("avx512vnni");
         available.then_some(Self(()))
     }
 
     /// Runs a task compiled for these instructions.
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq,avx512vnni")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+        #[target_feature(enable = "avx512vpopcntdq,avx512bitalg,avx512vnni")]
         fn enabled<T: Task>(task: T, s: Avx512) -> T::Output {
             task.run(s)
         }
@@ -37,11 +39,13 @@ impl Avx512 {
 /// Calls instructions.
 macro_rules! call {
     ($($body:tt)*) => {
-        // SAFETY: `self` exists only where the machine has the instructions, and pointers are those of
+        // SAFETY: an `Avx512` exists only where the machine has the instructions, and pointers are those of
         // arrays as long as a register.
         unsafe { $($body)* }
     };
 }
+
+mod linear;
 
 impl Simd for Avx512 {
     type U = __m512i;
@@ -242,8 +246,21 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn arrange_panel(words: &mut [[Line; 4]]) {
+        linear::arrange_panel(words);
+    }
+    #[inline(always)]
+    fn add_counts<const R: usize>(
+        self,
+        tile: &[&[u32]; R],
+        panel: &[[Line; 4]],
+        counts: &mut [[Self::U; 4]; R],
+    ) {
+        linear::add_counts(self, tile, panel, counts);
+    }
+    #[inline(always)]
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E) {
-        linear::run::<Self, E, 6>(self, inputs, weights, epilogue);
+        run::<Self, E, { linear::ROWS }>(self, inputs, weights, epilogue);
     }
 
     #[inline(always)]
