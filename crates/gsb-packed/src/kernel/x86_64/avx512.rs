@@ -39,8 +39,8 @@ impl Avx512 {
 /// Calls instructions.
 macro_rules! call {
     ($($body:tt)*) => {
-        // SAFETY: an `Avx512` exists only where the machine has the instructions, and pointers are those of
-        // arrays as long as a register.
+        // SAFETY: an `Avx512` exists only where the machine has the instructions, and pointers are
+        // those of arrays as long as a register.
         unsafe { $($body)* }
     };
 }
