@@ -33,6 +33,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut variants = Variant::published(ThresholdScope::Row, InitialScales::Residual);
     variants.retain(|variant| variant.stages == 2 && variant.distilled);
     let ablation = Ablation {
+        finetune: None,
+        context: Default::default(),
         base,
         variants,
         seeds: vec![0, 1],

@@ -5,9 +5,9 @@ use std::path::Path;
 use clap::ValueEnum;
 use gsb::binarize::{InitialScales, ThresholdScope};
 use gsb::distill::Distillation;
-use gsb_data::{ColorJitter, DataSplits, RandomErasing};
-use gsb_train::{Recipe, Start, TeacherLogits};
-use gsb_vit::Phase;
+use gsb_data::{ColorJitter, DataSplits, Mixup, RandomErasing};
+use gsb_train::{PhaseRecipe, Recipe, Start, TeacherLogits};
+use gsb_vit::{Phase, VitConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,16 +25,26 @@ use crate::model_name::ModelName;
 pub struct RunConfig {
     /// What to train and test on.
     pub data: DataConfig,
+    /// Names of the classes, as the data had them.
+    #[serde(default)]
+    pub classes: Vec<String>,
     /// Where to compute.
+    #[serde(default)]
     pub device: DeviceName,
     /// Number of devices.
+    #[serde(default = "one")]
     pub devices: usize,
     /// How several devices work together.
+    #[serde(default)]
     pub strategy: Strategy,
     /// Model, phases and how they are trained.
     pub recipe: Recipe,
     /// What they start from.
     pub start: Start,
+}
+
+fn one() -> usize {
+    1
 }
 
 impl RunConfig {
@@ -57,12 +67,16 @@ impl RunConfig {
             && let Some(over) = recipe.remove("model")
             && args.model.is_none()
         {
+            VitConfig::check_fields(&over)
+                .map_err(|error| Error::file(path, format!("recipe.model: {error}")))?;
             model = merged(&model, over, path)?;
         }
         set(&mut model.image_size, args.input_size);
         let recipe = defaults::recipe(&data, &splits, model)?;
+        let rates = Rates::of(&recipe, &file, args);
         let config = Self {
             data: data.clone(),
+            classes: Vec::new(),
             device: DeviceName::default(),
             devices: 1,
             strategy: Strategy::default(),
@@ -75,22 +89,60 @@ impl RunConfig {
         };
         // Options count more than the file.
         config.data = data;
-        config.apply(args)?;
+        config.classes = splits.classes().to_vec();
+        config.apply(args, &rates)?;
         config.recipe.validate()?;
+        let (found, expected) = (splits.classes().len(), config.recipe.model.classes);
+        if found != expected {
+            let reason = format!("the data have {found} classes, the model {expected}");
+            let option = "model.classes".into();
+            return Err(gsb_train::Error::Option { option, reason }.into());
+        }
         Ok((config, splits))
     }
 
-    /// The run of a folder's `config.json`.
+    /// The run of a folder's `config.json`, if there is one.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn of_folder(folder: &Path) -> Result<Self, Error> {
+    pub fn of_folder(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join("config.json");
-        let value = read(&path)?;
-        serde_json::from_value(value).map_err(|error| Error::file(&path, error))
+        if !path.exists() {
+            return Ok(None);
+        }
+        parsed(read(&path)?, &path).map(Some)
     }
 
-    fn apply(&mut self, args: &TrainArgs) -> Result<(), Error> {
+    /// The run that a checkpoint lies in, if it lies in one.
+    ///
+    /// # Errors
+    /// As [`of_folder`](Self::of_folder).
+    pub fn of_checkpoint(checkpoint: &Path) -> Result<Option<Self>, Error> {
+        Self::of_folder(checkpoint.parent().unwrap_or(Path::new("")))
+    }
+
+    /// The images of the run.
+    ///
+    /// # Errors
+    /// If they cannot be opened, or have other classes than they had.
+    pub fn open_data(&self) -> Result<DataSplits, Error> {
+        let splits = self.data.open()?;
+        if !self.classes.is_empty() && self.classes != splits.classes() {
+            let reason = format!(
+                "the run was trained on the classes {}, but {} has {}",
+                self.classes.join(", "),
+                self.data.set,
+                splits.classes().join(", ")
+            );
+            return Err(Error::Option {
+                option: "--data-path",
+                reason,
+            });
+        }
+        Ok(splits)
+    }
+
+    fn apply(&mut self, args: &TrainArgs, rates: &Rates) -> Result<(), Error> {
         set(&mut self.device, args.device);
         set(&mut self.devices, args.devices);
         set(&mut self.strategy, args.strategy);
@@ -115,6 +167,7 @@ impl RunConfig {
             set(&mut settings.batch_size, args.batch_size);
             set(&mut settings.accumulation, args.accumulation);
             set(&mut settings.lr, own.1.or(args.lr));
+            rates.follow(phase, settings);
             set(&mut settings.min_lr, args.min_lr);
             set(&mut settings.warmup_epochs, args.warmup_epochs);
             set(&mut settings.warmup_lr, args.warmup_lr);
@@ -170,7 +223,11 @@ impl RunConfig {
             augmentation.random_erasing = (probability > 0.0).then_some(erasing);
         }
         if args.mixup.is_some() || args.cutmix.is_some() {
-            let mut mixup = recipe.mixup.unwrap_or_default();
+            let mut mixup = recipe.mixup.unwrap_or(Mixup {
+                mixup_alpha: 0.0,
+                cutmix_alpha: 0.0,
+                ..Mixup::default()
+            });
             set(&mut mixup.mixup_alpha, args.mixup);
             set(&mut mixup.cutmix_alpha, args.cutmix);
             let nothing = mixup.mixup_alpha == 0.0 && mixup.cutmix_alpha == 0.0;
@@ -179,11 +236,47 @@ impl RunConfig {
         let start = &mut self.start;
         start.finetune = args.finetune.clone().or(start.finetune.take());
         start.stage1 = args.stage1_path.clone().or(start.stage1.take());
-        if let Some(path) = &args.teacher_path {
-            start.teacher = Some(path.clone());
-            recipe.phases.retain(|&phase| phase != Phase::Teacher);
+        start.teacher = args.teacher_path.clone().or(start.teacher.take());
+        // What is there is not trained, unless it is asked for; then the run refuses.
+        if args.phase.is_empty() {
+            let Start {
+                teacher, stage1, ..
+            } = start;
+            recipe.phases.retain(|phase| match phase {
+                Phase::Teacher => teacher.is_none(),
+                Phase::Stage1 => stage1.is_none(),
+                Phase::Stage2 => true,
+            });
         }
         Ok(())
+    }
+}
+
+/// Learning rates that nobody gave: they follow the number of images in a batch.
+struct Rates(Vec<(Phase, PhaseRecipe)>);
+
+impl Rates {
+    /// The default phases whose rates neither a file nor options say.
+    fn of(recipe: &Recipe, file: &Value, args: &TrainArgs) -> Self {
+        let of_phase = |phase: Phase| {
+            let option = match phase {
+                Phase::Teacher => args.teacher_lr,
+                Phase::Stage1 => args.stage1_lr,
+                Phase::Stage2 => args.stage2_lr,
+            };
+            let given =
+                option.or(args.lr).is_some() || file["recipe"][phase.name()].get("lr").is_some();
+            (!given).then(|| (phase, recipe.phase(phase).clone()))
+        };
+        Self(Phase::ALL.into_iter().filter_map(of_phase).collect())
+    }
+
+    fn follow(&self, phase: Phase, settings: &mut PhaseRecipe) {
+        if let Some((_, default)) = self.0.iter().find(|(of, _)| *of == phase)
+            && settings.batch_size != default.batch_size
+        {
+            settings.lr = default.lr * settings.batch_size as f64 / default.batch_size as f64;
+        }
     }
 }
 
@@ -196,9 +289,8 @@ fn set<T>(place: &mut T, value: Option<T>) {
 /// The data that options and file describe.
 fn data(args: &DataArgs, file: Option<&Value>, path: Option<&Path>) -> Result<DataConfig, Error> {
     let mut data = match (file, path) {
-        (Some(value), Some(path)) => {
-            serde_json::from_value(value.clone()).map_err(|error| Error::file(path, error))?
-        }
+        (Some(value), Some(path)) => serde_path_to_error::deserialize(value)
+            .map_err(|error| Error::file(path, format!("data.{error}")))?,
         _ => DataConfig::default(),
     };
     data.apply(args);
@@ -208,14 +300,52 @@ fn data(args: &DataArgs, file: Option<&Value>, path: Option<&Path>) -> Result<Da
 /// A file of TOML or JSON, by its extension.
 fn read(path: &Path) -> Result<Value, Error> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-    {
-        toml::from_str(&text).map_err(|error| Error::file(path, error.to_string().trim_end()))
-    } else {
-        serde_json::from_str(&text).map_err(|error| Error::file(path, error))
+    let extension = path.extension().unwrap_or_default();
+    if !extension.eq_ignore_ascii_case("toml") {
+        return serde_json::from_str(&text).map_err(|error| Error::file(path, error));
     }
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().map_or(0, |span| span.start);
+        let line = 1 + text
+            .bytes()
+            .take(before)
+            .filter(|&byte| byte == b'\n')
+            .count();
+        Error::file(path, format!("line {line}: {}", error.message()))
+    })?;
+    if let Some(key) = table.iter().find_map(|(key, value)| not_finite(key, value)) {
+        let reason = format!("{key}: expected a finite number");
+        return Err(Error::file(path, reason));
+    }
+    serde_json::to_value(table).map_err(|error| Error::file(path, error))
+}
+
+/// The key of a number that JSON does not have.
+fn not_finite(key: &str, value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => Some(key.into()),
+        toml::Value::Table(table) => table
+            .iter()
+            .find_map(|(inner, value)| not_finite(&format!("{key}.{inner}"), value)),
+        toml::Value::Array(values) => values.iter().find_map(|value| not_finite(key, value)),
+        _ => None,
+    }
+}
+
+/// What a file says, or at which of its keys it does not.
+fn parsed<T: DeserializeOwned>(value: Value, path: &Path) -> Result<T, Error> {
+    serde_path_to_error::deserialize(value).map_err(|error| Error::file(path, error))
+}
+
+/// A configuration as JSON.
+///
+/// # Errors
+/// If it holds what JSON does not.
+pub fn to_value(config: &impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(config).map_err(|error| Error::Option {
+        option: "--config",
+        reason: format!("the run cannot be described in JSON: {error}"),
+    })
 }
 
 /// A configuration with what a file says in place of its own.
@@ -225,7 +355,7 @@ where
 {
     let mut value = serde_json::to_value(config).map_err(|error| Error::file(path, error))?;
     overlay(&mut value, file);
-    serde_json::from_value(value).map_err(|error| Error::file(path, error))
+    parsed(value, path)
 }
 
 fn overlay(value: &mut Value, over: Value) {

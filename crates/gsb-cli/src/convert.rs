@@ -8,12 +8,14 @@ use gsb_vit::{Model, Phase, Stage1Student, Stage2Student, VisionTransformer, Vit
 use crate::args::{ExportArgs, ImportArgs};
 use crate::compute::DeviceName;
 use crate::error::Error;
+use crate::output;
 
 /// Runs `gsb import`; the text that it prints.
 ///
 /// # Errors
 /// If the file cannot be read, does not fit, or the result cannot be written.
 pub fn import(args: &ImportArgs) -> Result<String, Error> {
+    output::check(&args.output, &args.checkpoint)?;
     let published = Published::read(&args.checkpoint)?;
     let (phase, config) = published.describe()?;
     let config = VitConfig {
@@ -54,6 +56,7 @@ fn convert<M: Model>(
 /// # Errors
 /// If the file cannot be read or the result cannot be written.
 pub fn export_published(args: &ExportArgs) -> Result<String, Error> {
+    output::check(&args.output, &args.checkpoint)?;
     let (phase, _) = inspect(&args.checkpoint)?;
     let (from, to) = (&args.checkpoint, &args.output);
     match phase {

@@ -62,6 +62,19 @@ impl DataConfig {
     /// # Errors
     /// If it is not there or broken, or has fewer images than asked for.
     pub fn open(&self) -> Result<DataSplits, Error> {
+        let wrong = |option, reason: String| Err(Error::Option { option, reason });
+        let embedded = self.set == DataSetName::Digits;
+        if embedded && (self.path.is_some() || self.download) {
+            let reason = "the digits come with the program: expected none".into();
+            return wrong("--data-path", reason);
+        }
+        if !embedded && self.path.is_none() {
+            let reason = format!("{} is read from a folder: expected one", self.set);
+            return wrong("--data-path", reason);
+        }
+        if self.per_class == Some(0) {
+            return wrong("--per-class", "must be at least 1, got 0".into());
+        }
         let options = OpenOptions {
             category: self.category.unwrap_or_default(),
             download: self.download,
@@ -70,7 +83,7 @@ impl DataConfig {
         if let Some(n) = self.per_class {
             splits.train = Arc::new(per_class(splits.train, n, self.seed)?);
         }
-        if self.label_noise > 0.0 {
+        if self.label_noise != 0.0 {
             splits.train = Arc::new(with_label_noise(splits.train, self.label_noise, self.seed)?);
         }
         Ok(splits)

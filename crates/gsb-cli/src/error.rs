@@ -43,6 +43,14 @@ pub enum Error {
         /// The folder of the run.
         folder: PathBuf,
     },
+    /// A training of a table was stopped, and can go on.
+    #[error("{training}: {error}; the same command goes on")]
+    Repeatable {
+        /// What ended it.
+        error: gsb_train::Error,
+        /// Which training it was.
+        training: String,
+    },
     /// The training is impossible or failed.
     #[error(transparent)]
     Training(#[from] gsb_train::Error),

@@ -21,6 +21,7 @@ mod data;
 mod defaults;
 mod error;
 mod model_name;
+mod output;
 mod packed;
 mod plot;
 mod progress;
@@ -47,10 +48,15 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints a line on stderr, if there is somebody to read it.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// What goes to stdout.

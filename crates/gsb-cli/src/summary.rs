@@ -6,7 +6,7 @@ use gsb_vit::{Phase, VitConfig};
 
 use crate::args::SummaryArgs;
 use crate::error::Error;
-use crate::test::describe;
+use gsb_train::describe;
 
 /// The text that `gsb summary` prints.
 ///

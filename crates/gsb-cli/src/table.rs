@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use gsb_train::{Ablation, Hooks, Interrupter, Table, Variant};
+use gsb_train::{Ablation, Error as TrainError, Hooks, Start, Table, Variant};
+use serde_json::Map;
 
 use crate::args::TableArgs;
-use crate::config::RunConfig;
+use crate::config::{RunConfig, to_value};
 use crate::error::Error;
-use crate::plot;
+use crate::train::stop_on_ctrl_c;
+use crate::{output, plot};
 
 /// Trains the variants of the paper's tables; the table in Markdown, which is also written to the
 /// folder with `table.csv`, `table.json` and `table.svg`.
@@ -22,13 +24,34 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         ("--teacher-path", args.train.teacher_path.is_some()),
         ("--stage1-path", args.train.stage1_path.is_some()),
         ("--seed", args.train.seed.is_some()),
+        ("--attention-groups", args.train.attention_groups.is_some()),
+        ("--value-groups", args.train.value_groups.is_some()),
     ] {
         if given {
             let reason = "the table decides it: see --table-dir and --seeds".into();
             return Err(Error::Option { option, reason });
         }
     }
+    #[cfg(feature = "dashboard")]
+    if args.train.dashboard {
+        let reason = "the table has a bar of its own".into();
+        let option = "--dashboard";
+        return Err(Error::Option { option, reason });
+    }
+    if let Some(json) = &args.train.json {
+        output::check_json(json)?;
+    }
     let (config, splits) = RunConfig::of(&args.train)?;
+    let Start {
+        teacher,
+        stage1,
+        finetune,
+    } = config.start;
+    if teacher.is_some() || stage1.is_some() {
+        let reason = "the table trains teachers and stage 1: expected neither in [start]".into();
+        let option = "--config";
+        return Err(Error::Option { option, reason });
+    }
     let devices = config.device.open_all(config.devices, config.strategy)?;
     let model = &config.recipe.model;
     let mut variants = Vec::new();
@@ -44,23 +67,33 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         base: config.recipe,
         variants: fewer(variants),
         seeds: (0..args.seeds as u64).collect(),
+        finetune,
+        context: Map::from_iter([
+            ("data".into(), to_value(&config.data)?),
+            ("classes".into(), to_value(&config.classes)?),
+        ]),
     };
-    let interrupter = Interrupter::new();
-    let hooks = Hooks {
-        interrupter: interrupter.clone(),
-        ..Hooks::default()
-    };
-    let _ = ctrlc::set_handler(move || interrupter.stop(Some("stopped by the user")));
+    let hooks = Hooks::default();
+    stop_on_ctrl_c(&hooks);
     let folder = &args.table_dir;
     let bar = indicatif::ProgressBar::new(0);
+    let mut training = String::new();
     let table = ablation.train(folder, &splits, &devices, &hooks, |all, done, next| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         bar.set_message(next.to_string());
+        training = next.into();
+    });
+    let table = table.map_err(|error| match error {
+        TrainError::Stopped { .. } => Error::Repeatable { error, training },
+        error => error.into(),
     })?;
     bar.finish_and_clear();
     let text = table.to_markdown();
     write(folder, &table, &text)?;
+    if let Some(json) = &args.train.json {
+        gsb_train::write_json(json, &table)?;
+    }
     Ok(text)
 }
 
@@ -72,8 +105,8 @@ fn asked<N: Copy + Into<T>, T>(names: &[N], own: T) -> Vec<T> {
     names.iter().map(|&name| name.into()).collect()
 }
 
-/// Without groups there are no thresholds, and their scope changes nothing: one plain student of each kind
-/// of initial scale is enough.
+/// Each variant once. Without groups there are no thresholds, and their scope changes nothing: one plain
+/// student of each kind of initial scale is enough.
 fn fewer(variants: Vec<Variant>) -> Vec<Variant> {
     let mut kept: Vec<Variant> = Vec::new();
     for variant in variants {
@@ -84,7 +117,7 @@ fn fewer(variants: Vec<Variant>) -> Vec<Variant> {
                     && (other.stages, other.distilled) == (variant.stages, variant.distilled)
                     && other.initial_scales == variant.initial_scales
             });
-        if !known {
+        if !known && !kept.contains(&variant) {
             kept.push(variant);
         }
     }

@@ -1,13 +1,11 @@
 //! `gsb test`.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use burn::tensor::Device;
-use gsb_data::DataSplits;
+use gsb_data::{DataSplits, Transform};
 use gsb_packed::PackedModel;
-use gsb_train::{Evaluation, Heads, Recipe, evaluation_loader, load_model};
-use gsb_vit::checkpoint::{Published, inspect};
+use gsb_train::{Evaluation, Heads, Recipe, describe, evaluation_loader, load_model};
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
 };
@@ -72,18 +70,6 @@ fn report(
     Ok(text(phase, evaluation, classes))
 }
 
-/// Phase and configuration of a checkpoint of ours or with the published names.
-pub fn describe(path: &Path) -> Result<(Phase, VitConfig), Error> {
-    Ok(match inspect(path) {
-        Ok(found) => found,
-        // Not one of ours: the error of the other kind says what it is not.
-        Err(error) if path.extension().is_some_and(|extension| extension == "bpk") => {
-            return Err(error.into());
-        }
-        Err(_) => Published::read(path)?.describe()?,
-    })
-}
-
 fn measure<M: Model + Classifier>(
     args: &TestArgs,
     config: &VitConfig,
@@ -97,7 +83,16 @@ fn measure<M: Model + Classifier>(
 
 /// What to test on, and the recipe that says how pictures become images.
 fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), Error> {
-    let run = args.checkpoint.parent().and_then(of_run);
+    for (option, given) in [
+        ("--per-class", args.data.per_class.is_some()),
+        ("--label-noise", args.data.label_noise.is_some()),
+    ] {
+        if given {
+            let reason = "it changes the images to train on, not those to test on".into();
+            return Err(Error::Option { option, reason });
+        }
+    }
+    let run = RunConfig::of_checkpoint(&args.checkpoint)?;
     let mut data = run
         .as_ref()
         .map_or_else(DataConfig::default, |run| run.data.clone());
@@ -114,10 +109,27 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
     }
     data.apply(&args.data);
     // The images to test on are the same whatever was left out of the training images.
-    let splits = data.open()?;
-    let mut recipe = match run {
-        Some(run) if !other => run.recipe,
-        _ => defaults::recipe(&data, &splits, config.clone())?,
+    let (splits, mut recipe) = match run {
+        Some(run) if !other => {
+            let run = RunConfig { data, ..run };
+            let found = run.recipe.evaluation.shape();
+            let [channels, size, _] = found;
+            if (channels, size) != (config.channels, config.image_size) {
+                let reason = format!(
+                    "a model for images of {} pixels and {} channels, but the run that it lies in makes {size} \
+                     and {channels}",
+                    config.image_size, config.channels
+                );
+                return Err(Error::file(&args.checkpoint, reason));
+            }
+            data = run.data.clone();
+            (run.open_data()?, run.recipe)
+        }
+        _ => {
+            let splits = data.open()?;
+            let recipe = defaults::recipe(&data, &splits, config.clone())?;
+            (splits, recipe)
+        }
     };
     let classes = splits.classes().len();
     if classes != config.classes {
@@ -143,11 +155,6 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
         recipe.evaluation_batch_size = size;
     }
     Ok((splits, recipe))
-}
-
-/// The run of a folder, if it is one.
-pub fn of_run(folder: &Path) -> Option<RunConfig> {
-    RunConfig::of_folder(folder).ok()
 }
 
 fn text(phase: &str, evaluation: &Evaluation, classes: &[String]) -> String {

@@ -1,32 +1,42 @@
 //! `gsb train`.
 
+#[cfg(feature = "dashboard")]
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use gsb_data::DataSplits;
 use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Report, Run};
 use serde::Serialize;
 
-use crate::args::TrainArgs;
-use crate::config::RunConfig;
+use crate::args::{Cli, TrainArgs};
+use crate::config::{RunConfig, to_value};
 use crate::error::Error;
 use crate::packed::{PackedReport, after_training};
-use crate::progress;
+use crate::{output, progress, say};
 
 /// Trains, or goes on; the table of results.
 ///
 /// # Errors
 /// If an option is impossible, the data or the device are not there, or the training fails.
 pub fn run(args: &TrainArgs) -> Result<String, Error> {
-    if let Some(json) = &args.json {
+    if let Some(json) = &args.json
+        && json.parent() != args.output_dir.as_deref()
+    {
         // Better now than after hours.
-        writable(json)?;
+        output::check_json(json)?;
     }
     let (mut run, splits, folder) = match &args.resume {
         Some(folder) => {
-            let config = RunConfig::of_folder(folder)?;
+            alone(args);
+            let config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
+                path: folder.clone(),
+                file: "config.json",
+            })?;
             let devices = config.device.open_all(config.devices, config.strategy)?;
             let run = Run::resume(folder, devices)?;
-            (run, config.data.open()?, folder.clone())
+            (run, config.open_data()?, folder.clone())
         }
         None => {
             let (config, splits) = RunConfig::of(args)?;
@@ -39,11 +49,9 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
             (Run::new(&folder, plan, devices)?, splits, folder)
         }
     };
-    eprintln!("run in {}", folder.display());
+    say(format_args!("run in {}", folder.display()));
     let hooks = hooks(args);
-    let interrupter = hooks.interrupter.clone();
-    // A second handler cannot be set within one process; then Ctrl-C does as it always did.
-    let _ = ctrlc::set_handler(move || interrupter.stop(Some("stopped by the user")));
+    stop_on_ctrl_c(&hooks);
     run.train(&splits, &hooks).map_err(|error| match error {
         TrainError::Stopped { .. } => Error::Resumable {
             error,
@@ -54,7 +62,12 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
     let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
     let text = report.to_string() + &packed.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(json) = &args.json {
-        write_json(json, &Results { report, packed })?;
+        let written = gsb_train::write_json(json, &Results { report, packed });
+        if let Err(error) = written {
+            // The results are not lost.
+            say(text);
+            return Err(error.into());
+        }
     }
     Ok(text)
 }
@@ -73,20 +86,19 @@ struct Results<'a> {
 fn packed_student(run: &Run, splits: &DataSplits, folder: &Path) -> Option<PackedReport> {
     let packed = after_training(run, splits, folder);
     packed.unwrap_or_else(|error| {
-        eprintln!("the student is not packed: {error}");
+        say(format_args!("the student is not packed: {error}"));
         None
     })
 }
 
 fn plan(config: &RunConfig) -> Result<Plan, Error> {
-    let value = serde_json::to_value(config).map_err(std::io::Error::from)?;
-    Ok(serde_json::from_value(value).map_err(std::io::Error::from)?)
+    Ok(serde_json::from_value(to_value(config)?).map_err(std::io::Error::from)?)
 }
 
 fn hooks(args: &TrainArgs) -> Hooks {
     let interrupter = Interrupter::new();
     #[cfg(feature = "dashboard")]
-    if args.dashboard {
+    if args.dashboard && std::io::stdout().is_terminal() {
         let stop = interrupter.clone();
         return Hooks {
             renderer: Box::new(move |_| {
@@ -113,21 +125,31 @@ fn free_folder(name: &str) -> PathBuf {
     folder(number)
 }
 
-fn writable(path: &Path) -> Result<(), Error> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
+/// Ends the program, as for other wrong usage, if a run that goes on is to be another one.
+fn alone(args: &TrainArgs) {
+    let allowed = TrainArgs {
+        resume: args.resume.clone(),
+        json: args.json.clone(),
+        #[cfg(feature = "dashboard")]
+        dashboard: args.dashboard,
+        ..TrainArgs::default()
     };
-    if folder.is_dir() {
-        return Ok(());
+    if *args != allowed {
+        let reason = "--resume goes on with a run as it is: it takes --json and --dashboard alone";
+        Cli::command()
+            .error(ErrorKind::ArgumentConflict, reason)
+            .exit();
     }
-    Err(Error::file(
-        path,
-        format!("{} is no folder", folder.display()),
-    ))
 }
 
-/// Writes the report whole or not at all.
-fn write_json(path: &Path, report: &impl Serialize) -> Result<(), Error> {
-    gsb_train::write_json(path, report).map_err(Error::from)
+/// Ctrl-C stops a training after its batch, and a second one at once.
+pub fn stop_on_ctrl_c(hooks: &Hooks) {
+    let interrupter = hooks.interrupter.clone();
+    // A second handler cannot be set within one process; then Ctrl-C does as it always did.
+    let _ = ctrlc::set_handler(move || {
+        if interrupter.should_stop() {
+            std::process::exit(130);
+        }
+        interrupter.stop(Some("stopped by the user"));
+    });
 }

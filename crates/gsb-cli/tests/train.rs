@@ -477,3 +477,180 @@ fn a_table_compares_variants_and_goes_on_where_it_stopped() {
         .assert()
         .failure();
 }
+
+#[test]
+fn a_table_is_of_the_data_that_are_asked_for() {
+    let folder = folder();
+    let table = |arguments: &[&str]| {
+        let mut command = gsb(folder.path());
+        command.args(["table", "--short", "--seeds", "1", "--epochs", "1"]);
+        command.args(["--per-class", "2", "--table-dir", "t"]);
+        command.args(arguments);
+        command
+    };
+    succeeds(&mut table(&["--json", "t.json", "--scopes", "row,row"]));
+    let rows = read_json(&folder.path().join("t.json"))["rows"].take();
+    assert_eq!(rows.as_array().expect("rows").len(), 5);
+    let message = fails(&mut table(&["--label-noise", "0.9"]));
+    assert!(message.contains("of another recipe or data"), "{message}");
+    for refused in [
+        ["--distillation-type", "none"],
+        ["--attention-groups", "2"],
+        ["--seed", "3"],
+    ] {
+        let message = fails(&mut table(&refused));
+        let option = refused[0].trim_start_matches('-');
+        assert!(message.contains(&option[..4]), "{message}");
+    }
+    // Its models are tested on its data, as those of other runs are.
+    let report = succeeds(gsb(folder.path()).args(["test", "t/seed-0/teacher/teacher.bpk"]));
+    assert!(report.contains("360 images"), "{report}");
+}
+
+#[test]
+fn rates_follow_the_batch_and_mixing_is_what_was_asked_for() {
+    let folder = folder();
+    let recipe = |arguments: &[&str]| {
+        let run = tempfile::tempdir_in(folder.path()).expect("a folder");
+        let output = run.path().join("run");
+        let mut command = gsb(folder.path());
+        command.args([
+            "train",
+            "--phase",
+            "teacher",
+            "--epochs",
+            "1",
+            "--per-class",
+            "2",
+        ]);
+        succeeds(command.arg("--output-dir").arg(&output).args(arguments));
+        read_json(&output.join("config.json"))["recipe"].take()
+    };
+    assert_eq!(recipe(&["--batch-size", "16"])["teacher"]["lr"], 1e-3);
+    let given = recipe(&["--batch-size", "16", "--lr", "5e-4"]);
+    assert_eq!(given["teacher"]["lr"], 5e-4);
+    let file = folder.path().join("run.toml");
+    std::fs::write(&file, "[recipe.teacher]\nbatch_size = 64").expect("a file");
+    assert_eq!(recipe(&["--config", "run.toml"])["teacher"]["lr"], 4e-3);
+
+    assert!(recipe(&["--mixup", "0"])["mixup"].is_null());
+    let mixup = recipe(&["--mixup", "0.8"])["mixup"].take();
+    assert_eq!(mixup["mixup_alpha"], 0.8);
+    assert_eq!(mixup["cutmix_alpha"], 0.0);
+}
+
+#[test]
+fn a_checkpoint_in_the_folder_of_another_run_is_not_taken_for_its_own() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let train = |run: &str, more: &[&str]| {
+        let mut command = gsb(folder.path());
+        command.args([
+            "train",
+            "--epochs",
+            "1",
+            "--per-class",
+            "2",
+            "--output-dir",
+            run,
+        ]);
+        succeeds(command.args(more));
+    };
+    train("small", &[]);
+    train("large", &["--input-size", "16"]);
+    let foreign = path("small/foreign.bpk");
+    std::fs::copy(path("large/stage2.bpk"), &foreign).expect("copied");
+    let message = fails(gsb(folder.path()).arg("test").arg(&foreign));
+    assert!(
+        message.contains("16 pixels and 1 channels, but the run"),
+        "{message}"
+    );
+    let pack = |file: &Path| {
+        succeeds(
+            gsb(folder.path())
+                .arg("pack")
+                .arg(file)
+                .args(["-o", "p.st"]),
+        )
+    };
+    let text = pack(&foreign);
+    assert!(text.contains("of other images or classes"), "{text}");
+    assert!(pack(&path("large/stage2.bpk")).contains("are those of the run's digits"));
+    let own = path("large/stage2.bpk");
+    let message = fails(gsb(folder.path()).arg("pack").arg(&own).arg("-o").arg(&own));
+    assert!(message.contains("would be overwritten"), "{message}");
+
+    std::fs::write(path("large/config.json"), "{\"recipe\": ").expect("written");
+    for command in ["test", "pack"] {
+        let message = fails(
+            gsb(folder.path())
+                .arg(command)
+                .arg(&own)
+                .args(match command {
+                    "pack" => &["-o", "p.st"][..],
+                    _ => &[],
+                }),
+        );
+        assert!(message.contains("large/config.json"), "{message}");
+    }
+}
+
+#[test]
+fn what_is_given_is_not_trained() {
+    let folder = folder();
+    let train = |arguments: &[&str]| {
+        let mut command = gsb(folder.path());
+        command.args(["train", "--epochs", "1", "--per-class", "2", "--output-dir"]);
+        command.args(arguments);
+        command
+    };
+    succeeds(&mut train(&["first"]));
+    let mut given = vec!["second", "--teacher-path", "first/teacher.bpk"];
+    given.extend(["--stage1-path", "first/stage1.bpk"]);
+    let table = succeeds(&mut train(&given));
+    assert!(
+        !table.contains("teacher  ") && !table.contains("stage1  "),
+        "{table}"
+    );
+    let missing = ["third", "--stage1-path", "no.bpk"];
+    assert!(fails(&mut train(&missing)).contains("no.bpk"));
+    // The folder is free for the corrected command.
+    succeeds(&mut train(&["third", "--stage1-path", "first/stage1.bpk"]));
+
+    let json = ["train", "--resume", "second", "--json", "second/out.json"];
+    succeeds(gsb(folder.path()).args(json));
+    assert!(read_json(&folder.path().join("second/out.json"))["packed"].is_object());
+    let output = gsb(folder.path())
+        .args(["train", "--resume", "second", "--epochs", "3"])
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_file_says_where_it_is_wrong() {
+    let folder = folder();
+    for (text, expected) in [
+        (
+            "[recipe.stage1]\nepochs = \"ten\"",
+            "recipe.stage1.epochs: invalid type",
+        ),
+        (
+            "[recipe.stage2]\nclip_grad = nan",
+            "recipe.stage2.clip_grad: expected a finite",
+        ),
+        ("[recipe.model]\nDepth = 1", "unknown field `Depth`"),
+        (
+            "[recipe.model.initializer.XavierUniform]\ngain = -1.0",
+            "initializer is impossible",
+        ),
+        ("[data]\nlabel_noise = -1.0", "label_noise"),
+        ("[data]\nper_class = 0", "--per-class: must be at least 1"),
+        ("\n\nrecipe = [", "run.toml: line 3"),
+    ] {
+        std::fs::write(folder.path().join("run.toml"), text).expect("a file");
+        let message = fails(gsb(folder.path()).args(["train", "--config", "run.toml"]));
+        assert!(message.contains(expected), "{message}");
+        assert!(!folder.path().join("runs").exists(), "{message}");
+    }
+}

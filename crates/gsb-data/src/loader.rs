@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mixup::Mixup;
+use crate::mixup::{Mixup, SmoothedTargets};
 use crate::prefetch::Prefetch;
 use crate::random::{Stream, stream};
 use crate::sampler::{Draw, Sampler, shard};
@@ -114,10 +114,12 @@ impl Loader {
         })
     }
 
-    /// The same loader with mixed pictures and soft targets.
-    pub fn with_mixup(self, mixup: Mixup) -> Self {
+    /// The same loader with mixed pictures and soft targets, of which the share `smoothing` is spread
+    /// evenly over all classes.
+    pub fn with_mixup(self, mixup: Mixup, smoothing: f32) -> Self {
+        let classes = self.source.set.classes().len();
         let mut source = Arc::unwrap_or_clone(self.source);
-        source.mixup = Some(mixup);
+        source.mixup = Some((mixup, SmoothedTargets { classes, smoothing }));
         Self {
             source: Arc::new(source),
             ..self
@@ -220,7 +222,7 @@ struct Source {
     transform: Arc<dyn Transform>,
     sampler: Sampler,
     seed: u64,
-    mixup: Option<Mixup>,
+    mixup: Option<(Mixup, SmoothedTargets)>,
 }
 
 impl Source {
@@ -255,7 +257,7 @@ impl Source {
                 Err(error) => return Some(Err(error)),
             }
         }
-        let Some(mixup) = &self.mixup else {
+        let Some((mixup, targets)) = self.mixup else {
             return Some(Ok(batch));
         };
         // The picture at place i is mixed with the one at the mirrored place of the joint batch.
@@ -285,8 +287,7 @@ impl Source {
             }
         }
         let mut rng = stream(self.seed, epoch, Stream::Mix(step));
-        let classes = self.set.classes().len();
-        mixup.mix(&mut batch, &images, &labels, classes, &mut rng);
+        mixup.mix(&mut batch, &images, &labels, targets, &mut rng);
         Some(Ok(batch))
     }
 

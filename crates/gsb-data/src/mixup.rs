@@ -25,8 +25,6 @@ pub struct Mixup {
     pub prob: f64,
     /// Probability of CutMix where both are on. 0.5 by default.
     pub switch_prob: f64,
-    /// Share of the target that is spread evenly over all classes. 0.1 by default.
-    pub label_smoothing: f32,
 }
 
 impl Default for Mixup {
@@ -36,8 +34,31 @@ impl Default for Mixup {
             cutmix_alpha: 1.0,
             prob: 1.0,
             switch_prob: 0.5,
-            label_smoothing: 0.1,
         }
+    }
+}
+
+/// Targets of so many classes, part of which is spread evenly over all of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SmoothedTargets {
+    pub classes: usize,
+    pub smoothing: f32,
+}
+
+impl SmoothedTargets {
+    /// Those of labels, of which the share `own` counts, and of others.
+    fn mixed(self, labels: &[usize], others: &[usize], own: f32) -> Vec<f32> {
+        let off = self.smoothing / self.classes as f32;
+        let mut targets = vec![off; labels.len() * self.classes];
+        let on = 1.0 - self.smoothing;
+        for (row, (&a, &b)) in targets
+            .chunks_exact_mut(self.classes.max(1))
+            .zip(labels.iter().zip(others))
+        {
+            row[a] += on * own;
+            row[b] += on * (1.0 - own);
+        }
+        targets
     }
 }
 
@@ -60,19 +81,20 @@ impl Mixup {
         bounds::not_negative("mixup_alpha", self.mixup_alpha)?;
         bounds::not_negative("cutmix_alpha", self.cutmix_alpha)?;
         bounds::probability("prob", self.prob)?;
-        bounds::probability("switch_prob", self.switch_prob)?;
-        bounds::probability("label_smoothing", self.label_smoothing.into())
+        bounds::probability("switch_prob", self.switch_prob)
     }
 
-    /// Mixes a whole batch with itself, and sets its targets of shape `[batch, classes]`.
+    /// Mixes a whole batch with itself, and sets its targets of shape `[batch, classes]`, of which the
+    /// share `smoothing` is spread evenly over all classes.
     ///
     /// # Panics
     /// If a label is not below `classes`.
-    pub fn apply(&self, batch: &mut Batch, classes: usize, rng: &mut ChaCha8Rng) {
+    pub fn apply(&self, batch: &mut Batch, classes: usize, smoothing: f32, rng: &mut ChaCha8Rng) {
         let size = batch.shape[1..].iter().product::<usize>().max(1);
         let images: Vec<f32> = batch.images.chunks(size).rev().flatten().copied().collect();
         let labels: Vec<usize> = batch.labels.iter().rev().copied().collect();
-        self.mix(batch, &images, &labels, classes, rng);
+        let targets = SmoothedTargets { classes, smoothing };
+        self.mix(batch, &images, &labels, targets, rng);
     }
 
     /// Mixes a batch with other pictures, one for each.
@@ -81,7 +103,7 @@ impl Mixup {
         batch: &mut Batch,
         images: &[f32],
         labels: &[usize],
-        classes: usize,
+        targets: SmoothedTargets,
         rng: &mut ChaCha8Rng,
     ) {
         let [_, channels, height, width] = batch.shape;
@@ -105,17 +127,7 @@ impl Mixup {
                 1.0 - ((bottom - top) * (right - left)) as f32 / (height * width).max(1) as f32
             }
         };
-        let off = self.label_smoothing / classes as f32;
-        let mut targets = vec![off; batch.labels.len() * classes];
-        let on = 1.0 - self.label_smoothing;
-        for (row, (&a, &b)) in targets
-            .chunks_exact_mut(classes.max(1))
-            .zip(batch.labels.iter().zip(labels))
-        {
-            row[a] += on * own;
-            row[b] += on * (1.0 - own);
-        }
-        batch.targets = Some(targets);
+        batch.targets = Some(targets.mixed(&batch.labels, labels, own));
     }
 
     fn draw(&self, height: usize, width: usize, rng: &mut ChaCha8Rng) -> Mix {
@@ -145,6 +157,8 @@ mod tests {
     use super::*;
     use crate::random::generator;
 
+    const SMOOTHING: f32 = 0.1;
+
     fn batch() -> Batch {
         // Three pictures of 4x4 pixels, of the values 0, 1 and 2.
         Batch {
@@ -158,7 +172,7 @@ mod tests {
 
     fn mixed(mixup: Mixup, seed: u64) -> Batch {
         let mut batch = batch();
-        mixup.apply(&mut batch, 4, &mut generator(seed));
+        mixup.apply(&mut batch, 4, SMOOTHING, &mut generator(seed));
         batch
     }
 
@@ -205,12 +219,12 @@ mod tests {
         };
         let never = Mixup {
             prob: 0.0,
-            label_smoothing: 0.0,
             ..Default::default()
         };
         assert_eq!(mixed(off, 0).images, batch().images);
-        let mixed = mixed(never, 0);
-        assert_eq!(mixed.images, batch().images);
-        assert_eq!(mixed.targets.unwrap()[..4], [1.0, 0.0, 0.0, 0.0]);
+        let mut sharp = batch();
+        never.apply(&mut sharp, 4, 0.0, &mut generator(0));
+        assert_eq!(sharp.images, batch().images);
+        assert_eq!(sharp.targets.unwrap()[..4], [1.0, 0.0, 0.0, 0.0]);
     }
 }

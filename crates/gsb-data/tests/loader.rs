@@ -88,7 +88,7 @@ fn workers_do_not_change_the_batches() {
                 ..config(workers)
             };
             let loader = Loader::new(numbers(50, None), Noise, config).unwrap();
-            loader.with_mixup(Mixup::default())
+            loader.with_mixup(Mixup::default(), 0.1)
         };
         let expected = epoch(&loader(0), 1);
         assert_eq!(expected.len(), 7);
@@ -139,7 +139,7 @@ fn shards_together_are_the_joint_batch() {
     for mixup in [None, Some(Mixup::default())] {
         let mut loader = Loader::new(numbers(51, None), Noise, config(1)).unwrap();
         if let Some(mixup) = mixup {
-            loader = loader.with_mixup(mixup);
+            loader = loader.with_mixup(mixup, 0.1);
         }
         let joint = epoch(&loader, 0);
         let shards: Vec<Vec<Batch>> = (0..3).map(|i| epoch(&loader.shard(i, 3), 0)).collect();

@@ -12,6 +12,8 @@ use burn::tensor::{Int, TensorData};
 /// # Panics
 /// If the average is of another structure than the model, of which it began as a copy.
 pub fn moved_towards<M: Module>(average: M, model: &M, decay: f64) -> M {
+    // Running statistics lag behind by an update until a copy for evaluation is made.
+    drop(model.valid());
     let mut collected = Collected::default();
     model.visit(&mut collected);
     average.map(&mut Moved {
@@ -22,7 +24,8 @@ pub fn moved_towards<M: Module>(average: M, model: &M, decay: f64) -> M {
 
 /// A copy of a model to start an average with: without gradients.
 pub(crate) fn frozen<M: Module>(model: &M) -> M {
-    model.clone().map(&mut Detached)
+    // A clone would share its running statistics with the model: a copy for evaluation has its own.
+    model.valid().train().map(&mut Detached)
 }
 
 /// Parameters made on first use are made here: freezing one that is not made yet would freeze all
@@ -87,7 +90,7 @@ impl ModuleMapper for Moved {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use burn::nn::{Linear, LinearConfig};
+    use burn::nn::{BatchNormConfig, Linear, LinearConfig};
     use burn::tensor::Device;
 
     fn filled(value: f64) -> Linear {
@@ -108,5 +111,18 @@ mod tests {
         ] {
             assert!(data.iter::<f32>().all(|value| value == 1.25));
         }
+    }
+    #[test]
+    fn running_statistics_are_averaged_and_not_shared() {
+        let device = Device::flex().autodiff();
+        let model = BatchNormConfig::new(2).with_momentum(1.0).init(&device);
+        let average = frozen(&model);
+        let mean = |running: Tensor<1>| running.into_data().iter::<f32>().collect::<Vec<_>>();
+        // The mean of these images takes the place of the running mean, which was 0.
+        let images = Tensor::<4>::from_floats([[[[1.0]], [[4.0]]], [[[3.0]], [[8.0]]]], &device);
+        model.forward(images);
+        let average = moved_towards(average, &model, 0.75);
+        assert_eq!(mean(model.running_mean.value()), [2.0, 6.0]);
+        assert_eq!(mean(average.running_mean.value()), [0.5, 1.5]);
     }
 }

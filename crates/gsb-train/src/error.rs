@@ -18,6 +18,9 @@ pub enum Error {
     /// The folder of a new run has one in it already.
     #[error("{} holds a run already: resume it or choose another folder", .0.display())]
     Occupied(PathBuf),
+    /// Somebody else trains in the folder.
+    #[error("{}: another process trains in this folder", .0.display())]
+    Busy(PathBuf),
     /// A folder to resume from holds no run.
     #[error("{} holds no run to resume: it has no {file}", path.display())]
     NoRun {

@@ -1,29 +1,30 @@
 //! Files that are there whole or not at all.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use gsb_vit::{new_file, replace_file};
 use serde::Serialize;
 
 use crate::Error;
 
-/// Writes a text, whole or not at all: beside its place, then onto the disk, then into its place.
+/// Writes a text, whole or not at all, see [`replace_file`].
 ///
 /// # Errors
 /// [`Error::File`] if it cannot be written.
 pub fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let written = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    written().map_err(|error| Error::file(path, error))
+    replace_file(path, |file| file.write_all(text.as_bytes()))
+        .map_err(|error| Error::file(path, error))
+}
+
+/// Writes a value as JSON into a file that is not there yet; whether it was not.
+pub(crate) fn write_new_json(path: &Path, value: &impl Serialize) -> Result<bool, Error> {
+    let text = json(path, value)?;
+    match new_file(path, |file| file.write_all(text.as_bytes())) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(Error::file(path, error)),
+    }
 }
 
 /// Writes a value as JSON, whole or not at all.
@@ -31,8 +32,12 @@ pub fn write(path: &Path, text: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::File`] if it cannot be written.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    write(path, &json(path, value)?)
+}
+
+fn json(path: &Path, value: &impl Serialize) -> Result<String, Error> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::file(path, error))?;
-    write(path, &(text + "\n"))
+    Ok(text + "\n")
 }
 
 /// Reads a text.

@@ -72,11 +72,15 @@ impl History {
 
     /// The best epoch of a phase: the first with the most right.
     pub fn best(&self, phase: Phase) -> Option<&Epoch> {
-        self.of(phase).reduce(
-            |best, epoch| {
-                if epoch.top1 > best.top1 { epoch } else { best }
-            },
-        )
+        // A mean over batches: the same number of right answers may differ in the last bits.
+        const SAME: f64 = 1e-9;
+        self.of(phase).reduce(|best, epoch| {
+            if epoch.top1 > best.top1 + SAME {
+                epoch
+            } else {
+                best
+            }
+        })
     }
 
     /// Forgets the epochs of a phase after the first `kept`.

@@ -27,8 +27,8 @@ pub(crate) enum Teaching {
 pub(crate) struct Lesson {
     pub teaching: Teaching,
     pub loss: DistillationLoss,
-    /// What the gradient of a batch counts: 1 over the number of batches summed in a step.
-    pub share: f64,
+    /// Which batches are summed in a step.
+    pub sum: Summed,
     /// The highest norm of a gradient.
     pub clip: Option<f64>,
     /// The decay of the moving average.
@@ -40,11 +40,36 @@ pub(crate) struct Lesson {
     pub divergence: Arc<Mutex<Option<Divergence>>>,
 }
 
+/// The batches whose gradients are summed in a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summed {
+    /// Batches of a device in a step.
+    pub accumulation: usize,
+    /// Batches of a device in an epoch, which ends with a step of those that are left.
+    pub batches: usize,
+    /// Devices whose gradients are summed.
+    pub devices: usize,
+}
+
+impl Summed {
+    /// What the gradient of a batch, the first of an epoch being 1, counts: 1 over the number of those
+    /// that it is summed with.
+    pub fn share(self, batch: usize) -> f64 {
+        let left = self.batches % self.accumulation;
+        let together = if batch > self.batches - left {
+            left
+        } else {
+            self.accumulation
+        };
+        1.0 / (together * self.devices) as f64
+    }
+}
+
 impl std::fmt::Debug for Lesson {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lesson")
             .field("loss", &self.loss)
-            .field("share", &self.share)
+            .field("sum", &self.sum)
             .field("clip", &self.clip)
             .field("decay", &self.decay)
             .finish_non_exhaustive()
@@ -104,6 +129,34 @@ impl Lesson {
                 let data = TensorData::new(chosen, [batch.indices.len(), classes]);
                 Some(Tensor::from_data(data, &device))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_an_epoch_counts_as_much_as_a_full_step() {
+        let share = |batches, batch| {
+            let sum = Summed {
+                accumulation: 4,
+                batches,
+                devices: 2,
+            };
+            sum.share(batch)
+        };
+        for (batches, batch, together) in [
+            (8, 1, 4),
+            (8, 8, 4),
+            (10, 8, 4),
+            (10, 9, 2),
+            (10, 10, 2),
+            (3, 1, 3),
+            (5, 5, 1),
+        ] {
+            assert_eq!(share(batches, batch), 1.0 / (2 * together) as f64);
         }
     }
 }

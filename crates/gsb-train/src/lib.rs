@@ -53,4 +53,4 @@ pub use report::{PhaseReport, Report};
 pub use run::{Hooks, Plan, Run, evaluation_loader};
 pub use schedule::CosineScheduleConfig;
 pub use scheduler::EpochScheduler;
-pub use start::{Heads, Start, load_model};
+pub use start::{Heads, Start, describe, load_model};

@@ -21,7 +21,7 @@ use crate::feed::{Feed, epoch_seed};
 use crate::files::create_folder;
 use crate::history::History;
 use crate::journal::{Journal, Latest};
-use crate::lesson::{Lesson, Teaching};
+use crate::lesson::{Lesson, Summed, Teaching};
 use crate::run::{Hooks, RunData};
 use crate::scheduler::EpochScheduler;
 use crate::trainee::Trainee;
@@ -59,6 +59,12 @@ impl PhaseRun<'_> {
         create_folder(&folder.join("checkpoint"))?;
         let saved = complete(&folder);
         let resumed = saved.last().copied().unwrap_or(0);
+        let logged = self.lock().of(phase).count();
+        if logged < resumed {
+            let reason =
+                format!("{logged} epochs of {phase}, but there is a checkpoint of epoch {resumed}");
+            return Err(Error::file(&self.folder.join("log.jsonl"), reason));
+        }
         self.lock().truncate(phase, resumed)?;
 
         let loader = self
@@ -66,11 +72,14 @@ impl PhaseRun<'_> {
             .training_loader(self.recipe, phase, self.devices.count())?;
         let divergence = Arc::default();
         let loss = settings.loss(self.recipe.mixup.is_some())?;
-        let batches = settings.accumulation * self.devices.summed();
         let lesson = Lesson {
             teaching,
             loss,
-            share: 1.0 / batches as f64,
+            sum: Summed {
+                accumulation: settings.accumulation,
+                batches: loader.steps(),
+                devices: self.devices.summed(),
+            },
             clip: settings.clip_grad,
             decay: settings.model_ema,
             interrupter: self.hooks.interrupter.clone(),
@@ -177,7 +186,10 @@ impl PhaseRun<'_> {
         }
         let best = self.lock().best(phase).map_or(last, |best| best.epoch);
         let best = (best != last)
-            .then(|| restored(result.model.clone(), &self.checkpoints::<M>(), best))
+            .then(|| {
+                // A clone would share its running statistics with the model, and loading would change both.
+                restored(result.model.valid(), &self.checkpoints::<M>(), best)
+            })
             .transpose()?;
         Ok(Trained {
             last: result.model.into_judged(),
@@ -210,7 +222,8 @@ fn complete(folder: &Path) -> Vec<usize> {
     let mut epochs: Vec<usize> = numbers
         .filter(|epoch| {
             let file = |name: &str| folder.join(format!("{name}-{epoch}.bpk"));
-            OptimizerRecord::load(file("optim")).is_ok()
+            read_record(&file("model")).is_ok()
+                && OptimizerRecord::load(file("optim")).is_ok()
                 && LrSchedulerRecord::load(file("scheduler")).is_ok()
         })
         .collect();
@@ -225,11 +238,13 @@ fn restored<M: Model + Classifier + 'static>(
     epoch: usize,
 ) -> Result<Trainee<M>, Error> {
     let path = folder.join(format!("checkpoint/model-{epoch}.bpk"));
-    // A record of the file itself would read it when a parameter is first used; the file may be gone.
-    let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
-    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes))
-        .map_err(|error| Error::file(&path, error))?;
     trainee
-        .try_load_record(record)
+        .try_load_record(read_record(&path)?)
         .map_err(|error| Error::file(&path, error))
+}
+
+fn read_record(path: &Path) -> Result<ModuleRecord, Error> {
+    // A record of the file itself would read it when a parameter is first used; the file may be gone.
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| Error::file(path, error))
 }

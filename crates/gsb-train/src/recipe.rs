@@ -70,7 +70,7 @@ pub struct PhaseRecipe {
     pub distillation_alpha: f64,
     /// The temperature of soft distillation.
     pub distillation_tau: f64,
-    /// Label smoothing, at least 0 and below 1.
+    /// Label smoothing, at least 0 and below 1; of mixed targets as well.
     pub smoothing: f64,
     /// The highest norm of a step's gradient; longer ones are shortened to it.
     pub clip_grad: Option<f64>,
@@ -107,6 +107,9 @@ pub struct Parity {
     /// Stage 2 drops the batch normalization of stage 1 instead of folding it.
     pub drop_patch_normalization: bool,
 }
+
+/// More repeats or threads than anybody wants.
+const MANY: usize = 1024;
 
 impl Recipe {
     /// The published recipe for a model and the size of its training batch: stage 1 of 600 epochs
@@ -176,6 +179,14 @@ impl Recipe {
             _ => Ok(()),
         };
         positive("repeats", self.repeats)?;
+        for (option, value) in [("repeats", self.repeats), ("workers", self.workers)] {
+            if value > MANY {
+                return Err(Error::option(
+                    option,
+                    format!("must be at most {MANY}, got {value}"),
+                ));
+            }
+        }
         positive("evaluation_batch_size", self.evaluation_batch_size)?;
         for phase in Phase::ALL {
             if self.trains(phase) {

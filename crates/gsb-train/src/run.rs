@@ -1,5 +1,6 @@
 //! A whole run in its folder.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -20,14 +21,14 @@ use crate::devices::Devices;
 use crate::environment::Environment;
 use crate::evaluate::Evaluation;
 use crate::feed::epoch_seed;
-use crate::files::{create_folder, read, write, write_json};
+use crate::files::{create_folder, read, write, write_json, write_new_json};
 use crate::history::History;
 use crate::lesson::Teaching;
 use crate::phase::{PhaseRun, Trained};
 use crate::quiet::Quiet;
 use crate::report::{PhaseReport, Report};
-use crate::start::{Heads, Start, load_model};
-use crate::{Error, PhaseRecipe, Recipe, TeacherLogits};
+use crate::start::{Heads, Start, describe, load_model};
+use crate::{Error, Recipe, TeacherLogits};
 
 const CONFIG: &str = "config.json";
 const REPORT: &str = "report.json";
@@ -43,6 +44,51 @@ pub struct Plan {
     /// Whatever else the caller wants to find there again: the data set, say.
     #[serde(flatten)]
     pub context: Map<String, Value>,
+}
+
+impl Plan {
+    /// Checks that the recipe is possible, and that what the run starts from is used.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for what is not; [`Error::Model`] for an impossible model.
+    pub fn validate(&self) -> Result<(), Error> {
+        let (recipe, start) = (&self.recipe, &self.start);
+        recipe.validate()?;
+        let conflict = |option: &str, reason: &str| Err(Error::option(option, reason));
+        if start.teacher.is_some() && recipe.trains(Phase::Teacher) {
+            return conflict("start.teacher", "the run trains a teacher of its own");
+        }
+        if start.stage1.is_some() && recipe.trains(Phase::Stage1) {
+            return conflict(
+                "start.stage1",
+                "the run trains a stage-1 student of its own",
+            );
+        }
+        if start.finetune.is_some() && !recipe.trains(Phase::Teacher) {
+            return conflict(
+                "start.finetune",
+                "the run trains no teacher that would start from it",
+            );
+        }
+        let students = [Phase::Stage1, Phase::Stage2];
+        let distils = students.into_iter().any(|phase| {
+            recipe.trains(phase) && recipe.phase(phase).distillation != Distillation::None
+        });
+        if start.teacher.is_some() && !distils {
+            return conflict("start.teacher", "no phase of the run learns from it");
+        }
+        if distils && start.teacher.is_none() && !recipe.trains(Phase::Teacher) {
+            let reason = "a student that distils needs one: train it or give a checkpoint";
+            return conflict("teacher", reason);
+        }
+        if start.stage1.is_some() && !recipe.trains(Phase::Stage2) {
+            return conflict(
+                "start.stage1",
+                "the run has no stage 2 that would start from it",
+            );
+        }
+        Ok(())
+    }
 }
 
 /// What a run shows, and how it is stopped.
@@ -93,18 +139,22 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Occupied`] if there is a run in the folder, [`Error::File`] if it cannot be written;
-    /// [`Error::Option`] if the recipe is impossible.
+    /// what [`Plan::validate`] says.
     pub fn new(folder: impl Into<PathBuf>, plan: Plan, devices: Devices) -> Result<Self, Error> {
         let folder = folder.into();
-        plan.recipe.validate()?;
+        plan.validate()?;
         devices.validate()?;
-        create_folder(&folder)?;
         let path = folder.join(CONFIG);
         if path.exists() {
             return Err(Error::Occupied(folder));
         }
+        // Before there is a run that could never begin.
+        plan.start.check(&plan.recipe.model)?;
+        create_folder(&folder)?;
+        if !write_new_json(&path, &plan)? {
+            return Err(Error::Occupied(folder));
+        }
         write_json(&folder.join("environment.json"), &Environment::of(&devices))?;
-        write_json(&path, &plan)?;
         Ok(Self {
             folder,
             plan,
@@ -127,7 +177,7 @@ impl Run {
             });
         }
         let plan: Plan = parse(&path)?;
-        plan.recipe.validate()?;
+        plan.validate()?;
         devices.validate()?;
         let report = folder.join(REPORT);
         let report = if report.exists() {
@@ -143,9 +193,9 @@ impl Run {
         })
     }
 
-    /// Its recipe.
-    pub fn recipe(&self) -> &Recipe {
-        &self.plan.recipe
+    /// What it is to do.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// What it came to so far.
@@ -162,10 +212,30 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Stopped`] if the hooks stop it and [`Error::NotFinite`] if a loss is not finite;
-    /// otherwise what is wrong with data, files, models or device.
+    /// [`Error::Busy`] if somebody else trains in the folder; otherwise what is wrong with data, files,
+    /// models or device.
     pub fn train(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<&Report, Error> {
+        let _lock = self.lock()?;
+        for row in &self.report.phases {
+            let path = self.model_path(row.phase);
+            if !path.exists() {
+                let reason = format!("{} is finished, but its model is not there", row.phase);
+                return Err(Error::file(&path, reason));
+            }
+        }
         gsb::ops::on_worker(|| self.train_phases(data, hooks))?;
         Ok(&self.report)
+    }
+
+    /// Keeps others from training in the folder, until the file is closed, however the process ends.
+    fn lock(&self) -> Result<File, Error> {
+        let path = self.folder.join(CONFIG);
+        let file = File::open(&path).map_err(|error| Error::file(&path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Error::Busy(self.folder.clone())),
+            Err(TryLockError::Error(error)) => Err(Error::file(&path, error)),
+        }
     }
 
     fn train_phases(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<(), Error> {
@@ -192,13 +262,13 @@ impl Run {
             self.keep(&phase, phase.train(model, Teaching::Labels)?)?;
         }
         if recipe.trains(Phase::Stage1) && !self.finished(Phase::Stage1) {
-            let teaching = self.teaching(&recipe.stage1, &data, &plain)?;
+            let teaching = self.teaching(Phase::Stage1, &phase, &plain)?;
             seed(Phase::Stage1);
             let model = recipe.model.init_stage1(&device)?;
             self.keep(&phase, phase.train(model, teaching)?)?;
         }
         if recipe.trains(Phase::Stage2) && !self.finished(Phase::Stage2) {
-            let teaching = self.teaching(&recipe.stage2, &data, &plain)?;
+            let teaching = self.teaching(Phase::Stage2, &phase, &plain)?;
             seed(Phase::Stage2);
             let model = self.fresh_stage2(&data, &plain)?;
             self.keep(&phase, phase.train(model, teaching)?)?;
@@ -257,7 +327,7 @@ impl Run {
         match &self.plan.start.finetune {
             Some(path) => {
                 let distilled = self.plan.recipe.model.clone();
-                let config = match checkpoint_has_token(path)? {
+                let config = match describe(path)?.1.distillation_token {
                     true => distilled.with_distillation_token(true),
                     false => config,
                 };
@@ -294,50 +364,41 @@ impl Run {
     }
 
     /// Whom a student learns from.
-    fn teaching(
-        &self,
-        settings: &PhaseRecipe,
-        data: &RunData,
-        device: &Device,
-    ) -> Result<Teaching, Error> {
-        if settings.distillation == Distillation::None {
+    fn teaching(&self, phase: Phase, run: &PhaseRun, device: &Device) -> Result<Teaching, Error> {
+        let recipe = run.recipe;
+        if recipe.phase(phase).distillation == Distillation::None {
             return Ok(Teaching::Labels);
         }
         let own = self.model_path(Phase::Teacher);
-        let path = match &self.plan.start.teacher {
-            Some(path) => path.clone(),
-            None if own.exists() => own,
-            None => {
-                let reason = "a student that distils needs one: train it or give a checkpoint";
-                return Err(Error::option("teacher", reason));
-            }
-        };
-        let token = checkpoint_has_token(&path)?;
-        let config = self
-            .plan
-            .recipe
-            .model
-            .clone()
-            .with_distillation_token(token);
+        let path = self.plan.start.teacher.clone().unwrap_or(own);
+        let token = describe(&path)?.1.distillation_token;
+        let config = recipe.model.clone().with_distillation_token(token);
         let teacher: VisionTransformer = load_model(&path, &config, Heads::Kept, device)?;
-        Ok(match self.plan.recipe.teacher_logits {
+        Ok(match recipe.teacher_logits {
             TeacherLogits::Live => Teaching::Live(Box::new(teacher)),
-            TeacherLogits::Cached => {
-                Teaching::Cached(data.logits(&teacher, &self.plan.recipe, device)?)
-            }
+            TeacherLogits::Cached => Teaching::Cached(logits(&teacher, phase, run, device)?),
         })
     }
 }
 
-/// Whether the model of a checkpoint has a distillation token.
-fn checkpoint_has_token(path: &Path) -> Result<bool, Error> {
-    let own = path.extension().is_some_and(|extension| extension == "bpk");
-    let (_, config) = if own {
-        checkpoint::inspect(path)?
-    } else {
-        checkpoint::Published::read(path)?.describe()?
-    };
-    Ok(config.distillation_token)
+/// What a teacher says of the training images as they are, `[images, classes]`.
+fn logits(
+    teacher: &VisionTransformer,
+    phase: Phase,
+    run: &PhaseRun,
+    device: &Device,
+) -> Result<TensorData, Error> {
+    let (images, classes) = (run.data.train.len(), run.recipe.model.classes);
+    let mut all = Vec::with_capacity(images * classes);
+    for batch in evaluation_loader(Arc::clone(&run.data.train), run.recipe)?.epoch(0) {
+        if run.hooks.interrupter.should_stop() {
+            return Err(Error::Stopped { phase, epoch: 1 });
+        }
+        let batch = batch?;
+        let images = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), device);
+        all.extend(teacher.infer(images).into_data().iter::<f32>());
+    }
+    Ok(TensorData::new(all, [images, classes]))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
@@ -394,7 +455,7 @@ impl RunData {
         };
         let mut loader = Loader::new(Arc::clone(&self.train), recipe.augmentation.clone(), config)?;
         if let Some(mixup) = recipe.mixup {
-            loader = loader.with_mixup(mixup);
+            loader = loader.with_mixup(mixup, recipe.phase(phase).smoothing as f32);
         }
         if loader.steps() == 0 {
             let reason = format!(
@@ -409,25 +470,6 @@ impl RunData {
     /// The test images.
     pub fn test_loader(&self, recipe: &Recipe) -> Result<Loader, Error> {
         evaluation_loader(Arc::clone(&self.test), recipe)
-    }
-
-    /// What a teacher says of the training images as they are, `[images, classes]`.
-    fn logits(
-        &self,
-        teacher: &VisionTransformer,
-        recipe: &Recipe,
-        device: &Device,
-    ) -> Result<TensorData, Error> {
-        let mut all = Vec::with_capacity(self.train.len() * recipe.model.classes);
-        for batch in evaluation_loader(Arc::clone(&self.train), recipe)?.epoch(0) {
-            let batch = batch?;
-            let images = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), device);
-            all.extend(teacher.infer(images).into_data().iter::<f32>());
-        }
-        Ok(TensorData::new(
-            all,
-            [self.train.len(), recipe.model.classes],
-        ))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use gsb_vit::checkpoint::{self, Strictness};
-use gsb_vit::{Model, VitConfig};
+use gsb_vit::{Model, Phase, VitConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -37,16 +37,13 @@ pub fn load_model<M: Model>(
     device: &Device,
 ) -> Result<M, Error> {
     let wrong = |reason: String| Error::file(path, reason);
-    let own = path.extension().is_some_and(|extension| extension == "bpk");
-    if own {
-        let (_, found) = checkpoint::inspect(path)?;
-        if found.classes == config.classes || heads == Heads::Kept {
-            let model: M = checkpoint::load(path, device)?;
+    if is_own(path) {
+        let model: M = checkpoint::load(path, device)?;
+        if heads == Heads::Kept {
             fits(model.config(), config).map_err(wrong)?;
             return Ok(model);
         }
-        // By the published names, which know how to change heads.
-        let model: M = checkpoint::load(path, device)?;
+        // By the published names, which know how to change heads and positions.
         let tensors = checkpoint::Published::of(&model);
         return Ok(tensors.into_model(config, Strictness::Strict, device)?.0);
     }
@@ -56,6 +53,48 @@ pub fn load_model<M: Model>(
         fits(&found, config).map_err(wrong)?;
     }
     Ok(published.into_model(config, Strictness::Strict, device)?.0)
+}
+
+/// Phase and configuration of a checkpoint, our own or one with the published names.
+///
+/// # Errors
+/// [`Error::Model`] if it is neither.
+pub fn describe(path: &Path) -> Result<(Phase, VitConfig), Error> {
+    if is_own(path) {
+        return Ok(checkpoint::inspect(path)?);
+    }
+    Ok(checkpoint::Published::read(path)?.describe()?)
+}
+
+/// Whether it is our own, by its contents; of what is neither, the name says what it should be.
+fn is_own(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "bpk")
+        || checkpoint::inspect(path).is_ok()
+}
+
+impl Start {
+    /// Checks that the files are models of their phases for these classes and images.
+    ///
+    /// # Errors
+    /// As [`load_model`].
+    pub(crate) fn check(&self, model: &VitConfig) -> Result<(), Error> {
+        for (path, expected, heads) in [
+            (&self.teacher, Phase::Teacher, Heads::Kept),
+            (&self.finetune, Phase::Teacher, Heads::Replaced),
+            (&self.stage1, Phase::Stage1, Heads::Kept),
+        ] {
+            let Some(path) = path else { continue };
+            let (phase, found) = describe(path)?;
+            if phase != expected {
+                let reason = format!("it holds a model of {phase}, expected one of {expected}");
+                return Err(Error::file(path, reason));
+            }
+            if heads == Heads::Kept {
+                fits(&found, model).map_err(|reason| Error::file(path, reason))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether the heads of a checkpoint must be those that are needed.

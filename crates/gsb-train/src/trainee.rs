@@ -56,7 +56,8 @@ impl<M: Model + Classifier + 'static> TrainStep for Trainee<M> {
         if !value.is_finite() {
             self.diverged(value, &batch);
         }
-        let gradients = loss.clone().mul_scalar(self.lesson.share).backward();
+        let share = self.lesson.sum.share(batch.step);
+        let gradients = loss.clone().mul_scalar(share).backward();
         TrainOutput {
             grads: GradientsParams::from_grads(gradients, &self.student),
             item: ClassificationOutput::new(weighted(loss, &batch), class, batch.labels),

@@ -239,6 +239,95 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_is_not() {
     assert_eq!(all(parts.path()), all(whole.path()));
 }
 
+#[test]
+fn the_model_of_the_best_epoch_leaves_the_last_one_as_it_is() {
+    let _turn = turn();
+    let mut recipe = recipe();
+    // So slow that the first epoch stays the best, while the running statistics of the patches move on.
+    recipe.phases = vec![Phase::Stage1];
+    recipe.stage1.distillation = Distillation::None;
+    (
+        recipe.stage1.lr,
+        recipe.stage1.min_lr,
+        recipe.stage1.warmup_lr,
+    ) = (1e-9, 0.0, 0.0);
+    for average in [None, Some(0.5)] {
+        recipe.stage1.model_ema = average;
+        let folder = tempfile::tempdir().unwrap();
+        let report = train(folder.path(), &recipe, single());
+        let epochs = log(folder.path());
+        let (first, last) = (epochs.first().unwrap(), epochs.last().unwrap());
+        assert_eq!(report.phases[0].best_epoch, 1);
+        assert!(
+            (first.loss - last.loss).abs() > 1e-5,
+            "the test sees nothing: {} and {}",
+            first.loss,
+            last.loss
+        );
+        // The log averages batches, the report images: rounding of single precision differs, 2^-24 of 2.3.
+        assert!((report.phases[0].loss - last.loss).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_folder_is_trained_in_by_one_at_a_time() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path(), plan(teacher_only()), single()).unwrap();
+    let held = std::fs::File::open(folder.path().join("config.json")).unwrap();
+    held.lock().unwrap();
+    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    assert!(matches!(error, Error::Busy(_)), "{error}");
+    drop(held);
+    run.train(&data(), &Hooks::default()).unwrap();
+    std::fs::remove_file(folder.path().join("teacher.bpk")).unwrap();
+    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("its model is not there"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_run_starts_from_is_used_and_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let complaint = |change: &dyn Fn(&mut Plan)| {
+        let mut plan = plan(recipe());
+        change(&mut plan);
+        let path = folder.path().join("run");
+        let error = Run::new(&path, plan, single()).unwrap_err().to_string();
+        assert!(!path.exists(), "{error}");
+        error
+    };
+    let no = || Some("no.bpk".into());
+    let text = complaint(&|plan| plan.start.teacher = no());
+    assert!(text.starts_with("start.teacher: the run trains"), "{text}");
+    let text = complaint(&|plan| plan.start.stage1 = no());
+    assert!(text.starts_with("start.stage1: the run trains"), "{text}");
+    let text = complaint(&|plan| {
+        plan.recipe.phases = vec![Phase::Stage2];
+        plan.start.teacher = no();
+        plan.start.finetune = no();
+    });
+    assert!(text.starts_with("start.finetune: "), "{text}");
+    let text = complaint(&|plan| {
+        plan.recipe.phases = vec![Phase::Stage2];
+        plan.recipe.stage2.distillation = Distillation::None;
+        plan.start.teacher = no();
+    });
+    assert!(text.starts_with("start.teacher: no phase"), "{text}");
+    let text = complaint(&|plan| {
+        plan.recipe.phases = vec![Phase::Stage2];
+        plan.start.teacher = no();
+    });
+    assert!(text.starts_with("no.bpk: "), "{text}");
+    let text = complaint(&|plan| plan.recipe.phases = vec![Phase::Stage2]);
+    assert!(
+        text.starts_with("teacher: a student that distils"),
+        "{text}"
+    );
+}
+
 /// The largest difference between the parameters of two runs, relative to the largest value.
 fn difference<M: Model>(a: &Path, b: &Path) -> f64 {
     let (mut largest, mut apart) = (0.0f64, 0.0f64);
@@ -295,6 +384,22 @@ fn batches_of_a_step_count_as_one() {
     let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
     train(folders[0].path(), &recipe, single());
     train(folders[1].path(), &halves, single());
+    let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
+    assert!(apart < ROUNDING, "{apart}");
+}
+
+#[test]
+fn what_is_left_of_an_epoch_is_a_step_like_others() {
+    let _turn = turn();
+    let mut recipe = teacher_only();
+    recipe.teacher.batch_size = 80;
+    let mut parts = recipe.clone();
+    parts.teacher.batch_size = 16;
+    // More than the five batches there are: one step of all of them.
+    parts.teacher.accumulation = 8;
+    let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+    train(folders[0].path(), &recipe, single());
+    train(folders[1].path(), &parts, single());
     let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
     assert!(apart < ROUNDING, "{apart}");
 }
@@ -383,11 +488,8 @@ fn cached_logits_need_a_teacher_and_train() {
     recipe.phases = vec![Phase::Stage1];
     recipe.stage1.epochs = 1;
     recipe.teacher_logits = TeacherLogits::Cached;
-    let mut run = Run::new(folder.path(), plan(recipe.clone()), single()).unwrap();
-    let error = run
-        .train(&data(), &Hooks::default())
-        .unwrap_err()
-        .to_string();
+    let error = Run::new(folder.path(), plan(recipe.clone()), single()).unwrap_err();
+    let error = error.to_string();
     assert!(
         error.starts_with("teacher: a student that distils needs one"),
         "{error}"

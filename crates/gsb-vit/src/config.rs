@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::nn::Initializer;
 use gsb::binarize::{InitialScales, ThresholdScope};
+use serde_json::Value;
 
 use crate::Error;
 
@@ -91,10 +92,40 @@ impl VitConfig {
     /// # Errors
     /// [`Error::Json`] if the text is not a configuration; see also [`validate`](Self::validate).
     pub fn from_json(text: &str) -> Result<Self, Error> {
-        let config: Self =
+        let value: Value =
             serde_json::from_str(text).map_err(|error| Error::Json(error.to_string()))?;
+        Self::check_fields(&value)?;
+        let config: Self =
+            serde_json::from_value(value).map_err(|error| Error::Json(error.to_string()))?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// Checks that the fields of an object, some or all, are those of a configuration.
+    ///
+    /// # Errors
+    /// [`Error::Json`] for the first that is not.
+    pub fn check_fields(value: &Value) -> Result<(), Error> {
+        let known = serde_json::to_value(Self::micro()).expect("numbers, enums and strings");
+        let fields = value.as_object().into_iter().flatten();
+        match fields
+            .map(|(name, _)| name)
+            .find(|name| known.get(name).is_none())
+        {
+            None => Ok(()),
+            Some(name) => {
+                let known: Vec<&str> = known
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|fields| fields.keys())
+                    .map(String::as_str)
+                    .collect();
+                let known = known.join(", ");
+                Err(Error::Json(format!(
+                    "unknown field `{name}`, expected one of {known}"
+                )))
+            }
+        }
     }
 
     /// The configuration as JSON.
@@ -124,7 +155,8 @@ impl VitConfig {
     /// # Errors
     /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
     /// that the heads cannot share, an MLP without hidden layer, a drop path or dropout outside
-    /// `[0, 1)`, a number of groups outside `1..=3`, bits outside `1..=8`, or a model too large to count.
+    /// `[0, 1)`, impossible initial weights, a number of groups outside `1..=3`, bits outside `1..=8`, or
+    /// a model too large to count.
     pub fn validate(&self) -> Result<(), Error> {
         let sizes = [
             ("image size", self.image_size),
@@ -176,6 +208,15 @@ impl VitConfig {
             .find(|(_, p)| !(0.0..1.0).contains(p))
         {
             return Err(Error::Probability { field, value });
+        }
+        for (field, initializer) in [
+            ("initializer", &self.initializer),
+            ("token initializer", &self.token_initializer),
+        ] {
+            if !is_possible(initializer) {
+                let initializer = initializer.clone();
+                return Err(Error::Initializer { field, initializer });
+            }
         }
         let groups = [
             ("attention", self.attention_groups),
@@ -254,6 +295,22 @@ fn is_countable(config: &VitConfig) -> bool {
     countable && config.depth <= MAX_DEPTH
 }
 
+/// Whether there are such numbers.
+fn is_possible(initializer: &Initializer) -> bool {
+    let finite = |values: &[f64]| values.iter().all(|&value| (value as f32).is_finite());
+    match *initializer {
+        Initializer::Constant { value } => finite(&[value]),
+        Initializer::Ones | Initializer::Zeros => true,
+        Initializer::Uniform { min, max } => finite(&[min, max]) && min < max,
+        Initializer::Normal { mean, std } => finite(&[mean, std]) && std >= 0.0,
+        Initializer::KaimingUniform { gain, .. }
+        | Initializer::KaimingNormal { gain, .. }
+        | Initializer::XavierUniform { gain }
+        | Initializer::XavierNormal { gain }
+        | Initializer::Orthogonal { gain } => finite(&[gain]) && gain > 0.0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,6 +365,33 @@ mod tests {
         assert_eq!(
             complaint(micro().with_head_bits(9)),
             "the heads have 1 to 8 bits, got 9"
+        );
+        for (initializer, name) in [
+            (
+                Initializer::Uniform {
+                    min: 1.0,
+                    max: -1.0,
+                },
+                "Uniform",
+            ),
+            (Initializer::XavierUniform { gain: -1.0 }, "XavierUniform"),
+            (
+                Initializer::Normal {
+                    mean: 0.0,
+                    std: f64::NAN,
+                },
+                "Normal",
+            ),
+        ] {
+            let text = complaint(micro().with_token_initializer(initializer));
+            let expected = format!("the token initializer is impossible: {name}");
+            assert!(text.starts_with(&expected), "{text}");
+        }
+        let text = micro().to_json().replace("\"depth\"", "\"Depth\"");
+        let text = VitConfig::from_json(&text).unwrap_err().to_string();
+        assert!(
+            text.contains("unknown field `Depth`, expected one of"),
+            "{text}"
         );
         assert_eq!(
             complaint(micro().with_attention_dropout(-0.5)),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use burn::nn::Initializer;
+
 use crate::Phase;
 use crate::checkpoint::{CheckpointError, ImportReport};
 
@@ -45,6 +47,14 @@ pub enum Error {
         field: &'static str,
         /// What was asked for.
         value: f64,
+    },
+    /// There are no such initial weights.
+    #[error("the {field} is impossible: {initializer:?}")]
+    Initializer {
+        /// The field of the configuration.
+        field: &'static str,
+        /// What was asked for.
+        initializer: Initializer,
     },
     /// There is no such quantizer.
     #[error("the {part} have 1 to 8 bits, got {bits}")]

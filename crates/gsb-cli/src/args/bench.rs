@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::numbers::positive;
+use super::numbers::few;
 
 /// Options of `gsb bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,15 +22,15 @@ pub struct BenchArgs {
     pub model: Option<String>,
 
     /// Images in a batch
-    #[arg(long, value_name = "IMAGES", default_value_t = 1, value_parser = positive())]
+    #[arg(long, value_name = "IMAGES", default_value_t = 1, value_parser = few())]
     pub batch: usize,
 
     /// Threads that share a batch
-    #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    #[arg(long, default_value_t = 1, value_parser = few())]
     pub threads: usize,
 
     /// Batches to time
-    #[arg(long, value_name = "BATCHES", default_value_t = 50, value_parser = positive())]
+    #[arg(long, value_name = "BATCHES", default_value_t = 50, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub rounds: usize,
 
     /// Batches before those

@@ -7,7 +7,7 @@ use gsb_data::{Category, DataSetName};
 use super::numbers::{fraction, positive};
 
 /// What to train and test on.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub struct DataArgs {
     /// Data set: digits (embedded), mnist, cifar10, cifar100, flowers102, chaoyang, imagefolder,

@@ -7,6 +7,11 @@ pub fn positive() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=1_000_000_000)
 }
 
+/// A count that memory is taken for.
+pub fn few() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=1024)
+}
+
 /// A learning rate.
 pub fn learning_rate(text: &str) -> Result<f64, String> {
     number(

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::TrainArgs;
-use super::numbers::positive;
+use super::numbers::few;
 use crate::config::{InitialName, ScopeName};
 
 /// Options of `gsb table`: those of the training, for all variants alike, and these.
 #[derive(Debug, Clone, Args)]
 pub struct TableArgs {
     /// Number of seeds: 0, 1, 2, ...
-    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = positive(), help_heading = "Table")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = few(), help_heading = "Table")]
     pub seeds: usize,
 
     /// Which elements share the thresholds of the groups, one or several [default: as the model has it]

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use gsb_vit::Phase;
 
 use super::DataArgs;
-use super::numbers::{above_zero, below_one, fraction, learning_rate, not_negative, positive};
+use super::numbers::{above_zero, below_one, few, fraction, learning_rate, not_negative, positive};
 use crate::compute::{DeviceName, Strategy};
 use crate::config::{DistillationName, InitialName, ScopeName};
 
 /// Options of the training. What is not given comes from the configuration file, else from the
 /// defaults of the data set.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct TrainArgs {
     /// Configuration (.toml or .json); the config.json of a run repeats it
     #[arg(long, value_name = "FILE", help_heading = "Run")]
@@ -21,8 +21,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub output_dir: Option<PathBuf>,
 
-    /// Go on with the run in a folder, as if it had not been interrupted
-    #[arg(long, value_name = "FOLDER", help_heading = "Run", exclusive = true)]
+    /// Go on with the run in a folder, as if it had not been interrupted; with --json and --dashboard alone
+    #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub resume: Option<PathBuf>,
 
     /// Write the results as JSON
@@ -38,7 +38,7 @@ pub struct TrainArgs {
     pub device: Option<DeviceName>,
 
     /// Devices that share each batch, the first ones of their kind
-    #[arg(long, value_name = "NUMBER", value_parser = positive(), help_heading = "Run")]
+    #[arg(long, value_name = "NUMBER", value_parser = few(), help_heading = "Run")]
     pub devices: Option<usize>,
 
     /// How several devices work together
@@ -223,6 +223,6 @@ pub struct TrainArgs {
     pub cutmix: Option<f64>,
 
     /// How often an image appears in an epoch (repeated augmentation)
-    #[arg(long, value_name = "TIMES", value_parser = positive(), help_heading = "Augmentation")]
+    #[arg(long, value_name = "TIMES", value_parser = few(), help_heading = "Augmentation")]
     pub repeated_aug: Option<usize>,
 }

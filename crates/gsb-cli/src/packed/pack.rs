@@ -2,22 +2,24 @@
 
 use std::fmt::Write as _;
 
-use gsb_data::{EvalTransform, Normalization};
+use gsb_data::{EvalTransform, Normalization, Transform};
 use gsb_packed::{Packed, PackedModel, Random, ShiftStorage};
-use gsb_train::{Heads, load_model};
+use gsb_train::{Heads, describe, load_model};
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
 
 use super::{grouped, student};
 use crate::args::{PackArgs, ShiftName};
 use crate::compute::DeviceName;
+use crate::config::RunConfig;
 use crate::error::Error;
-use crate::test::{describe, of_run};
+use crate::{output, say};
 
 /// Packs a checkpoint; what became of it.
 ///
 /// # Errors
 /// If the checkpoint cannot be read or packed, or the file not written.
 pub fn run(args: &PackArgs) -> Result<String, Error> {
+    output::check(&args.output, &args.checkpoint)?;
     let (phase, config) = describe(&args.checkpoint)?;
     if phase != Phase::Stage2 {
         let reason = format!("a model of {phase}; packed are those of stage2 alone");
@@ -64,27 +66,36 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
 /// Class names and preprocessing of the run that the checkpoint lies in, else numbers and the published
 /// transform; and where they are from.
 fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String), Error> {
-    let run = args.checkpoint.parent().and_then(of_run);
-    let Some(run) = run.filter(|run| run.recipe.model.classes == config.classes) else {
+    let run = RunConfig::of_checkpoint(&args.checkpoint)?;
+    let why = match run {
+        None => "the checkpoint lies in no run",
+        Some(_) => "the run that the checkpoint lies in is of other images or classes",
+    };
+    let fits = |run: &RunConfig| {
+        let (classes, [channels, size, _]) =
+            (run.recipe.model.classes, run.recipe.evaluation.shape());
+        (classes, channels, size) == (config.classes, config.channels, config.image_size)
+    };
+    let Some(run) = run.filter(fits) else {
         let normalization = match config.channels {
             3 => Normalization::imagenet(),
             channels => Normalization::half(channels),
         };
         let transform = EvalTransform::new(config.image_size, normalization);
-        let names = "are the standard ones: the checkpoint lies in no run".into();
+        let names = format!("are the standard ones: {why}");
         return Ok((
             student::options(Vec::new(), &transform, &args.checkpoint),
             names,
         ));
     };
-    let (classes, names) = match run.data.open() {
+    let (classes, names) = match run.open_data() {
         Ok(splits) => (
             splits.classes().to_vec(),
             format!("are those of the run's {}", run.data.set),
         ),
         // The machine that packs need not have the images.
         Err(error) => {
-            eprintln!("classes get their numbers as names: {error}");
+            say(format_args!("classes get their numbers as names: {error}"));
             (Vec::new(), "are numbers and those of the run".into())
         }
     };

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::transform;
 use crate::args::PredictArgs;
 use crate::error::Error;
+use crate::say;
 
 /// Pictures that are classified before their lines are printed.
 const BATCH: usize = 64;
@@ -34,7 +35,7 @@ pub fn run(args: &PredictArgs) -> Result<String, Error> {
         for (path, answer) in pictures.iter().zip(answers) {
             let path = path.as_deref().unwrap_or_else(|(path, _)| path);
             if let Err(error) = &answer {
-                eprintln!("error: {error}");
+                say(format_args!("error: {error}"));
                 failed += 1;
             }
             match (answer, args.json) {
@@ -106,7 +107,7 @@ fn list(folder: &Path, pictures: &mut Vec<Found>) {
         // Links to folders may lead in circles; those to files are files.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             list(&path, pictures);
-        } else if is_picture(&path) && path.is_file() {
+        } else if is_picture(&path) {
             pictures.push(Ok(path));
         }
     }

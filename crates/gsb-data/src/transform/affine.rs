@@ -94,8 +94,8 @@ fn sample<const N: usize>(
             });
             sum += weight * values.sum::<f64>();
         }
-        // A cast saturates.
-        pixels.push((sum + 0.5) as u8);
+        // A cast saturates, and cuts off as Pillow's does here: only its resize rounds.
+        pixels.push(sum as u8);
     }
 }
 

@@ -7,12 +7,14 @@ pub use table::{Row, Table};
 pub use variant::Variant;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use gsb::distill::Distillation;
 use gsb_data::DataSplits;
 use gsb_vit::Phase;
+use serde_json::{Map, Value};
 
-use crate::{Devices, Error, Hooks, Plan, Recipe, Run, Start};
+use crate::{Devices, Error, Hooks, PhaseRecipe, Plan, Recipe, Run, Start};
 
 /// Trains [variants](Variant) of the student over several seeds.
 ///
@@ -26,6 +28,11 @@ pub struct Ablation {
     pub variants: Vec<Variant>,
     /// The seeds.
     pub seeds: Vec<u64>,
+    /// A float model that the teachers start from, instead of fresh weights.
+    pub finetune: Option<PathBuf>,
+    /// Whatever else decides about the results, the data set above all: what is finished counts only
+    /// if it was trained with the same.
+    pub context: Map<String, Value>,
 }
 
 impl Ablation {
@@ -36,8 +43,8 @@ impl Ablation {
     /// next.
     ///
     /// # Errors
-    /// As [`Run::train`]; [`Error::Option`] if there is nothing to train, and if the folder holds
-    /// runs of another recipe.
+    /// As [`Run::train`]; [`Error::Option`] if there is nothing to train, or a variant that is to learn
+    /// from the teacher does not; [`Error::File`] if the folder holds runs of another plan.
     pub fn train(
         &self,
         folder: &Path,
@@ -50,6 +57,15 @@ impl Ablation {
             return Err(Error::option(
                 "seeds",
                 "expected at least one, and at least one variant",
+            ));
+        }
+        let taught = |phase: &PhaseRecipe| phase.distillation != Distillation::None;
+        if self.variants.iter().any(|variant| variant.distilled)
+            && !(taught(&self.base.stage1) && taught(&self.base.stage2))
+        {
+            return Err(Error::option(
+                "distillation",
+                "expected soft or hard for the students that learn from the teacher, got none",
             ));
         }
         let shared: HashSet<bool> = self.first_stages().collect();
@@ -68,14 +84,21 @@ impl Ablation {
             let mut train = |name: &str, recipe: Recipe, start: Start| {
                 started(all, done, &format!("seed {seed}: {name}"));
                 done += 1;
-                trained(&folder.join(name), recipe, start, data, devices, hooks)
+                let plan = Plan {
+                    recipe,
+                    start,
+                    context: self.context.clone(),
+                };
+                trained(&folder.join(name), plan, data, devices, hooks)
             };
             let mut teacher = self.base.clone();
             teacher.seed = seed;
             teacher.phases = vec![Phase::Teacher];
-            rows[0]
-                .top1
-                .push(train("teacher", teacher, Start::default())?);
+            let start = Start {
+                finetune: self.finetune.clone(),
+                ..Start::default()
+            };
+            rows[0].top1.push(train("teacher", teacher, start)?);
             let teacher = folder.join("teacher/teacher.bpk");
             let start = |variant: &Variant| Start {
                 teacher: variant.distilled.then(|| teacher.clone()),
@@ -123,25 +146,24 @@ fn plain(mut recipe: Recipe) -> Recipe {
 /// Top-1 of a run of one phase, trained if it is not yet.
 fn trained(
     folder: &Path,
-    recipe: Recipe,
-    start: Start,
+    plan: Plan,
     data: &DataSplits,
     devices: &Devices,
     hooks: &Hooks,
 ) -> Result<f64, Error> {
     let mut run = if folder.join("config.json").exists() {
         let run = Run::resume(folder, devices.clone())?;
-        if run.recipe() != &recipe {
-            let reason = "it holds a training of another recipe: choose another folder";
+        let found = run.plan();
+        // Where teacher and stage 1 lie depends on how the folder is called.
+        let same = found.recipe == plan.recipe
+            && found.context == plan.context
+            && found.start.finetune == plan.start.finetune;
+        if !same {
+            let reason = "it holds a training of another recipe or data: choose another folder";
             return Err(Error::file(folder, reason));
         }
         run
     } else {
-        let plan = Plan {
-            recipe,
-            start,
-            context: serde_json::Map::new(),
-        };
         Run::new(folder, plan, devices.clone())?
     };
     Ok(run.train(data, hooks)?.phases[0].top1)

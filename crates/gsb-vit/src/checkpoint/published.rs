@@ -6,12 +6,11 @@ use std::path::Path;
 
 use burn::tensor::{DType, Shape, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
-use tempfile::NamedTempFile;
 
 use super::TensorFile;
 use super::names::{Layout, Name, names};
 use crate::parameters::parameters;
-use crate::{Error, Model, VitConfig};
+use crate::{Error, Model, VitConfig, replace_file};
 
 /// In an export, the configuration.
 const CONFIG: &str = "gsb.config";
@@ -157,16 +156,7 @@ impl Published {
             .collect::<Result<Vec<_>, Error>>()?;
         let bytes =
             safetensors::serialize(views, Some(self.metadata())).map_err(|error| failed(&error))?;
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let mut file = temporary(folder).map_err(|error| failed(&error))?;
-        file.write_all(&bytes)
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(|error| failed(&error))?;
-        file.persist(path).map_err(|error| failed(&error.error))?;
-        Ok(())
+        replace_file(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
     }
 
     fn metadata(&self) -> HashMap<String, String> {
@@ -255,14 +245,6 @@ fn view(data: &TensorData) -> Result<TensorView<'_>, String> {
     };
     TensorView::new(dtype, data.shape().to_vec(), data.as_bytes())
         .map_err(|error| error.to_string())
-}
-
-/// A file that may take the place of another one in a folder, readable as any new file is.
-fn temporary(folder: &Path) -> std::io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 /// How much larger than their file tensors may be that share data.
