@@ -101,7 +101,8 @@ impl Scratch {
         }
     }
 
-    /// How long each stage of the last prediction took.
+    /// How long each stage of the last prediction took. All are 0 on `wasm32-unknown-unknown`, which has
+    /// no clock.
     pub fn stage_times(&self) -> impl Iterator<Item = (Stage, Duration)> {
         self.clock.totals()
     }
