@@ -215,7 +215,8 @@ impl Attention {
             &self.attention_scales,
             groups,
         )?;
-        let elements = config.heads * tokens * tokens;
+        // More than a machine of 32 bits counts: no list there has so many.
+        let elements = config.heads.saturating_mul(tokens * tokens);
         floats(
             &format!("{name}.attention_shift.bias"),
             &self.attention_shift,
