@@ -55,6 +55,80 @@ fn smaller_shifts_are_near() {
     }
 }
 
+/// Nothing is written that cannot be read.
+#[test]
+fn shifts_that_would_be_infinite_are_refused() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut packed = Packed::unnamed(Network::random(&Config::micro(), 1).unwrap());
+    // In the second head.
+    let at = 18 * 18 + 5;
+    for (storage, last, first) in [
+        (ShiftStorage::F16, 65_519.996, 65_520.0),
+        (ShiftStorage::I8, 3.4e38, f32::MAX),
+    ] {
+        for sign in [1.0, -1.0] {
+            packed.network.blocks[3].attention.attention_shift[at] = sign * last;
+            packed.write(&path, storage).unwrap();
+            PackedModel::open(&path).unwrap();
+            std::fs::remove_file(&path).unwrap();
+
+            packed.network.blocks[3].attention.attention_shift[at] = sign * first;
+            match packed.write(&path, storage) {
+                Err(Error::Value {
+                    tensor,
+                    value,
+                    index,
+                    ..
+                }) => {
+                    assert_eq!(tensor, "blocks.3.attention.attention_shift.bias");
+                    assert_eq!((value, index), ((sign * first).to_string(), at));
+                }
+                other => panic!("{storage:?}: {other:?}"),
+            }
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+            let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
+            assert_eq!(Packed::from_bytes(&bytes).unwrap(), packed);
+        }
+    }
+}
+
+/// Threads that write one file do not write into each other's.
+#[test]
+fn a_file_may_be_written_by_many() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let config = Config {
+        depth: 1,
+        ..Config::micro()
+    };
+    // Of processes that were killed.
+    const LEFT: usize = 100;
+    for number in 0..LEFT {
+        std::fs::write(
+            path.with_extension(format!("safetensors.{number}.partial")),
+            "",
+        )
+        .unwrap();
+    }
+    std::thread::scope(|scope| {
+        for seed in 0..8 {
+            let packed = Packed::unnamed(Network::random(&config, seed).unwrap());
+            let path = &path;
+            scope.spawn(move || {
+                for _ in 0..8 {
+                    packed.write(path, ShiftStorage::F32).unwrap();
+                    Packed::open(path).unwrap();
+                }
+            });
+        }
+    });
+    PackedModel::open(&path).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), LEFT + 1);
+}
+
 /// One bit a binary weight, eight a weight of the ends, 32 anything else.
 #[test]
 fn a_file_holds_what_it_costs() {
