@@ -269,8 +269,24 @@ fn memory_is_in_proportion() {
         depth: 1 + 1024 / width,
         ..narrow.clone()
     }));
+    // Weights of one bit that each become a level, a word and a factor.
+    configs.extend(
+        [(129, 1), (321, 3), (577, 577)].map(|(width, heads)| Config {
+            image_size: 1,
+            patch_size: 1,
+            channels: 1 << 14,
+            patch_bits: 1,
+            width,
+            heads,
+            ..narrow.clone()
+        }),
+    );
     for config in configs {
-        let network = Network::random(&config, 1).unwrap();
+        let mut network = Network::random(&config, 1).unwrap();
+        // Those of 0 are listed, which takes more of the file.
+        for level in &mut network.patch_embedding.weight {
+            *level = level.signum() + i8::from(*level == 0);
+        }
         let bytes = Packed::unnamed(network).to_bytes(ShiftStorage::I8).unwrap();
         let (model, most) = peak(|| PackedModel::from_bytes(&bytes));
         let len = bytes.len();

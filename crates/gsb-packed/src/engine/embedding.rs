@@ -61,12 +61,16 @@ impl Embedding {
             let sum: f64 = (0..colours).map(of_colour).sum();
             (f64::from(bias[channel]) - f64::from(scales[channel]) * sum) as f32
         };
-        let factors =
-            (0..colours).flat_map(|colour| lines(width, 0.0, |channel| factor(channel, colour)));
+        // Of a size that is known, unlike that of a flattened iterator, which takes up to three times as
+        // much while it grows.
+        let mut factors = Vec::with_capacity(colours * panels(width));
+        for colour in 0..colours {
+            factors.extend(lines(width, 0.0, |channel| factor(channel, colour)));
+        }
         let weights = PatchWeights {
             panels: arranged,
             words,
-            factors: factors.collect(),
+            factors,
             constants: lines(width, 0.0, constant),
         };
 
@@ -75,19 +79,19 @@ impl Embedding {
             network.distillation_token.as_ref(),
         ];
         let learned: Vec<&Vec<f32>> = learned.into_iter().flatten().collect();
-        let rows = network.positions.chunks_exact(width).enumerate();
-        let positions = rows.flat_map(|(token, position)| {
-            lines(width, 0.0, |channel| match learned.get(token) {
+        let mut positions = Vec::with_capacity(config.tokens() * panels(width));
+        for (token, position) in network.positions.chunks_exact(width).enumerate() {
+            positions.extend(lines(width, 0.0, |channel| match learned.get(token) {
                 Some(values) => values[channel] + position[channel],
                 None => position[channel],
-            })
-        });
+            }));
+        }
         Self {
             weights,
             levels,
             scales,
             bias,
-            positions: positions.collect(),
+            positions,
         }
     }
 
