@@ -127,11 +127,13 @@ impl Embedding {
         stream[..learned].copy_from_slice(&self.positions[..learned]);
     }
 
-    /// Makes tokens of normalized floats, `[channels, height, width]`.
+    /// Makes tokens of normalized floats, `[channels, height, width]`, with memory for the pixels of a
+    /// patch.
     pub(super) fn embed_floats(
         &self,
         config: &Config,
         image: &[f32],
+        pixels: &mut [f32],
         stream: &mut [[Line<f32>; 4]],
     ) {
         let (size, patch) = (config.image_size, config.patch_size);
@@ -139,7 +141,6 @@ impl Embedding {
         let panels = panels(config.width);
         let learned = config.learned_tokens() * panels;
         let values = config.patch_values();
-        let mut pixels = vec![0.0; values];
         for (index, row) in stream[learned..].chunks_exact_mut(panels).enumerate() {
             let (top, left) = (index / side * patch, index % side * patch);
             let lines = pixels.chunks_exact_mut(patch).enumerate();
