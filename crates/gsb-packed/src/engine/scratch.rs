@@ -213,7 +213,7 @@ pub(crate) fn check_scratch(config: &Config) -> Result<(), Error> {
         + 4 * wide(EXTRA_PLANES + 1) * key_words * section;
     let lists = heads * wide(most_entries(config) * size_of::<Entry>())
         + heads * wide(most_candidates(sizes.tokens) * size_of::<Candidate>())
-        + wide(sizes.bounds(config) * size_of::<Bounds>())
+        + wide(sizes.bounds(config)) * wide(size_of::<Bounds>())
         + wide(sizes.widest(config) * SumScratch::BYTES);
     let bytes = 4 * ((tokens + padding) * wide(words) + pixels + patch) + 64 * lines + lists;
     // Attention shifts of a byte, bits, positions.

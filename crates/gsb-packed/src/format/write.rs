@@ -119,7 +119,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// A new file beside a path: no other thread or process has it, as none may write over another's.
 fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
-    /// Not the number of the process, which not every system has.
+    /// The next file's number: that of the process would not do for threads, and not every system has one.
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
