@@ -3,6 +3,9 @@
 /// The smallest positive 16-bit float, 2^-24. Not by `powi`, whose results are not exact everywhere.
 const SMALLEST: f32 = f32::from_bits((127 - 24) << 23);
 
+/// From here on numbers are nearer to what follows the largest 16-bit float, 65504, than to it.
+pub(crate) const HALF_END: f32 = 65_520.0;
+
 /// The 16-bit float nearest to a number, ties to even; beyond the range infinite.
 pub(crate) fn to_half(x: f32) -> u16 {
     let sign = (x.to_bits() >> 16) as u16 & 0x8000;
@@ -15,7 +18,7 @@ pub(crate) fn to_half(x: f32) -> u16 {
         let shifted = magnitude + 0.5;
         return sign | (shifted.to_bits() - 0.5f32.to_bits()) as u16;
     }
-    if magnitude >= 65_520.0 {
+    if magnitude >= HALF_END {
         return sign | 0x7c00;
     }
     let bits = magnitude.to_bits();

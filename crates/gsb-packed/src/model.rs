@@ -163,7 +163,9 @@ impl PackedModel {
         Ok(Prediction::new(logits))
     }
 
-    /// The logits of an image, without any allocation once the scratch has been used.
+    /// The logits of an image. It allocates nothing, unless values are exactly 0 where their sign is
+    /// taken, which is rare after training: these are listed, and masked where they are of a query or a
+    /// key, in memory that grows to what the image with the most of them needs.
     ///
     /// # Shapes
     /// - logits: `[classes]`
@@ -173,7 +175,8 @@ impl PackedModel {
     /// has another length than there are classes.
     ///
     /// # Panics
-    /// If the scratch is that of a model of another configuration.
+    /// If the scratch is that of a model of another configuration, or of the same configuration on
+    /// another instruction set.
     pub fn logits_into(
         &self,
         image: Image<'_>,

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::config::guarded;
+use crate::kernel::attended::Products;
 use crate::{Config, Error, SignMatrix};
 
 /// A binary Vision Transformer: what a packed file holds and an engine is built from.
@@ -128,7 +130,8 @@ pub struct Head {
 
 impl Network {
     /// Checks the configuration, that every list has the length it asks for, that levels are within
-    /// their bits and that all values are finite.
+    /// their bits, that all values are finite, and that the scales of the attended value are not so far
+    /// apart that the smallest would be lost in sums of the largest.
     ///
     /// # Errors
     /// The first that is not so.
@@ -215,7 +218,9 @@ impl Attention {
             &self.attention_scales,
             groups,
         )?;
-        let elements = config.heads * tokens * tokens;
+        self.scales_are_near(tokens, &attended)?;
+        // More than a machine of 32 bits counts: no list there has so many.
+        let elements = config.heads.saturating_mul(tokens * tokens);
         floats(
             &format!("{name}.attention_shift.bias"),
             &self.attention_shift,
@@ -223,6 +228,35 @@ impl Attention {
         )?;
         self.output
             .validate(width, width, &format!("{name}.output"))
+    }
+
+    /// Refuses scales whose products cannot be added up as precisely as each of them is.
+    fn scales_are_near(&self, tokens: usize, attended: &str) -> Result<(), Error> {
+        let lists = [
+            ("attention_scales", &self.attention_scales),
+            ("value_scales", &self.value_scales),
+        ];
+        let acting = lists.map(|(_, scales)| scales.iter().copied().map(guarded).collect());
+        let [attention, value]: [Vec<f32>; 2] = acting;
+        if Products::are_precise(&attention, &value, tokens) {
+            return Ok(());
+        }
+        // The list whose smallest is the smaller part of its largest is to blame.
+        let least = |scales: &[f32]| scales.iter().copied().fold(f32::INFINITY, f32::min);
+        let part = |scales: &[f32]| least(scales) / scales.iter().copied().fold(0.0, f32::max);
+        let ((list, scales), acting) = match part(&attention) <= part(&value) {
+            true => (lists[0], attention),
+            false => (lists[1], value),
+        };
+        let least = least(&acting);
+        let index = acting.iter().take_while(|&&scale| scale > least).count();
+        Err(Error::Value {
+            tensor: format!("{attended}.{list}"),
+            value: scales[index].to_string(),
+            index,
+            expected: "a scale nearer to the others: any product of an attention and a value scale must be \
+                       2^-26 of the sum of all products and tokens or more",
+        })
     }
 }
 
@@ -349,5 +383,51 @@ mod tests {
             }
         }
         assert!(levels("x", &[-128, 127], 2, 8).is_ok());
+    }
+
+    /// A limit on products below which rounding them would be seen.
+    #[test]
+    fn scales_far_apart_are_refused() {
+        let config = Config {
+            width: 8,
+            heads: 1,
+            mlp_width: 1,
+            depth: 2,
+            ..Config::micro()
+        };
+        let mut network = Network::random(&config, 1).unwrap();
+        let mut validate = |attention: [f32; 3], value: [f32; 3]| {
+            let block = &mut network.blocks[1].attention;
+            (block.attention_scales, block.value_scales) = (attention.into(), value.into());
+            network.validate()
+        };
+        // 18 tokens: 2^-28 of the power of two below 4 * 18 * 60 * 3.
+        let limit = f32::from_bits((127 - 15) << 23);
+        for far in [limit.next_down(), 1e-5, 0.0, -1.0] {
+            for (attention, value, list) in [
+                ([30.0, far, 30.0], [1.0; 3], "attention_scales"),
+                ([1.0; 3], [30.0, far, 30.0], "value_scales"),
+            ] {
+                match validate(attention, value) {
+                    Err(Error::Value {
+                        tensor,
+                        value,
+                        index: 1,
+                        ..
+                    }) => {
+                        assert_eq!(tensor, format!("blocks.1.attention.attended.{list}"));
+                        assert_eq!(value, far.to_string());
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        for near in [limit, 1e-4, 30.0, 1e6] {
+            assert!(validate([30.0, near, 30.0], [1.0; 3]).is_ok());
+            assert!(validate([1.0; 3], [30.0, near, 30.0]).is_ok());
+        }
+        for alike in [0.0, f32::MIN_POSITIVE, 1.0, f32::MAX] {
+            assert!(validate([alike; 3], [alike; 3]).is_ok());
+        }
     }
 }

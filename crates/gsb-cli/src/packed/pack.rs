@@ -29,6 +29,11 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
     let model: Stage2Student = load_model(&args.checkpoint, &config, Heads::Kept, &device)?;
     let (options, names) = options(args, &config)?;
     let packed = pack(&model, options)?;
+    // Before the file is written, so that a failure leaves none.
+    let changed = match args.shift {
+        ShiftName::F32 => None,
+        shift => Some(change(&packed, shift.into())?),
+    };
     packed.write(&args.output, args.shift.into())?;
     let bytes =
         std::fs::metadata(&args.output).map_err(|error| Error::file(&args.output, error))?;
@@ -46,8 +51,7 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
         bits(1),
         bits(32)
     );
-    if args.shift != ShiftName::F32 {
-        let (change, largest) = change(packed, args.shift.into())?;
+    if let Some((change, largest)) = changed {
         let _ = writeln!(
             text,
             "attention shift as {}: logits of random images change by up to {change:.1e}, the largest is {largest:.1e}",
@@ -109,9 +113,9 @@ fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String),
 const IMAGES: usize = 16;
 
 /// The largest change of a logit by the storage of the shift, and the largest logit.
-fn change(packed: Packed, storage: ShiftStorage) -> Result<(f32, f32), Error> {
+fn change(packed: &Packed, storage: ShiftStorage) -> Result<(f32, f32), Error> {
     let stored = PackedModel::from_bytes(&packed.to_bytes(storage)?)?;
-    let exact = PackedModel::new(packed)?;
+    let exact = PackedModel::new(packed.clone())?;
     let mut random = Random::new(1);
     let (mut change, mut largest) = (0f32, 0f32);
     for _ in 0..IMAGES {

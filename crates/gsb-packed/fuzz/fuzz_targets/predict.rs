@@ -45,7 +45,7 @@ fn run(bytes: &[u8]) -> Option<()> {
         let place = usize::from(u16::from_le_bytes([edit[0], edit[1]])) * words >> 16;
         file[header + 4 * place..][..4].copy_from_slice(&edit[2..]);
     }
-    // Refused: not finite, or padding that is not 0.
+    // Refused: not finite, padding that is not 0, or scales too far apart.
     let packed = Packed::from_bytes(&file).ok()?;
     let image = Random::new(h.into()).image(&config);
     let bits = |isa| {

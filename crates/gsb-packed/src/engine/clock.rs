@@ -1,6 +1,26 @@
 //! Where the time of a prediction goes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+use std::time::Instant;
+
+/// The clock of machines that have none, such as WebAssembly in a browser, where the standard library
+/// panics when it is asked for the time: it stands still.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+#[derive(Debug, Clone, Copy)]
+struct Instant;
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+impl Instant {
+    fn now() -> Self {
+        Self
+    }
+
+    fn duration_since(&self, _: Self) -> Duration {
+        Duration::ZERO
+    }
+}
 
 /// A stage of the network, all blocks together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,7 +102,7 @@ impl Clock {
     /// The time since the last lap belongs to a stage.
     pub(super) fn lap(&mut self, stage: Stage) {
         let now = Instant::now();
-        self.totals[stage as usize] += now - self.last;
+        self.totals[stage as usize] += now.duration_since(self.last);
         self.last = now;
     }
 

@@ -61,12 +61,16 @@ impl Embedding {
             let sum: f64 = (0..colours).map(of_colour).sum();
             (f64::from(bias[channel]) - f64::from(scales[channel]) * sum) as f32
         };
-        let factors =
-            (0..colours).flat_map(|colour| lines(width, 0.0, |channel| factor(channel, colour)));
+        // Of a size that is known, unlike that of a flattened iterator, which takes up to three times as
+        // much while it grows.
+        let mut factors = Vec::with_capacity(colours * panels(width));
+        for colour in 0..colours {
+            factors.extend(lines(width, 0.0, |channel| factor(channel, colour)));
+        }
         let weights = PatchWeights {
             panels: arranged,
             words,
-            factors: factors.collect(),
+            factors,
             constants: lines(width, 0.0, constant),
         };
 
@@ -75,19 +79,19 @@ impl Embedding {
             network.distillation_token.as_ref(),
         ];
         let learned: Vec<&Vec<f32>> = learned.into_iter().flatten().collect();
-        let rows = network.positions.chunks_exact(width).enumerate();
-        let positions = rows.flat_map(|(token, position)| {
-            lines(width, 0.0, |channel| match learned.get(token) {
+        let mut positions = Vec::with_capacity(config.tokens() * panels(width));
+        for (token, position) in network.positions.chunks_exact(width).enumerate() {
+            positions.extend(lines(width, 0.0, |channel| match learned.get(token) {
                 Some(values) => values[channel] + position[channel],
                 None => position[channel],
-            })
-        });
+            }));
+        }
         Self {
             weights,
             levels,
             scales,
             bias,
-            positions: positions.collect(),
+            positions,
         }
     }
 
@@ -123,11 +127,13 @@ impl Embedding {
         stream[..learned].copy_from_slice(&self.positions[..learned]);
     }
 
-    /// Makes tokens of normalized floats, `[channels, height, width]`.
+    /// Makes tokens of normalized floats, `[channels, height, width]`, with memory for the pixels of a
+    /// patch.
     pub(super) fn embed_floats(
         &self,
         config: &Config,
         image: &[f32],
+        pixels: &mut [f32],
         stream: &mut [[Line<f32>; 4]],
     ) {
         let (size, patch) = (config.image_size, config.patch_size);
@@ -135,7 +141,6 @@ impl Embedding {
         let panels = panels(config.width);
         let learned = config.learned_tokens() * panels;
         let values = config.patch_values();
-        let mut pixels = vec![0.0; values];
         for (index, row) in stream[learned..].chunks_exact_mut(panels).enumerate() {
             let (top, left) = (index / side * patch, index % side * patch);
             let lines = pixels.chunks_exact_mut(patch).enumerate();

@@ -206,8 +206,21 @@ impl BitWeight {
 }
 
 /// Memory for exact sums.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SumScratch {
     counts: Vec<[Line; 4]>,
     sums: Vec<i32>,
+}
+
+impl SumScratch {
+    /// Bytes for each panel.
+    pub(super) const BYTES: usize = size_of::<[Line; 4]>() + PANEL * size_of::<i32>();
+
+    /// For rows of so many panels.
+    pub(super) fn new(panels: usize) -> Self {
+        Self {
+            counts: Vec::with_capacity(panels),
+            sums: Vec::with_capacity(panels * PANEL),
+        }
+    }
 }

@@ -111,12 +111,17 @@ impl Engine {
         } = self;
         let (tokens, panels) = (config.tokens(), panels(config.width));
         scratch.clock.start();
-        let Scratch { pixels, stream, .. } = scratch;
+        let Scratch {
+            pixels,
+            patch,
+            stream,
+            ..
+        } = scratch;
         match image {
             Image::Bytes(image) => self
                 .embedding
                 .embed_bytes(*kernels, config, image, pixels, stream),
-            Image::Normalized(image) => self.embedding.embed_floats(config, image, stream),
+            Image::Normalized(image) => self.embedding.embed_floats(config, image, patch, stream),
         }
         scratch.clock.lap(Stage::Embedding);
         let floats = |scratch: &Scratch| {

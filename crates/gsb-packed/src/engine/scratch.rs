@@ -7,18 +7,20 @@ use super::linear::SumScratch;
 use super::lines::panels;
 use super::{Engine, Stage};
 use crate::kernel::attended::{Halves, Line64, PAIRS_OF_PLANES};
-use crate::kernel::attention::{Candidates, key_words};
+use crate::kernel::attention::{Candidate, Candidates, key_words};
 use crate::kernel::linear::ROW_PADDING;
 use crate::kernel::norm::Zero;
 use crate::kernel::simd::{LANES, Line};
-use crate::kernel::value::{Bounds, EXTRA_PLANES, Entries};
-use crate::{Config, Error};
+use crate::kernel::value::{Bounds, EXTRA_PLANES, Entries, Entry};
+use crate::{Config, Error, ThresholdScope};
 
 /// Memory for the prediction of an image; one for each thread. Made by
 /// [`PackedModel::scratch`](crate::PackedModel::scratch).
 #[derive(Debug)]
 pub struct Scratch {
     pub(super) pixels: Vec<u32>,
+    /// A patch of an image of floats.
+    pub(super) patch: Vec<f32>,
     /// The residual stream, `[tokens, panels of width]`.
     pub(super) stream: Vec<[Line<f32>; 4]>,
     /// Binarized tokens, also the attended value: the input of all layers but `fc2`.
@@ -70,6 +72,7 @@ impl Scratch {
         let rows = tokens + ROW_PADDING;
         Self {
             pixels: vec![0; (config.patches() + ROW_PADDING) * engine.embedding.stride(config)],
+            patch: vec![0.0; config.patch_values()],
             stream: vec![Default::default(); tokens * panels(config.width)],
             bits: vec![0; rows * bits_stride(config, sizes)],
             zeros: Vec::new(),
@@ -78,33 +81,48 @@ impl Scratch {
             valid: Vec::new(),
             query_key_zeros: Vec::new(),
             value: vec![Default::default(); tokens * sizes.section],
-            bounds: Vec::new(),
+            bounds: Vec::with_capacity(sizes.bounds(config)),
             value_plane: vec![Line::default(); key_words * value_lines],
             extra_planes: vec![Line::default(); EXTRA_PLANES * key_words * padded / LANES],
             entries: (0..heads)
-                .map(|_| Entries {
-                    most: tokens * config.head_width() / SPARSE,
-                    ..Default::default()
+                .map(|_| {
+                    let most = most_entries(config);
+                    Entries {
+                        list: Vec::with_capacity(most),
+                        overflow: false,
+                        most,
+                    }
                 })
                 .collect(),
             scores: vec![Line::default(); tokens],
             first_group: vec![Line::default(); heads * blocks * key_words],
             later_groups: [(); 2].map(|()| vec![Line::default(); blocks * key_words]),
-            candidates: (0..heads).map(|_| Candidates::default()).collect(),
+            candidates: (0..heads)
+                .map(|_| Candidates {
+                    list: Vec::with_capacity(most_candidates(tokens)),
+                    ..Default::default()
+                })
+                .collect(),
             together: vec![Halves::default(); PAIRS_OF_PLANES * padded],
             tile: vec![Line64::default(); padded],
             counts: [Line::default(); 32],
-            sums: SumScratch::default(),
+            sums: SumScratch::new(sizes.widest(config)),
             levels: vec![0; config.width],
             head_logits: vec![0.0; config.classes],
             clock: Clock::new(),
         }
     }
 
-    /// How long each stage of the last prediction took.
+    /// How long each stage of the last prediction took. All are 0 on `wasm32-unknown-unknown`, which has
+    /// no clock.
     pub fn stage_times(&self) -> impl Iterator<Item = (Stage, Duration)> {
         self.clock.totals()
     }
+}
+
+/// The most entries of a head.
+fn most_entries(config: &Config) -> usize {
+    config.tokens() * config.head_width() / SPARSE
 }
 
 /// The most candidates of a head.
@@ -148,6 +166,20 @@ impl Sizes {
         4 * self.section
     }
 
+    /// Bounds of the value.
+    fn bounds(&self, config: &Config) -> usize {
+        match config.scope {
+            ThresholdScope::Row => self.tokens * self.heads,
+            ThresholdScope::Batch | ThresholdScope::Sample => 1,
+        }
+    }
+
+    /// Panels of the widest layer.
+    fn widest(&self, config: &Config) -> usize {
+        let widest = panels(config.width).max(panels(config.mlp_width));
+        widest.max(2 * self.section)
+    }
+
     /// Words of a row of the attended value.
     pub(super) fn attended_stride(&self) -> usize {
         self.heads * self.padded / 32
@@ -160,21 +192,33 @@ fn bits_stride(config: &Config, sizes: Sizes) -> usize {
 }
 
 /// Bytes of scratch that need no justification by the size of a network.
-const MODEST: usize = 64 << 20;
+const MODEST: u64 = 64 << 20;
 
 /// Refuses a configuration whose scratch is out of proportion to the file it comes from.
 pub(crate) fn check_scratch(config: &Config) -> Result<(), Error> {
     let sizes = Sizes::of_config(config);
-    let (tokens, width, hidden) = (sizes.tokens, config.width, config.mlp_width);
-    let words = bits_stride(config, sizes) + 2 * panels(hidden) + 2 * sizes.query_key_stride();
-    let lines = PAIRS_OF_PLANES * sizes.padded
-        + (sizes.heads + 2) * sizes.blocks * sizes.key_words
-        + 4 * tokens * (panels(width) + sizes.section)
-        + 4 * (EXTRA_PLANES + 1) * sizes.key_words * sizes.section;
-    let bytes = 4 * (tokens + ROW_PADDING) * words + 64 * lines + 4 * config.pixels();
+    // Products of sizes may be beyond 32 bits.
+    let wide = |size: usize| size as u64;
+    let (tokens, heads) = (wide(sizes.tokens), wide(sizes.heads));
+    let (width, hidden) = (wide(config.width), wide(config.mlp_width));
+    let (section, key_words) = (wide(sizes.section), wide(sizes.key_words));
+    let padding = wide(ROW_PADDING);
+    let words =
+        bits_stride(config, sizes) + 2 * panels(config.mlp_width) + 2 * sizes.query_key_stride();
+    let patch = wide(config.patch_values());
+    let pixels = (wide(config.patches()) + padding) * patch;
+    let lines = wide(PAIRS_OF_PLANES * sizes.padded)
+        + (heads + 2) * wide(sizes.blocks) * key_words
+        + 4 * tokens * (wide(panels(config.width)) + section)
+        + 4 * wide(EXTRA_PLANES + 1) * key_words * section;
+    let lists = heads * wide(most_entries(config) * size_of::<Entry>())
+        + heads * wide(most_candidates(sizes.tokens) * size_of::<Candidate>())
+        + wide(sizes.bounds(config)) * wide(size_of::<Bounds>())
+        + wide(sizes.widest(config) * SumScratch::BYTES);
+    let bytes = 4 * ((tokens + padding) * wide(words) + pixels + patch) + 64 * lines + lists;
     // Attention shifts of a byte, bits, positions.
-    let file = config.depth
-        * (sizes.heads * tokens * tokens + (width * width + width * hidden) / 4)
+    let file = wide(config.depth)
+        * (heads * tokens * tokens + (width * width + width * hidden) / 4)
         + 4 * tokens * width;
     let most = MODEST.saturating_add(file.saturating_mul(4));
     if bytes <= most {

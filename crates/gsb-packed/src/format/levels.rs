@@ -7,11 +7,11 @@ pub(super) fn pack(levels: &[i8], bits: u8) -> Vec<u8> {
     let mut bytes = vec![0u8; packed_len(levels.len(), bits)];
     let mask = ((1u16 << bits) - 1) as u8;
     for (index, &level) in levels.iter().enumerate() {
-        let at = index * usize::from(bits);
-        let value = u16::from(level as u8 & mask) << (at % 8);
-        bytes[at / 8] |= value as u8;
+        let (byte, bit) = place(index, bits);
+        let value = u16::from(level as u8 & mask) << bit;
+        bytes[byte] |= value as u8;
         if value > 0xff {
-            bytes[at / 8 + 1] |= (value >> 8) as u8;
+            bytes[byte + 1] |= (value >> 8) as u8;
         }
     }
     bytes
@@ -22,18 +22,27 @@ pub(super) fn unpack(bytes: &[u8], len: usize, bits: u8) -> Vec<i8> {
     let unused = 8 - bits;
     (0..len)
         .map(|index| {
-            let at = index * usize::from(bits);
-            let high = bytes.get(at / 8 + 1).copied().unwrap_or(0);
-            let pair = u16::from_le_bytes([bytes[at / 8], high]);
+            let (byte, bit) = place(index, bits);
+            let high = bytes.get(byte + 1).copied().unwrap_or(0);
+            let pair = u16::from_le_bytes([bytes[byte], high]);
             // Shifted up and down again, the highest bit of the level becomes its sign.
-            (((pair >> (at % 8)) << unused) as i8) >> unused
+            (((pair >> bit) << unused) as i8) >> unused
         })
         .collect()
 }
 
-/// Bytes of so many levels.
+/// Bytes of so many levels, not more than there are levels.
 pub(super) fn packed_len(levels: usize, bits: u8) -> usize {
-    (levels * usize::from(bits)).div_ceil(8)
+    let (bytes, rest) = place(levels, bits);
+    bytes + usize::from(rest > 0)
+}
+
+/// The byte in which a level begins, and the bit of it. Eight levels fill as many bytes as a level has
+/// bits: so no step is beyond the number of levels, whose bits may not fit 32 bits.
+fn place(index: usize, bits: u8) -> (usize, usize) {
+    let bits = usize::from(bits);
+    let rest = index % 8 * bits;
+    (index / 8 * bits + rest / 8, rest % 8)
 }
 
 /// Levels -1, 0 and 1 as signs.
@@ -69,5 +78,18 @@ mod tests {
         }
         let levels = [1, -1, 0, 0, 1, 1, -1, -1, 1];
         assert_eq!(from_signs(&to_signs(&levels).unwrap()), levels);
+    }
+
+    /// As many as a network may have on machines of 32 bits, and as any machine can count.
+    #[test]
+    fn bits_beyond_a_machine_word_have_their_places() {
+        for bits in 1..=8 {
+            for index in [0, 7, 9, (1 << 29) + 3, (1 << 30) - 1, 1 << 30, usize::MAX] {
+                let bit = index as u128 * u128::from(bits);
+                let (byte, rest) = place(index, bits);
+                assert_eq!((byte as u128, rest as u128), (bit / 8, bit % 8));
+                assert_eq!(packed_len(index, bits) as u128, bit.div_ceil(8));
+            }
+        }
     }
 }

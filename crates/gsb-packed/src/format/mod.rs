@@ -70,7 +70,7 @@ pub enum ShiftStorage {
     /// As they are.
     #[default]
     F32,
-    /// As 16-bit floats: half the size, relative error 2^-11.
+    /// As 16-bit floats: half the size, relative error 2^-11. Magnitudes from 65520 on are refused.
     F16,
     /// As multiples of 1/127 of the largest of a head: a quarter of the size.
     I8,
@@ -168,7 +168,8 @@ impl Packed {
     /// The contents as bytes of a file.
     ///
     /// # Errors
-    /// As [`validate`](Self::validate).
+    /// As [`validate`](Self::validate); [`Error::Value`] of a shift that would be infinite as it is
+    /// stored.
     pub fn to_bytes(&self, shifts: ShiftStorage) -> Result<Vec<u8>, Error> {
         self.validate()?;
         write::bytes(self, shifts)
@@ -178,7 +179,8 @@ impl Packed {
     /// file, or the one that was there before.
     ///
     /// # Errors
-    /// As [`validate`](Self::validate); [`Error::File`] if the file cannot be written.
+    /// As [`to_bytes`](Self::to_bytes), before anything is written; [`Error::File`] if the file cannot
+    /// be written.
     pub fn write(&self, path: impl AsRef<Path>, shifts: ShiftStorage) -> Result<(), Error> {
         let path = path.as_ref();
         let bytes = self.to_bytes(shifts)?;

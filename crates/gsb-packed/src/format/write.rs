@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use safetensors::{Dtype, View};
 use serde::Deserialize;
 
 use super::names::{FORMAT, block, part};
 use super::{FORMAT_VERSION, Packed, ShiftStorage, levels};
-use crate::half::to_half;
+use crate::half::{HALF_END, to_half};
 use crate::{Attention, BinaryLinear, Config, Error, Head, LayerNorm, SignMatrix};
 
 /// The bytes of a file.
@@ -38,7 +39,7 @@ pub(super) fn bytes(packed: &Packed, shifts: ShiftStorage) -> Result<Vec<u8>, Er
     for (index, layers) in network.blocks.iter().enumerate() {
         let name = block(index);
         out.norm(&part(&name, "norm1"), &layers.norm1);
-        out.attention(&part(&name, "attention"), &layers.attention, config, shifts);
+        out.attention(&part(&name, "attention"), &layers.attention, config, shifts)?;
         out.norm(&part(&name, "norm2"), &layers.norm2);
         out.linear(&part(&name, "mlp.fc1"), &layers.fc1);
         out.linear(&part(&name, "mlp.fc2"), &layers.fc2);
@@ -98,22 +99,39 @@ fn order_metadata(bytes: &mut [u8]) {
 
 /// Puts the bytes of a file in place: a failure leaves what was there before.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let io = |action| move |source| Error::Io { action, source };
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.partial", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = File::create(&beside)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .map_err(io("write a temporary file beside it"))
-        .and_then(|()| fs::rename(&beside, path).map_err(io("rename the temporary file to it")));
-    if written.is_err() {
-        // It may not have been made at all.
+    let failed = |action| move |source| Error::Io { action, source };
+    let (mut file, beside) =
+        create_beside(path).map_err(failed("write a temporary file beside it"))?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(failed("write a temporary file beside it"));
+    drop(file);
+    let placed = written.and_then(|()| {
+        fs::rename(&beside, path).map_err(failed("rename the temporary file to it"))
+    });
+    if placed.is_err() {
+        // What failed above says more than this would.
         let _ = fs::remove_file(&beside);
     }
-    written
+    placed
+}
+
+/// A new file beside a path: no other thread or process has it, as none may write over another's.
+fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    /// The next file's number: that of the process would not do for threads, and not every system has one.
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".{number}.partial"));
+        let beside = path.with_file_name(name);
+        match File::create_new(&beside) {
+            // Another process counts as well, or one was killed before it renamed its file.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|file| (file, beside)),
+        }
+    }
 }
 
 /// A tensor of a file.
@@ -237,7 +255,7 @@ impl Tensors {
         attention: &Attention,
         config: &Config,
         storage: ShiftStorage,
-    ) {
+    ) -> Result<(), Error> {
         self.linear(&part(layer, "qkv"), &attention.qkv);
         let shifts = part(layer, "shifts");
         self.list(&shifts, "query", &attention.query_shift);
@@ -251,20 +269,42 @@ impl Tensors {
             &attention.attention_shift,
             config,
             storage,
-        );
+        )?;
         let attended = part(layer, "attended");
         self.list(&attended, "attention_scales", &attention.attention_scales);
         self.list(&attended, "value_scales", &attention.value_scales);
         self.linear(&part(layer, "output"), &attention.output);
+        Ok(())
     }
 
-    fn shift(&mut self, layer: &str, values: &[f32], config: &Config, storage: ShiftStorage) {
+    /// Refuses values that would be infinite when they are read.
+    fn shift(
+        &mut self,
+        layer: &str,
+        values: &[f32],
+        config: &Config,
+        storage: ShiftStorage,
+    ) -> Result<(), Error> {
         let (heads, tokens) = (config.heads, config.tokens());
         let shape = [heads, tokens, tokens];
         let name = part(layer, "bias");
+        let refuse = |index: usize, expected| {
+            Err(Error::Value {
+                tensor: name.clone(),
+                value: values[index].to_string(),
+                index,
+                expected,
+            })
+        };
         match storage {
             ShiftStorage::F32 => self.floats(name, values, &shape),
             ShiftStorage::F16 => {
+                if let Some(index) = values.iter().position(|value| value.abs() >= HALF_END) {
+                    return refuse(
+                        index,
+                        "a number of magnitude below 65520, for 16-bit floats",
+                    );
+                }
                 let bytes = values
                     .iter()
                     .flat_map(|&value| to_half(value).to_le_bytes())
@@ -278,15 +318,26 @@ impl Tensors {
                 let scales: Vec<f32> = rows.clone().map(|row| largest(row) / 127.0).collect();
                 let level = |value: f32, scale: f32| match scale {
                     0.0 => 0,
-                    scale => (value / scale).round_ties_even() as i8 as u8,
+                    scale => (value / scale).round_ties_even() as i8,
                 };
-                let bytes = rows
+                let pairs = rows
                     .zip(&scales)
-                    .flat_map(|(row, &scale)| row.iter().map(move |&value| level(value, scale)))
+                    .flat_map(|(row, &scale)| row.iter().map(move |&value| (value, scale)));
+                let is_infinite =
+                    |(value, scale)| (f32::from(level(value, scale)) * scale).is_infinite();
+                if let Some(index) = pairs.clone().position(is_infinite) {
+                    return refuse(
+                        index,
+                        "a number whose 127th part, rounded, is finite 127 times",
+                    );
+                }
+                let bytes = pairs
+                    .map(|(value, scale)| level(value, scale) as u8)
                     .collect();
                 self.push(name, Dtype::I8, &shape, bytes);
                 self.list(layer, "scale", &scales);
             }
         }
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! The product of attention matrix and value, and the bits of its sign.
 //!
 //! Both are superpositions, so the product is a sum of counts times products of scales. Those are
-//! rounded to a common quantum, so small that no rounding of it can be seen in single precision, and
-//! so large that every sum of them is exact in double precision. So the order of additions, and whether
-//! a group is multiplied as a plane or element by element, makes no difference at all.
+//! rounded to a common quantum, so large that every sum of them is exact in double precision. So the
+//! order of additions, and whether a group is multiplied as a plane or element by element, makes no
+//! difference at all. Scales so far apart that single precision would see the rounding are
+//! [refused](Products::are_precise).
 
 use super::attention::Candidate;
 use super::norm::Zero;
@@ -25,16 +26,32 @@ fn correction(level: i8) -> usize {
     (level + 3) as usize
 }
 
+/// What products of scales are rounded to, for a number of keys.
+fn quantum(attention: &[f32], value: &[f32], keys: usize) -> f64 {
+    let sum = |scales: &[f32]| scales.iter().copied().map(f64::from).sum::<f64>();
+    // Everything that is ever added up stays below this, in quanta below 2^52.
+    let most = 4.0 * sum(attention) * sum(value) * keys as f64;
+    // A power of two by its exponent: logarithms and powers are not exact everywhere, and sums must be.
+    let exponent = (most.to_bits() >> 52) + 1;
+    f64::from_bits((exponent - 52) << 52)
+}
+
+/// The fewest quanta of a product: rounding them is half of the last bit of a single precision float,
+/// or less.
+const FEWEST_QUANTA: f64 = (1u32 << 23) as f64;
+
 impl Products {
+    /// Whether each product of positive scales is so many quanta that single precision sees nothing of
+    /// their rounding.
+    pub(crate) fn are_precise(attention: &[f32], value: &[f32], keys: usize) -> bool {
+        let least =
+            |scales: &[f32]| f64::from(scales.iter().copied().fold(f32::INFINITY, f32::min));
+        least(attention) * least(value) >= FEWEST_QUANTA * quantum(attention, value, keys)
+    }
+
     /// Those of a number of keys; groups that there are not have a scale of 0.
     pub(crate) fn new(attention: &[f32], value: &[f32], keys: usize) -> Self {
-        let sum = |scales: &[f32]| scales.iter().copied().map(f64::from).sum::<f64>();
-        // Everything that is ever added up stays below this, in quanta below 2^52.
-        let most = 4.0 * sum(attention) * sum(value) * keys as f64;
-        // A power of two by its exponent: logarithms and powers are not exact everywhere, and sums
-        // must be.
-        let exponent = (most.to_bits() >> 52) + 1;
-        let quantum = f64::from_bits((exponent - 52) << 52);
+        let quantum = quantum(attention, value, keys);
         let scale =
             |scales: &[f32], group: usize| scales.get(group).copied().map_or(0.0, f64::from);
         let groups: [[f64; 3]; 3] = std::array::from_fn(|a| {

@@ -264,6 +264,24 @@ proptest! {
     }
 
     #[test]
+    fn precise_products_are_rounded_as_single_precision_is(
+        attention in prop::collection::vec(1e-5f32..1.0, 1..4),
+        value in prop::collection::vec(1e-2f32..100.0, 1..4),
+        small in 1e-5f32..1e-2,
+        keys in 1usize..1 << 14,
+    ) {
+        let mut attention = attention;
+        for small in [1.0, small] {
+            attention[0] *= small;
+            let products = Products::new(&attention, &value, keys);
+            let exact = attention.iter().flat_map(|&a| value.iter().map(move |&v| f64::from(a) * f64::from(v)));
+            let rounded = products.groups.iter().flat_map(|group| &group[..value.len()]);
+            let near = exact.zip(rounded).all(|(exact, rounded)| (exact - rounded).abs() <= exact / f64::from(1u32 << 24));
+            prop_assert!(near || !Products::are_precise(&attention, &value, keys));
+        }
+    }
+
+    #[test]
     fn patches_are_exact(
         seed: u64,
         side in 1usize..5,

@@ -35,9 +35,14 @@ unsafe impl GlobalAlloc for Counting {
 
 /// The most bytes that a model may take while it is made of a file of so many.
 ///
-/// The factor is that of heads of one channel, which are padded to 32 with a bias, a threshold and
-/// more for each. The constant is a panel of the largest patch: 64 channels of 65,536 weights of 16
-/// bits, however few channels there are.
+/// The constant is a panel of the largest patch: 64 channels of 65,536 weights of 16 bits, however few
+/// channels there are. The factor leaves room for heads of one channel, which are padded to 32 with a
+/// bias, a threshold and more for each, 36 bytes.
+///
+/// Weights of one bit of patches of one pixel take more: each becomes a level of 1 byte, a word of 4 and
+/// a factor of 4, 72 bytes for each of the file and more with padding to panels. But there are at most
+/// 16,384 colours, so that the constant, the colours' means and deviations and, where the width is
+/// large, the other layers leave enough. Up to 96 % of the bound were measured, at widths of 65 to 1537.
 pub fn most_bytes(len: usize) -> usize {
     64 * len + (10 << 20)
 }

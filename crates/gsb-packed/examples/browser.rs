@@ -1,0 +1,40 @@
+//! Predictions without an operating system, as in a browser: neither files nor threads nor a clock.
+//! `.ci/packed` runs it for `wasm32-unknown-unknown`, where nothing can be printed: the exit code says
+//! whether every instruction set gives the logits of the scalar one, one by one and as a batch.
+
+use std::process::ExitCode;
+
+use gsb_packed::{Config, Error, Image, Isa, Network, Packed, PackedModel, Random, ShiftStorage};
+
+fn main() -> ExitCode {
+    match agree() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all predictions of a file's bytes are the same.
+fn agree() -> Result<bool, Error> {
+    let packed = Packed::unnamed(Network::random(&Config::micro(), 1)?);
+    let bytes = packed.to_bytes(ShiftStorage::F32)?;
+    let image = Random::new(2).image(&packed.network.config);
+    let expected = PackedModel::with_isa(packed, Isa::Scalar)?.predict(&image)?;
+    let mut agree = expected.logits().iter().all(|logit| logit.is_finite());
+    // That of `Isa::detect` first.
+    let mut models = vec![PackedModel::from_bytes(&bytes)?];
+    for isa in Isa::available() {
+        models.push(PackedModel::with_isa(Packed::from_bytes(&bytes)?, isa)?);
+    }
+    for model in models {
+        let (mut scratch, mut logits) = (model.scratch(), vec![0.0; model.config().classes]);
+        let image = Image::from(&image);
+        model.logits_into(image, &mut scratch, &mut logits)?;
+        agree &= logits == expected.logits();
+        agree &= model.logits_batch(&[image; 2])? == [logits.clone(), logits].concat();
+    }
+    Ok(agree)
+}
