@@ -1,23 +1,23 @@
 //! Everything that describes a run, from defaults, file and options.
 
+mod file;
+
 use std::path::Path;
 
-use clap::ValueEnum;
-use gsb::binarize::{InitialScales, ThresholdScope};
-use gsb::distill::Distillation;
 use gsb_data::{ColorJitter, DataSplits, Mixup, RandomErasing};
 use gsb_train::{PhaseRecipe, Recipe, Start, TeacherLogits};
 use gsb_vit::{Phase, VitConfig};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::file::{merged, parsed, read};
 use crate::args::{DataArgs, TrainArgs};
 use crate::compute::{DeviceName, Strategy};
 use crate::data::DataConfig;
 use crate::defaults;
 use crate::error::Error;
 use crate::model_name::ModelName;
+use crate::names::DistillationName;
 
 /// A run, as `config.json` holds it and `--config` reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -297,46 +297,6 @@ fn data(args: &DataArgs, file: Option<&Value>, path: Option<&Path>) -> Result<Da
     Ok(data)
 }
 
-/// A file of TOML or JSON, by its extension.
-fn read(path: &Path) -> Result<Value, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-    let extension = path.extension().unwrap_or_default();
-    if !extension.eq_ignore_ascii_case("toml") {
-        return serde_json::from_str(&text).map_err(|error| Error::file(path, error));
-    }
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let before = error.span().map_or(0, |span| span.start);
-        let line = 1 + text
-            .bytes()
-            .take(before)
-            .filter(|&byte| byte == b'\n')
-            .count();
-        Error::file(path, format!("line {line}: {}", error.message()))
-    })?;
-    if let Some(key) = table.iter().find_map(|(key, value)| not_finite(key, value)) {
-        let reason = format!("{key}: expected a finite number");
-        return Err(Error::file(path, reason));
-    }
-    serde_json::to_value(table).map_err(|error| Error::file(path, error))
-}
-
-/// The key of a number that JSON does not have.
-fn not_finite(key: &str, value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::Float(number) if !number.is_finite() => Some(key.into()),
-        toml::Value::Table(table) => table
-            .iter()
-            .find_map(|(inner, value)| not_finite(&format!("{key}.{inner}"), value)),
-        toml::Value::Array(values) => values.iter().find_map(|value| not_finite(key, value)),
-        _ => None,
-    }
-}
-
-/// What a file says, or at which of its keys it does not.
-fn parsed<T: DeserializeOwned>(value: Value, path: &Path) -> Result<T, Error> {
-    serde_path_to_error::deserialize(value).map_err(|error| Error::file(path, error))
-}
-
 /// A configuration as JSON.
 ///
 /// # Errors
@@ -346,95 +306,4 @@ pub fn to_value(config: &impl Serialize) -> Result<Value, Error> {
         option: "--config",
         reason: format!("the run cannot be described in JSON: {error}"),
     })
-}
-
-/// A configuration with what a file says in place of its own.
-fn merged<T>(config: &T, file: Value, path: &Path) -> Result<T, Error>
-where
-    T: Serialize + DeserializeOwned,
-{
-    let mut value = serde_json::to_value(config).map_err(|error| Error::file(path, error))?;
-    overlay(&mut value, file);
-    parsed(value, path)
-}
-
-fn overlay(value: &mut Value, over: Value) {
-    match (value, over) {
-        (Value::Object(fields), Value::Object(over)) if !is_choice(&over) => {
-            for (key, over) in over {
-                overlay(fields.entry(key).or_insert(Value::Null), over);
-            }
-        }
-        (value, over) => *value = over,
-    }
-}
-
-/// Whether it is one of several alternatives, which replaces another instead of completing it: a
-/// variant with a capital letter, or one of a kind.
-fn is_choice(fields: &serde_json::Map<String, Value>) -> bool {
-    fields.contains_key("kind")
-        || (fields.len() == 1
-            && fields
-                .keys()
-                .all(|key| key.starts_with(|first: char| first.is_uppercase())))
-}
-
-/// A threshold scope on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScopeName {
-    /// The whole batch, as published
-    Batch,
-    /// Each image
-    Sample,
-    /// Each row: the keys of a query, the channels of a token
-    Row,
-}
-
-impl From<ScopeName> for ThresholdScope {
-    fn from(name: ScopeName) -> Self {
-        match name {
-            ScopeName::Batch => Self::Batch,
-            ScopeName::Sample => Self::Sample,
-            ScopeName::Row => Self::Row,
-        }
-    }
-}
-
-/// Initial scales on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InitialName {
-    /// Each group's scale by its own mean
-    Published,
-    /// Each group adds what those below lack
-    Residual,
-}
-
-impl From<InitialName> for InitialScales {
-    fn from(name: InitialName) -> Self {
-        match name {
-            InitialName::Published => Self::Published,
-            InitialName::Residual => Self::Residual,
-        }
-    }
-}
-
-/// A distillation on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DistillationName {
-    /// From the labels alone
-    None,
-    /// From the teacher's probabilities
-    Soft,
-    /// From the teacher's decisions
-    Hard,
-}
-
-impl From<DistillationName> for Distillation {
-    fn from(name: DistillationName) -> Self {
-        match name {
-            DistillationName::None => Self::None,
-            DistillationName::Soft => Self::Soft,
-            DistillationName::Hard => Self::Hard,
-        }
-    }
 }

@@ -21,6 +21,7 @@ mod data;
 mod defaults;
 mod error;
 mod model_name;
+mod names;
 mod output;
 mod packed;
 mod plot;

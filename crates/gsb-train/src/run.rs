@@ -10,12 +10,10 @@ use burn::tensor::{Device, TensorData};
 use burn_train::Interrupter;
 use burn_train::renderer::MetricsRenderer;
 use gsb::distill::Distillation;
-use gsb_data::{DataSet, DataSplits, Loader, LoaderConfig};
+use gsb_data::DataSplits;
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, checkpoint,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::devices::Devices;
 use crate::environment::Environment;
@@ -23,73 +21,17 @@ use crate::evaluate::Evaluation;
 use crate::feed::epoch_seed;
 use crate::files::{create_folder, read, write, write_json, write_new_json};
 use crate::history::History;
+use crate::images::{RunData, evaluation_loader};
 use crate::lesson::Teaching;
 use crate::phase::{PhaseRun, Trained};
+use crate::plan::Plan;
 use crate::quiet::Quiet;
 use crate::report::{PhaseReport, Report};
-use crate::start::{Heads, Start, describe, load_model};
-use crate::{Error, Recipe, TeacherLogits};
+use crate::start::{Heads, describe, load_model};
+use crate::{Error, TeacherLogits};
 
 const CONFIG: &str = "config.json";
 const REPORT: &str = "report.json";
-
-/// What a run is to do, as its `config.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    /// Model, phases and how they are trained.
-    pub recipe: Recipe,
-    /// What they start from.
-    #[serde(default)]
-    pub start: Start,
-    /// Whatever else the caller wants to find there again: the data set, say.
-    #[serde(flatten)]
-    pub context: Map<String, Value>,
-}
-
-impl Plan {
-    /// Checks that the recipe is possible, and that what the run starts from is used.
-    ///
-    /// # Errors
-    /// [`Error::Option`] for what is not; [`Error::Model`] for an impossible model.
-    pub fn validate(&self) -> Result<(), Error> {
-        let (recipe, start) = (&self.recipe, &self.start);
-        recipe.validate()?;
-        let conflict = |option: &str, reason: &str| Err(Error::option(option, reason));
-        if start.teacher.is_some() && recipe.trains(Phase::Teacher) {
-            return conflict("start.teacher", "the run trains a teacher of its own");
-        }
-        if start.stage1.is_some() && recipe.trains(Phase::Stage1) {
-            return conflict(
-                "start.stage1",
-                "the run trains a stage-1 student of its own",
-            );
-        }
-        if start.finetune.is_some() && !recipe.trains(Phase::Teacher) {
-            return conflict(
-                "start.finetune",
-                "the run trains no teacher that would start from it",
-            );
-        }
-        let students = [Phase::Stage1, Phase::Stage2];
-        let distils = students.into_iter().any(|phase| {
-            recipe.trains(phase) && recipe.phase(phase).distillation != Distillation::None
-        });
-        if start.teacher.is_some() && !distils {
-            return conflict("start.teacher", "no phase of the run learns from it");
-        }
-        if distils && start.teacher.is_none() && !recipe.trains(Phase::Teacher) {
-            let reason = "a student that distils needs one: train it or give a checkpoint";
-            return conflict("teacher", reason);
-        }
-        if start.stage1.is_some() && !recipe.trains(Phase::Stage2) {
-            return conflict(
-                "start.stage1",
-                "the run has no stage 2 that would start from it",
-            );
-        }
-        Ok(())
-    }
-}
 
 /// What a run shows, and how it is stopped.
 pub struct Hooks {
@@ -403,85 +345,4 @@ fn logits(
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
     serde_json::from_str(&read(path)?).map_err(|error| Error::file(path, error))
-}
-
-/// The images of a run.
-pub(crate) struct RunData {
-    train: Arc<dyn DataSet>,
-    test: Arc<dyn DataSet>,
-}
-
-impl RunData {
-    fn new(data: &DataSplits, recipe: &Recipe) -> Result<Self, Error> {
-        let (found, expected) = (data.train.classes().len(), recipe.model.classes);
-        if found != expected {
-            let reason = format!("the data have {found} classes, the model {expected}");
-            return Err(Error::option("model.classes", reason));
-        }
-        for (name, set) in [("training", &data.train), ("test", &data.test)] {
-            if set.is_empty() {
-                return Err(Error::option(
-                    format!("{name} set"),
-                    "expected images, got none",
-                ));
-            }
-        }
-        Ok(Self {
-            train: Arc::clone(&data.train),
-            test: Arc::clone(&data.test),
-        })
-    }
-
-    /// The augmented training batches of a phase, for as many devices.
-    pub fn training_loader(
-        &self,
-        recipe: &Recipe,
-        phase: Phase,
-        devices: usize,
-    ) -> Result<Loader, Error> {
-        let batch = recipe.phase(phase).batch_size;
-        if !batch.is_multiple_of(devices) {
-            let reason = format!("{batch} images cannot be shared by {devices} devices");
-            return Err(Error::option("batch_size", reason));
-        }
-        let config = LoaderConfig {
-            batch_size: batch,
-            workers: recipe.workers,
-            seed: epoch_seed(recipe.seed, phase as usize),
-            shuffle: true,
-            // A share of a batch must not be empty.
-            drop_last: devices > 1,
-            repeats: recipe.repeats,
-        };
-        let mut loader = Loader::new(Arc::clone(&self.train), recipe.augmentation.clone(), config)?;
-        if let Some(mixup) = recipe.mixup {
-            loader = loader.with_mixup(mixup, recipe.phase(phase).smoothing as f32);
-        }
-        if loader.steps() == 0 {
-            let reason = format!(
-                "{batch} images are more than the {} there are",
-                self.train.len()
-            );
-            return Err(Error::option("batch_size", reason));
-        }
-        Ok(loader)
-    }
-
-    /// The test images.
-    pub fn test_loader(&self, recipe: &Recipe) -> Result<Loader, Error> {
-        evaluation_loader(Arc::clone(&self.test), recipe)
-    }
-}
-
-/// The images of a data set for evaluation, in order.
-///
-/// # Errors
-/// [`Error::Data`] if a batch is to hold no images.
-pub fn evaluation_loader(set: Arc<dyn DataSet>, recipe: &Recipe) -> Result<Loader, Error> {
-    let config = LoaderConfig {
-        batch_size: recipe.evaluation_batch_size,
-        workers: recipe.workers,
-        ..LoaderConfig::default()
-    };
-    Ok(Loader::new(set, recipe.evaluation.clone(), config)?)
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::TrainArgs;
 use super::numbers::few;
-use crate::config::{InitialName, ScopeName};
+use crate::names::{InitialName, ScopeName};
 
 /// Options of `gsb table`: those of the training, for all variants alike, and these.
 #[derive(Debug, Clone, Args)]

@@ -7,7 +7,7 @@ use gsb_vit::Phase;
 use super::DataArgs;
 use super::numbers::{above_zero, below_one, few, fraction, learning_rate, not_negative, positive};
 use crate::compute::{DeviceName, Strategy};
-use crate::config::{DistillationName, InitialName, ScopeName};
+use crate::names::{DistillationName, InitialName, ScopeName};
 
 /// Options of the training. What is not given comes from the configuration file, else from the
 /// defaults of the data set.

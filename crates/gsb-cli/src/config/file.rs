@@ -1,0 +1,80 @@
+//! Configuration files.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// A file of TOML or JSON, by its extension.
+pub fn read(path: &Path) -> Result<Value, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+    let extension = path.extension().unwrap_or_default();
+    if !extension.eq_ignore_ascii_case("toml") {
+        return serde_json::from_str(&text).map_err(|error| Error::file(path, error));
+    }
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().map_or(0, |span| span.start);
+        let line = 1 + text
+            .bytes()
+            .take(before)
+            .filter(|&byte| byte == b'\n')
+            .count();
+        Error::file(path, format!("line {line}: {}", error.message()))
+    })?;
+    if let Some(key) = table.iter().find_map(|(key, value)| not_finite(key, value)) {
+        let reason = format!("{key}: expected a finite number");
+        return Err(Error::file(path, reason));
+    }
+    serde_json::to_value(table).map_err(|error| Error::file(path, error))
+}
+
+/// The key of a number that JSON does not have.
+fn not_finite(key: &str, value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => Some(key.into()),
+        toml::Value::Table(table) => table
+            .iter()
+            .find_map(|(inner, value)| not_finite(&format!("{key}.{inner}"), value)),
+        toml::Value::Array(values) => values.iter().find_map(|value| not_finite(key, value)),
+        _ => None,
+    }
+}
+
+/// What a file says, or at which of its keys it does not.
+pub fn parsed<T: DeserializeOwned>(value: Value, path: &Path) -> Result<T, Error> {
+    serde_path_to_error::deserialize(value).map_err(|error| Error::file(path, error))
+}
+
+/// A configuration with what a file says in place of its own.
+pub fn merged<T>(config: &T, file: Value, path: &Path) -> Result<T, Error>
+where
+    T: Serialize + DeserializeOwned,
+{
+    let mut value = serde_json::to_value(config).map_err(|error| Error::file(path, error))?;
+    overlay(&mut value, file);
+    parsed(value, path)
+}
+
+fn overlay(value: &mut Value, over: Value) {
+    match (value, over) {
+        (Value::Object(fields), Value::Object(over)) if !is_choice(&over) => {
+            for (key, over) in over {
+                overlay(fields.entry(key).or_insert(Value::Null), over);
+            }
+        }
+        (value, over) => *value = over,
+    }
+}
+
+/// Whether it is one of several alternatives, which replaces another instead of completing it: a
+/// variant with a capital letter, or one of a kind.
+fn is_choice(fields: &serde_json::Map<String, Value>) -> bool {
+    fields.contains_key("kind")
+        || (fields.len() == 1
+            && fields
+                .keys()
+                .all(|key| key.starts_with(|first: char| first.is_uppercase())))
+}

@@ -1,0 +1,65 @@
+//! Choices of the library by their names on the command line.
+
+use clap::ValueEnum;
+use gsb::binarize::{InitialScales, ThresholdScope};
+use gsb::distill::Distillation;
+
+/// A threshold scope on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScopeName {
+    /// The whole batch, as published
+    Batch,
+    /// Each image
+    Sample,
+    /// Each row: the keys of a query, the channels of a token
+    Row,
+}
+
+impl From<ScopeName> for ThresholdScope {
+    fn from(name: ScopeName) -> Self {
+        match name {
+            ScopeName::Batch => Self::Batch,
+            ScopeName::Sample => Self::Sample,
+            ScopeName::Row => Self::Row,
+        }
+    }
+}
+
+/// Initial scales on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InitialName {
+    /// Each group's scale by its own mean
+    Published,
+    /// Each group adds what those below lack
+    Residual,
+}
+
+impl From<InitialName> for InitialScales {
+    fn from(name: InitialName) -> Self {
+        match name {
+            InitialName::Published => Self::Published,
+            InitialName::Residual => Self::Residual,
+        }
+    }
+}
+
+/// A distillation on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DistillationName {
+    /// From the labels alone
+    None,
+    /// From the teacher's probabilities
+    Soft,
+    /// From the teacher's decisions
+    Hard,
+}
+
+impl From<DistillationName> for Distillation {
+    fn from(name: DistillationName) -> Self {
+        match name {
+            DistillationName::None => Self::None,
+            DistillationName::Soft => Self::Soft,
+            DistillationName::Hard => Self::Hard,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a run is to do.
+
+use gsb::distill::Distillation;
+use gsb_vit::Phase;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::start::Start;
+use crate::{Error, Recipe};
+
+/// What a run is to do, as its `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Model, phases and how they are trained.
+    pub recipe: Recipe,
+    /// What they start from.
+    #[serde(default)]
+    pub start: Start,
+    /// Whatever else the caller wants to find there again: the data set, say.
+    #[serde(flatten)]
+    pub context: Map<String, Value>,
+}
+
+impl Plan {
+    /// Checks that the recipe is possible, and that what the run starts from is used.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for what is not; [`Error::Model`] for an impossible model.
+    pub fn validate(&self) -> Result<(), Error> {
+        let (recipe, start) = (&self.recipe, &self.start);
+        recipe.validate()?;
+        let conflict = |option: &str, reason: &str| Err(Error::option(option, reason));
+        if start.teacher.is_some() && recipe.trains(Phase::Teacher) {
+            return conflict("start.teacher", "the run trains a teacher of its own");
+        }
+        if start.stage1.is_some() && recipe.trains(Phase::Stage1) {
+            return conflict(
+                "start.stage1",
+                "the run trains a stage-1 student of its own",
+            );
+        }
+        if start.finetune.is_some() && !recipe.trains(Phase::Teacher) {
+            return conflict(
+                "start.finetune",
+                "the run trains no teacher that would start from it",
+            );
+        }
+        let students = [Phase::Stage1, Phase::Stage2];
+        let distils = students.into_iter().any(|phase| {
+            recipe.trains(phase) && recipe.phase(phase).distillation != Distillation::None
+        });
+        if start.teacher.is_some() && !distils {
+            return conflict("start.teacher", "no phase of the run learns from it");
+        }
+        if distils && start.teacher.is_none() && !recipe.trains(Phase::Teacher) {
+            let reason = "a student that distils needs one: train it or give a checkpoint";
+            return conflict("teacher", reason);
+        }
+        if start.stage1.is_some() && !recipe.trains(Phase::Stage2) {
+            return conflict(
+                "start.stage1",
+                "the run has no stage 2 that would start from it",
+            );
+        }
+        Ok(())
+    }
+}
