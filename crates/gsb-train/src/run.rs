@@ -51,7 +51,7 @@ impl Default for Hooks {
     }
 }
 
-/// A run of a [`Recipe`] in a folder of its own:
+/// A run of a [`Recipe`](crate::Recipe) in a folder of its own:
 ///
 /// | file | what it holds |
 /// | --- | --- |
