@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use gsb_train::describe;
 use gsb_vit::{Phase, VitConfig};
 
 use crate::args::SummaryArgs;
 use crate::error::Error;
-use gsb_train::describe;
 
 /// The text that `gsb summary` prints.
 ///

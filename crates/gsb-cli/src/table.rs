@@ -105,8 +105,8 @@ fn asked<N: Copy + Into<T>, T>(names: &[N], own: T) -> Vec<T> {
     names.iter().map(|&name| name.into()).collect()
 }
 
-/// Each variant once. Without groups there are no thresholds, and their scope changes nothing: one plain
-/// student of each kind of initial scale is enough.
+/// Each variant once. Without groups there are no thresholds, and their scope changes rounding alone: one
+/// plain student of each kind of initial scale is enough.
 fn fewer(variants: Vec<Variant>) -> Vec<Variant> {
     let mut kept: Vec<Variant> = Vec::new();
     for variant in variants {

@@ -112,8 +112,7 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
     let (splits, mut recipe) = match run {
         Some(run) if !other => {
             let run = RunConfig { data, ..run };
-            let found = run.recipe.evaluation.shape();
-            let [channels, size, _] = found;
+            let [channels, size, _] = run.recipe.evaluation.shape();
             if (channels, size) != (config.channels, config.image_size) {
                 let reason = format!(
                     "a model for images of {} pixels and {} channels, but the run that it lies in makes {size} \
