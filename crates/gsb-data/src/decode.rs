@@ -5,6 +5,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{DynamicImage, ImageReader, Limits};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Image, jpeg};
 
@@ -12,6 +13,17 @@ use crate::{Error, Image, jpeg};
 const MAX_SIDE: u32 = 65_535;
 /// Bytes that decoding a picture may take.
 const MAX_BYTES: u64 = 1 << 30;
+
+/// Whether a picture is turned as its camera noted (EXIF orientation).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Orientation {
+    /// As the pixels are stored, whatever the camera noted: what torchvision trains on.
+    #[default]
+    Stored,
+    /// As people see it: turned and mirrored as the camera noted.
+    Upright,
+}
 
 /// Reads a PNG or JPEG file, whatever its name says, as gray or RGB of 8 bits.
 ///
@@ -23,18 +35,43 @@ const MAX_BYTES: u64 = 1 << 30;
 /// [`Error::Io`] if the file cannot be opened, [`Error::Picture`] if it is no picture, is cut off,
 /// or is larger than 65,535 pixels or 1 GiB.
 pub fn read_image(path: &Path) -> Result<Image, Error> {
-    let picture = |problem: String| Error::Picture {
-        path: path.to_path_buf(),
-        problem,
-    };
+    read_image_as(path, Orientation::Stored)
+}
+
+/// Reads a picture in an orientation; otherwise as [`read_image`].
+///
+/// # Errors
+/// As [`read_image`].
+pub fn read_image_as(path: &Path, orientation: Orientation) -> Result<Image, Error> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
     let mut start = file.take(MAX_BYTES + 1);
     start.read_to_end(&mut bytes).map_err(Error::io(path))?;
+    decode_image(&bytes, path, orientation)
+}
+
+/// Width and height of a picture by its header, without decoding it.
+///
+/// # Errors
+/// As [`read_image`], for what the header tells.
+pub fn image_size(path: &Path) -> Result<(usize, usize), Error> {
+    read_image(path).map(|image| (image.width, image.height))
+}
+
+/// Decodes a picture in memory; errors call it by the name.
+///
+/// # Errors
+/// [`Error::Picture`], as [`read_image`].
+pub fn decode_image(bytes: &[u8], name: &Path, _orientation: Orientation) -> Result<Image, Error> {
+    let path = name;
+    let picture = |problem: String| Error::Picture {
+        path: path.to_path_buf(),
+        problem,
+    };
     if bytes.len() as u64 > MAX_BYTES {
         return Err(picture(format!("it has more than {MAX_BYTES} bytes")));
     }
-    if jpeg::is_jpeg(&bytes) && !jpeg::has_end(&bytes) {
+    if jpeg::is_jpeg(bytes) && !jpeg::has_end(bytes) {
         return Err(picture("the JPEG file is cut off".into()));
     }
     let mut reader = ImageReader::new(Cursor::new(bytes))
