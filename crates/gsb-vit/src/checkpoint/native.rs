@@ -7,7 +7,7 @@ use burn::tensor::{Bytes, DType, Device};
 use burn_pack::{Reader, Tensor as Packed, Writer};
 
 use super::describe::justified;
-use crate::parameters::parameters;
+use crate::parameters::{not_finite, parameters};
 use crate::{Error, Model, Phase, VitConfig};
 
 const PHASE: &str = "gsb.phase";
@@ -72,7 +72,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<(Phase, VitConfig), Error> {
 ///
 /// # Errors
 /// [`Error::Read`] if the file cannot be read, is not such a checkpoint, is of a model of another
-/// phase, or lacks a parameter.
+/// phase, or lacks a parameter; [`Error::NotFinite`] if a weight is not a finite number.
 pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Error> {
     let path = path.as_ref();
     let failed = |reason: String| Error::Read {
@@ -103,9 +103,17 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
     let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes))
         .map_err(|error| failed(error.to_string()))?;
-    M::fresh(&config, device)?
+    let model = M::fresh(&config, device)?
         .try_load_record(record.cast_to_module_dtype())
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| failed(error.to_string()))?;
+    let mut parameters = parameters(&model).into_iter();
+    match parameters.find(|parameter| not_finite(&parameter.data)) {
+        Some(parameter) => Err(Error::NotFinite {
+            source_name: path.display().to_string(),
+            name: parameter.path,
+        }),
+        None => Ok(model),
+    }
 }
 
 fn open(path: &Path) -> Result<Reader, Error> {

@@ -1,16 +1,16 @@
 //! Damaged and hostile checkpoints: an error or tensors, but no panic, and no memory beyond what the
 //! size of the file allows.
 
-#![cfg(feature = "flex")]
+#[path = "common/mutate.rs"]
+mod mutate;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use burn::tensor::Device;
-use gsb_vit::checkpoint::{CheckpointError, Published, Strictness, TensorFile, export};
-use gsb_vit::{Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
+use gsb_checkpoint::{CheckpointError, Take, TensorFile};
+use mutate::{Random, mutants, mutate, without_checksums};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -30,10 +30,9 @@ const CONSTANT: usize = 1 << 17;
 /// Mutants are mostly data, as checkpoints are.
 const PER_BYTE_OF_MUTANT: usize = 12;
 
-const MUTANTS: usize = 10_000;
-
 /// Files that are changed. The two of training runs are the largest.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
+    "tests/data/legacy.pth",
     "tests/data/kinds.pth",
     "tests/data/kinds.safetensors",
     "tests/data/kinds_protocol4.pth",
@@ -49,7 +48,7 @@ fn read_all(path: &Path) -> (Result<usize, CheckpointError>, usize) {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     let read = || {
-        let file = TensorFile::open(path)?;
+        let file = TensorFile::open(path, Take::Weights)?;
         let mut count = 0;
         for name in file.names() {
             count += usize::from(file.read(name).is_ok());
@@ -61,139 +60,16 @@ fn read_all(path: &Path) -> (Result<usize, CheckpointError>, usize) {
     (outcome, MEMORY.peak_usage() - before)
 }
 
-/// The random numbers of Marsaglia's xorshift64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
-}
-
-/// Where the directory of a `.pth` file states the checksums of its entries.
-fn checksums(bytes: &[u8]) -> Vec<usize> {
-    let entries = bytes.windows(4).enumerate();
-    let entries = entries.filter(|(_, window)| window == b"PK\x01\x02");
-    entries.map(|(at, _)| at + 16).collect()
-}
-
-/// Damages a file in up to three places.
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..=random.below(3) {
-        let len = bytes.len();
-        // Pickles and headers come first, directories last, and there the damage is worse.
-        let at = match random.below(4) {
-            0 => random.below(len),
-            1 => len - random.below(len.min(8000)),
-            _ => random.below(len.min(30_000)),
-        };
-        let left = len - at.min(len);
-        match random.below(8) {
-            0..3 if left > 0 => bytes[at] ^= 1 << random.below(8),
-            3 if left > 0 => bytes[at] = random.below(256) as u8,
-            4 => {
-                // A splice: a piece of the file over another.
-                let from = random.below(len);
-                let size = random.below(200).min(left).min(len - from);
-                bytes.copy_within(from..from + size, at);
-            }
-            5 => {
-                // A length: large, negative or zero.
-                let size = [1, 2, 4, 8][random.below(4)].min(left);
-                let value = [0xff, 0x7f, 0x00, 0x01][random.below(4)];
-                bytes[at..at + size].fill(value);
-            }
-            6 if random.below(4) == 0 => drop(bytes.drain(at..at + random.below(40).min(left))),
-            7 if random.below(8) == 0 => bytes.truncate(at),
-            _ => {}
-        }
-        if bytes.is_empty() {
-            return;
-        }
-    }
-}
-
-/// Makes the model that a file says it holds.
-fn import_all(path: &Path) -> Result<(), Error> {
-    let published = Published::read(path)?;
-    let (phase, config) = published.describe()?;
-    let (strictness, device) = (Strictness::Lenient, Device::flex());
-    match phase {
-        Phase::Teacher => published
-            .into_model::<VisionTransformer>(&config, strictness, &device)
-            .map(drop),
-        Phase::Stage1 => published
-            .into_model::<Stage1Student>(&config, strictness, &device)
-            .map(drop),
-        Phase::Stage2 => published
-            .into_model::<Stage2Student>(&config, strictness, &device)
-            .map(drop),
-    }
-}
-
-/// Damaged files whose tensors can be read nevertheless do not make a model that their size does not
-/// justify: the model has twice the numbers of the file at most, and drawing them takes twice that.
 #[test]
-fn models_of_mutants() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let path = folder.path().join("mutant");
-    let device = Device::flex();
-    let config = VitConfig::new(12, 4, 3, 5, 8, 2, 2);
-    let mut sources = vec![
-        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(SOURCES[7]))
-            .expect("the file is there"),
-    ];
-    export(&config.init_teacher(&device).expect("a model"), &path).expect("written");
-    sources.push(fs::read(&path).expect("written"));
-    export(&config.init_stage2(&device).expect("a model"), &path).expect("written");
-    sources.push(fs::read(&path).expect("written"));
-    for at in checksums(&sources[0].clone()) {
-        sources[0][at..at + 4].fill(0);
-    }
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
-    let (mut made, mut refused) = (0, 0);
-    for number in 0..MUTANTS {
-        let mut bytes = sources[number % 3].clone();
-        mutate(&mut bytes, &mut random);
-        fs::write(&path, &bytes).expect("written");
-        MEMORY.reset_peak_usage();
-        let before = MEMORY.current_usage();
-        let outcome = catch_unwind(AssertUnwindSafe(|| import_all(&path)))
-            .unwrap_or_else(|_| panic!("mutant {number} panicked"));
-        let peak = MEMORY.peak_usage() - before;
-        let allowed = 2 * PER_BYTE * bytes.len() + (1 << 20);
-        assert!(
-            peak <= allowed,
-            "mutant {number}: {peak} bytes of {allowed}"
-        );
-        match outcome {
-            Ok(()) => made += 1,
-            Err(_) => refused += 1,
-        }
-    }
-    assert!(
-        made > 100 && refused > 100,
-        "{made} made, {refused} refused"
-    );
-}
-
-#[test]
-fn mutants() {
+fn damaged() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources: Vec<Vec<u8>> = SOURCES
         .iter()
         .map(|name| {
-            let mut bytes = fs::read(root.join(name)).expect("the file is there");
-            // Without checksums, as PyTorch can write them, damage gets past the archive.
-            for at in checksums(&bytes) {
-                bytes[at..at + 4].fill(0);
-            }
-            bytes
+            let bytes = fs::read(root.join(name)).expect("the file is there");
+            // As PyTorch can write them.
+            without_checksums(bytes)
         })
         .collect();
     let folder = tempfile::tempdir().expect("a folder can be made");
@@ -201,10 +77,11 @@ fn mutants() {
 
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut opened, mut refused, mut tensors, mut worst) = (0, 0, 0, 0.0f64);
-    for number in 0..MUTANTS {
+    let count = mutants(10_000);
+    for number in 0..count {
         // The large ones take longer.
         let pick = random.below(100);
-        let source = if pick < 8 { 6 + pick % 2 } else { pick % 6 };
+        let source = if pick < 8 { 7 + pick % 2 } else { pick % 7 };
         let mut bytes = sources[source].clone();
         mutate(&mut bytes, &mut random);
         fs::write(&path, &bytes).expect("the file can be written");
@@ -231,7 +108,7 @@ fn mutants() {
     }
     println!("{opened} opened with {tensors} tensors read, {refused} refused, peak {worst:.2}");
     // Otherwise the mutants would test little.
-    assert!(opened > MUTANTS / 10 && refused > MUTANTS / 10);
+    assert!(opened > count / 10 && refused > count / 10);
 }
 
 /// A stored entry of an archive, and its entry in the directory.
@@ -259,13 +136,9 @@ fn entry(archive: &mut Vec<u8>, directory: &mut Vec<u8>, name: &str, data: &[u8]
 
 /// A `.pth` file of a pickle and one storage, of 16 bytes.
 fn pth(pickle: &[u8], method: u16) -> Vec<u8> {
-    pth_with(pickle, method, &[1; 16])
-}
-
-fn pth_with(pickle: &[u8], method: u16, storage: &[u8]) -> Vec<u8> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     entry(&mut archive, &mut directory, "a/data.pkl", pickle, method);
-    entry(&mut archive, &mut directory, "a/data/0", storage, 0);
+    entry(&mut archive, &mut directory, "a/data/0", &[1; 16], 0);
     let start = archive.len() as u32;
     archive.extend(&directory);
     archive.extend(b"PK\x05\x06\0\0\0\0\x02\0\x02\0");
@@ -320,7 +193,7 @@ fn aliases() -> Vec<u8> {
 
 /// A state dict whose tensors share one name, a long one.
 fn repeated_names() -> Vec<u8> {
-    let name = vec![b'a'; 900_000];
+    let name = vec![b'a'; 1000];
     let first = [
         &b"X"[..],
         &(name.len() as u32).to_le_bytes(),
@@ -330,37 +203,38 @@ fn repeated_names() -> Vec<u8> {
         b"q\x01",
     ];
     let more = b"h\0h\x01".repeat(20_000);
-    [b"\x80\x02}(", &first.concat()[..], &more, b"u."].concat()
+    // Large enough for as many tensors, and not for as much text.
+    let room = [&b"("[..], &vec![b'N'; 1_000_000], b"1"].concat();
+    [b"\x80\x02}(", &first.concat()[..], &room, &more, b"u."].concat()
 }
 
-/// Every tensor would be read into memory of its own.
-#[test]
-fn a_large_storage_under_many_names_is_refused() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let path = folder.path().join("shared");
-    let mut named = [
-        b"\x8c\x01w",
-        &tensor(&[100_000], &[1], 0, 100_000)[..],
-        b"q\0",
+/// State dicts of one tensor each under one key, a long one, and many short ones.
+fn long_keys() -> Vec<u8> {
+    let key = vec![b'a'; 1000];
+    let first = [
+        &b"X"[..],
+        &(key.len() as u32).to_le_bytes(),
+        &key,
+        b"q\0}\x8c\x01w",
     ]
     .concat();
-    for number in 0..1000 {
-        named.extend(b"\x8c\x04");
-        named.extend(format!("{number:04}").bytes());
-        named.extend(b"h\0");
-    }
-    let pickle = [b"\x80\x02}(", &named[..], b"u."].concat();
-    fs::write(&path, pth_with(&pickle, 0, &vec![1; 400_000])).expect("written");
-    MEMORY.reset_peak_usage();
-    let before = MEMORY.current_usage();
-    let error = import_all(&path).expect_err("a kilotensor");
-    let peak = MEMORY.peak_usage() - before;
-    assert!(
-        error.to_string().contains("tensors of 400400000 bytes"),
-        "{error}"
-    );
-    assert!(peak < 1 << 22, "{peak} bytes allocated");
+    let first = [&first[..], &tensor(&[4], &[1], 0, 4), b"q\x01s"].concat();
+    let more = b"h\0}\x8c\x01wh\x01s".repeat(20_000);
+    [b"\x80\x02}(", &first[..], &more, b"u."].concat()
+}
+
+/// A file of before PyTorch 1.6, with storages of the value 1 in every byte.
+fn legacy(object: &[u8], keys: &[u8], storages: usize) -> Vec<u8> {
+    [
+        &b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."[..],
+        b"\x80\x02M\xe9\x03.\x80\x02}.\x80\x02",
+        object,
+        b".\x80\x02",
+        keys,
+        b".",
+        &vec![1; storages],
+    ]
+    .concat()
 }
 
 fn safetensors(header: &str, data: usize) -> Vec<u8> {
@@ -371,6 +245,9 @@ fn safetensors(header: &str, data: usize) -> Vec<u8> {
 /// Names of files, and what the error of opening them says; nothing if they can be opened.
 fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let million = |byte: u8| vec![byte; 1_000_000];
+    let whole = state_dict(&tensor(&[4], &[1], 0, 4));
+    // Without protocol and end.
+    let one_tensor = whole[2..whole.len() - 1].to_vec();
     let run = |parts: &[&[u8]]| pth(&[b"\x80\x04", &parts.concat()[..], b"."].concat(), 0);
     let one = |shape: &[u64], strides: &[u64], offset, len| {
         pth(&state_dict(&tensor(shape, strides, offset, len)), 0)
@@ -502,6 +379,65 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("aliases", pth(&aliases(), 0), "tensors in"),
         ("repeated names", pth(&repeated_names(), 0), "names of"),
         (
+            "items of an outermost list",
+            run(&[b"](", &million(b'}'), b"e", &b"(}e".repeat(300_000)]),
+            "no tensors",
+        ),
+        (
+            "references to a storage",
+            run(&[b"(\x85Qq\0", &b"h\0Q".repeat(300_000), b"t"]),
+            "",
+        ),
+        (
+            "dictionaries in dictionaries",
+            run(&[
+                b"X\x40\x42\x0f\0",
+                &million(b'a'),
+                b"q\0}(",
+                &b"h\0}h\0Ns".repeat(200_000),
+                b"u",
+            ]),
+            "no tensors",
+        ),
+        ("state dicts by long keys", pth(&long_keys(), 0), ""),
+        (
+            "a legacy file of storages",
+            legacy(
+                b"}",
+                &[&b"](X\x01\0\0\x000q\0"[..], &b"h\0".repeat(100_000), b"e"].concat(),
+                1_000_000,
+            ),
+            "used by no tensor",
+        ),
+        (
+            "a legacy file with a storage twice",
+            legacy(
+                &one_tensor,
+                b"](\x8c\x010\x8c\x010e",
+                100,
+            ),
+            "there twice",
+        ),
+        (
+            "a legacy file with a long storage",
+            legacy(
+                &one_tensor,
+                b"](\x8c\x010e",
+                20,
+            ),
+            "cut off",
+        ),
+        (
+            "a legacy file of one long pickle",
+            legacy(&[&b"("[..], &million(b'N'), b"t"].concat(), b"]", 0),
+            "no tensors",
+        ),
+        (
+            "a legacy file without an end",
+            legacy(&[&b"("[..], &million(b'N')].concat(), b"", 0),
+            "object",
+        ),
+        (
             "a long header",
             [&(1u64 << 26).to_le_bytes()[..], b"{}"].concat(),
             "the file has",
@@ -529,7 +465,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "much metadata",
             safetensors(&format!("{{\"__metadata__\":{{{texts}}}}}"), 0),
-            "",
+            "no tensors",
         ),
         (
             "many empty tensors",
