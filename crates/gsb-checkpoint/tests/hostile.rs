@@ -411,20 +411,12 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         (
             "a legacy file with a storage twice",
-            legacy(
-                &one_tensor,
-                b"](\x8c\x010\x8c\x010e",
-                100,
-            ),
+            legacy(&one_tensor, b"](\x8c\x010\x8c\x010e", 100),
             "there twice",
         ),
         (
             "a legacy file with a long storage",
-            legacy(
-                &one_tensor,
-                b"](\x8c\x010e",
-                20,
-            ),
+            legacy(&one_tensor, b"](\x8c\x010e", 20),
             "cut off",
         ),
         (

@@ -80,7 +80,12 @@ impl Published {
     }
 
     /// The recorded configuration, which hints may repeat.
-    fn recorded(&self, phase: Phase, config: &VitConfig, hints: &Hints) -> Result<VitConfig, Error> {
+    fn recorded(
+        &self,
+        phase: Phase,
+        config: &VitConfig,
+        hints: &Hints,
+    ) -> Result<VitConfig, Error> {
         self.agree("heads", config.heads, hints.heads)?;
         if phase == Phase::Stage2 {
             self.agree("thresholds' scope", config.scope, hints.scope)?;
@@ -97,7 +102,9 @@ impl Published {
 
     /// Whether there is a head for classes.
     pub(super) fn has_heads(&self) -> bool {
-        self.tensors.keys().any(|name| HEADS.iter().any(|(head, _)| name.starts_with(head)))
+        self.tensors
+            .keys()
+            .any(|name| HEADS.iter().any(|(head, _)| name.starts_with(head)))
     }
 
     /// The number of classes of a file without heads.
@@ -144,7 +151,10 @@ impl Published {
             return Ok(heads);
         }
         if let Some(beside) = beside {
-            assumed.push(format!("{} heads, as the config.json beside it says", beside.heads));
+            assumed.push(format!(
+                "{} heads, as the config.json beside it says",
+                beside.heads
+            ));
             return Ok(beside.heads);
         }
         if PUBLISHED.contains(&(config.width, config.depth)) {
@@ -233,10 +243,9 @@ impl Published {
         }
         let image_size = side.checked_mul(patch_size);
         let image_size = image_size.ok_or_else(|| foreign("the image is too large".into()))?;
-        let mut config =
-            VitConfig::new(image_size, patch_size, channels, classes, width, depth, 1)
-                .with_mlp_ratio(mlp_ratio(hidden, width))
-                .with_distillation_token(distilled);
+        let mut config = VitConfig::new(image_size, patch_size, channels, classes, width, depth, 1)
+            .with_mlp_ratio(mlp_ratio(hidden, width))
+            .with_distillation_token(distilled);
         let beside = self.path.as_deref().and_then(|path| beside(path, &config));
         config.heads = self.heads(&config, hints, beside.as_ref(), assumed)?;
         if phase != Phase::Stage2 {

@@ -27,6 +27,7 @@
 //! ```
 
 mod beside;
+mod checksum;
 mod describe;
 mod file;
 mod import;
