@@ -32,7 +32,7 @@ use crate::phase::{PhaseRun, Trained};
 use crate::plan::Plan;
 use crate::quiet::Quiet;
 use crate::report::{PhaseReport, Report};
-use crate::start::{Heads, Start, describe, load_model};
+use crate::start::{Heads, Start};
 use crate::{Error, TeacherLogits};
 
 const CONFIG: &str = "config.json";
@@ -86,6 +86,8 @@ pub struct Run {
     report: Report,
     /// Whether the plan is another than that of `config.json`.
     is_moved: bool,
+    /// What was made of the files that it starts from, a line each.
+    notes: Vec<String>,
 }
 
 impl Run {
@@ -108,7 +110,7 @@ impl Run {
             return Err(Error::Occupied(folder));
         }
         // Before there is a run that could never begin.
-        plan.start.check(&plan.recipe.model)?;
+        let notes = plan.start.check(&plan.recipe.model)?;
         plan.start = absolute_start(plan.start);
         let missing: Vec<&Path> = folder
             .ancestors()
@@ -128,6 +130,7 @@ impl Run {
             devices,
             report: Report::default(),
             is_moved: false,
+            notes,
         })
     }
 
@@ -159,6 +162,7 @@ impl Run {
             devices,
             report,
             is_moved: false,
+            notes: Vec::new(),
         })
     }
 
@@ -169,7 +173,7 @@ impl Run {
     pub fn set_start(&mut self, start: Start) -> Result<(), Error> {
         let start = absolute_start(start);
         if start != self.plan.start {
-            start.check(&self.plan.recipe.model)?;
+            self.notes = start.check(&self.plan.recipe.model)?;
             self.plan.start = start;
             self.is_moved = true;
         }
@@ -205,6 +209,7 @@ impl Run {
     /// [`Error::Busy`] if somebody else trains in the folder; otherwise what is wrong with data, files,
     /// models or device.
     pub fn train(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<&Report, Error> {
+        self.notes.drain(..).for_each(|note| (hooks.note)(&note));
         let lock = self.lock(hooks)?;
         let rewritten = self.is_moved.then(|| self.rewrite_plan()).transpose()?;
         let _locks = (lock, rewritten);
@@ -356,12 +361,10 @@ impl Run {
             .with_distillation_token(false);
         match &self.plan.start.finetune {
             Some(path) => {
-                let distilled = self.plan.recipe.model.clone();
-                let config = match describe(path)?.1.distillation_token {
-                    true => distilled.with_distillation_token(true),
-                    false => config,
-                };
-                load_model(path, &config, Heads::Replaced, device)
+                let start = &self.plan.start;
+                Ok(start
+                    .load_finetune(path, &self.plan.recipe.model, device)?
+                    .0)
             }
             None => Ok(config.init_teacher(device)?),
         }
@@ -378,7 +381,9 @@ impl Run {
         };
         let student = match path {
             Some(path) => {
-                let stage1: Stage1Student = load_model(&path, &recipe.model, Heads::Kept, device)?;
+                let start = &self.plan.start;
+                let (stage1, _) =
+                    start.load::<Stage1Student>(&path, &recipe.model, Heads::Kept, device)?;
                 let normalization = recipe.patch_normalization();
                 Stage2Student::from_stage1(&stage1, &recipe.model, normalization)?.0
             }
@@ -401,9 +406,9 @@ impl Run {
         }
         let own = self.model_path(Phase::Teacher);
         let path = self.plan.start.teacher.clone().unwrap_or(own);
-        let token = describe(&path)?.1.distillation_token;
-        let config = recipe.model.clone().with_distillation_token(token);
-        let teacher: VisionTransformer = load_model(&path, &config, Heads::Kept, device)?;
+        let start = &self.plan.start;
+        let (teacher, _) =
+            start.load::<VisionTransformer>(&path, &recipe.model, Heads::Kept, device)?;
         Ok(match recipe.teacher_logits {
             TeacherLogits::Live => Teaching::Live(Box::new(teacher)),
             TeacherLogits::Cached => Teaching::Cached(logits(&teacher, phase, run, device)?),
@@ -437,6 +442,7 @@ fn absolute_start(start: Start) -> Start {
         teacher: absolute(start.teacher),
         finetune: absolute(start.finetune),
         stage1: absolute(start.stage1),
+        ..start
     }
 }
 

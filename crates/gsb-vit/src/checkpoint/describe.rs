@@ -101,7 +101,7 @@ impl Published {
     }
 
     /// Whether there is a head for classes.
-    pub(super) fn has_heads(&self) -> bool {
+    pub fn has_heads(&self) -> bool {
         self.tensors
             .keys()
             .any(|name| HEADS.iter().any(|(head, _)| name.starts_with(head)))
