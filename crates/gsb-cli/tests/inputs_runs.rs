@@ -97,12 +97,9 @@ fn a_configuration_repeats_its_run_to_the_last_bit() {
     let folder = folder();
     let mut command = gsb(folder.path());
     command.args(["train", "--phase", "teacher", "--output-dir", "first"]);
-    succeeds(
-        command
-            .args(TINY)
-            .args(["--batch-size", "17"])
-            .args(["--seed", "3"]),
-    );
+    command.args(["--epochs", "1", "--per-class", "2"]);
+    // A rate that differs in its last digit when it is read carelessly.
+    succeeds(command.args(["--batch-size", "17"]));
     let mut command = gsb(folder.path());
     command.args([
         "train",
@@ -241,7 +238,7 @@ fn a_run_works_from_any_folder_and_after_its_data_moved() {
         "{moved}"
     );
     let message = fails(elsewhere().args(resume).args(["--finetune", "x.bpk"]));
-    assert!(message.starts_with("--finetune: "), "{message}");
+    assert!(message.starts_with("start.finetune: "), "{message}");
     let output = elsewhere().args(resume).args(["--seed", "1"]).output();
     assert_eq!(output.expect("the program starts").status.code(), Some(2));
 }
