@@ -132,7 +132,7 @@ impl RunConfig {
         {
             let (set, path) = (self.data.set, absolute(path));
             let reason = format!(
-                "{set} is not in {} any more: give the folder that it is in now",
+                "{set} was looked for in {}, which is not there: give the folder that it is in now",
                 path.display()
             );
             return Err(Error::Option {

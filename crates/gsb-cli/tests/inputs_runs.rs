@@ -466,10 +466,10 @@ fn file_systems_without_locks_and_exclusive_names_will_do() {
 fn a_run_that_is_killed_at_random_ends_as_one_that_is_not() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/kill");
     let mut command = Command::new(script);
-    command.arg("12").env("GSB", env!("CARGO_BIN_EXE_gsb"));
+    command.arg("8").env("GSB", env!("CARGO_BIN_EXE_gsb"));
     let (text, _) = succeeds(command.env("EPOCHS", "3"));
     assert!(
-        text.contains("12 kills in ") && text.ends_with("nothing is left\n"),
+        text.contains("8 kills in ") && text.ends_with("nothing is left\n"),
         "{text}"
     );
 }
