@@ -132,7 +132,7 @@ impl RunConfig {
         {
             let (set, path) = (self.data.set, absolute(path));
             let reason = format!(
-                "{set} is not in {} any more: give the folder that it is in now",
+                "{set} was looked for in {}, which is not there: give the folder that it is in now",
                 path.display()
             );
             return Err(Error::Option {
@@ -166,29 +166,6 @@ impl RunConfig {
             return Ok(self.open_data()?.classes().to_vec());
         }
         Ok(self.classes.clone())
-    }
-
-    /// Puts the places where data and files are now in the place of where they were.
-    ///
-    /// # Errors
-    /// If the run starts from no such file.
-    pub fn relocate(&mut self, args: &TrainArgs) -> Result<(), Error> {
-        if let Some(path) = &args.data.data_path {
-            self.data.path = Some(absolute(path));
-        }
-        let start = &mut self.start;
-        for (option, path, place) in [
-            ("--teacher-path", &args.teacher_path, &mut start.teacher),
-            ("--finetune", &args.finetune, &mut start.finetune),
-            ("--stage1-path", &args.stage1_path, &mut start.stage1),
-        ] {
-            if path.is_some() && place.is_none() {
-                let reason = "the run that goes on began without one".into();
-                return Err(Error::Option { option, reason });
-            }
-            *place = path.clone().or(place.take());
-        }
-        Ok(())
     }
 
     /// Checks that `config.json`, which is text, can hold all paths.

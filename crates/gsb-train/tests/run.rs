@@ -683,6 +683,12 @@ fn what_killed_processes_left_is_removed() {
     left.iter()
         .for_each(|path| assert!(!path.exists(), "{}", path.display()));
 
+    // Killed before its second file was written.
+    let environment = folder.path().join("environment.json");
+    std::fs::remove_file(&environment).unwrap();
+    resumed(folder.path());
+    assert!(environment.exists());
+
     // Killed after the report was written, before the checkpoints were gone.
     std::fs::create_dir_all(&checkpoints).unwrap();
     std::fs::write(checkpoints.join("model-3.bpk"), "old").unwrap();
@@ -709,7 +715,7 @@ fn a_refused_run_leaves_nothing() {
     let taken = folder.path().join("taken");
     std::fs::create_dir_all(taken.join("environment.json")).unwrap();
     Run::new(&taken, plan(teacher_only()), single()).unwrap_err();
-    assert!(!taken.join("config.json").exists());
+    assert!(taken.exists() && !taken.join("config.json").exists());
     std::fs::write(folder.path().join("a"), "a file").unwrap();
     Run::new(&path, plan(teacher_only()), single()).unwrap_err();
     assert!(!path.exists());
@@ -739,6 +745,12 @@ fn a_run_goes_on_where_its_folder_and_files_are_now() {
         ..Start::default()
     };
     assert!(run.set_start(nowhere).is_err());
+    let other = Start {
+        stage1: Some(path("teacher/teacher.bpk")),
+        ..Start::default()
+    };
+    let error = run.set_start(other).unwrap_err().to_string();
+    assert!(error.starts_with("start.stage1: "), "{error}");
     plan.start.teacher = Some(path("elsewhere/teacher.bpk"));
     plan.context.insert("data".into(), "there".into());
     run.set_start(plan.start.clone()).unwrap();
