@@ -8,6 +8,7 @@ use gsb_vit::{Model, Phase, Stage1Student, Stage2Student, VisionTransformer, Vit
 use crate::args::{ExportArgs, ImportArgs};
 use crate::compute::DeviceName;
 use crate::error::Error;
+use crate::model_file::expect_checkpoint;
 use crate::output;
 
 /// Runs `gsb import`; the text that it prints.
@@ -16,6 +17,7 @@ use crate::output;
 /// If the file cannot be read, does not fit, or the result cannot be written.
 pub fn import(args: &ImportArgs) -> Result<String, Error> {
     output::check(&args.output, &args.checkpoint)?;
+    expect_checkpoint(&args.checkpoint, &[])?;
     let published = Published::read(&args.checkpoint)?;
     let (phase, config) = published.describe()?;
     let config = VitConfig {
@@ -29,8 +31,7 @@ pub fn import(args: &ImportArgs) -> Result<String, Error> {
         Phase::Stage2 => convert::<Stage2Student>(published, &config, args),
     }?;
     if args.json {
-        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
-        return Ok(format!("{json}\n"));
+        return output::json(&report);
     }
     let output = args.output.display();
     Ok(format!("{phase}: {report}\nwritten to {output}\n"))
@@ -57,6 +58,10 @@ fn convert<M: Model>(
 /// If the file cannot be read or the result cannot be written.
 pub fn export_published(args: &ExportArgs) -> Result<String, Error> {
     output::check(&args.output, &args.checkpoint)?;
+    expect_checkpoint(
+        &args.checkpoint,
+        &["stage2.bpk", "stage1.bpk", "teacher.bpk"],
+    )?;
     let (phase, _) = inspect(&args.checkpoint)?;
     let (from, to) = (&args.checkpoint, &args.output);
     match phase {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::path::quoted;
+
 /// Errors of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -36,7 +38,7 @@ pub enum Error {
         reason: String,
     },
     /// The training was stopped or failed, and can go on.
-    #[error("{error}; go on with: gsb train --resume {}", folder.display())]
+    #[error("{error}; go on with: gsb train --resume {}", quoted(folder))]
     Resumable {
         /// What ended it.
         error: gsb_train::Error,
