@@ -5,7 +5,7 @@ mod file;
 use std::path::Path;
 
 use gsb_data::{ColorJitter, DataSplits, Mixup, RandomErasing};
-use gsb_train::{PhaseRecipe, Recipe, Start, TeacherLogits};
+use gsb_train::{PhaseRecipe, Recipe, Start, TeacherLogits, absolute};
 use gsb_vit::{Phase, VitConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -88,7 +88,7 @@ impl RunConfig {
             None => config,
         };
         // Options count more than the file.
-        config.data = data;
+        config.data = data.absolute();
         config.classes = splits.classes().to_vec();
         config.apply(args, &rates)?;
         config.recipe.validate()?;
@@ -126,6 +126,20 @@ impl RunConfig {
     /// # Errors
     /// If they cannot be opened, or have other classes than they had.
     pub fn open_data(&self) -> Result<DataSplits, Error> {
+        if let Some(path) = &self.data.path
+            && !self.data.download
+            && !path.exists()
+        {
+            let (set, path) = (self.data.set, absolute(path));
+            let reason = format!(
+                "{set} is not in {} any more: give the folder that it is in now",
+                path.display()
+            );
+            return Err(Error::Option {
+                option: "--data-path",
+                reason,
+            });
+        }
         let splits = self.data.open()?;
         if !self.classes.is_empty() && self.classes != splits.classes() {
             let reason = format!(
@@ -140,6 +154,64 @@ impl RunConfig {
             });
         }
         Ok(splits)
+    }
+
+    /// The names of the classes as the run was trained on them.
+    ///
+    /// # Errors
+    /// Where the configuration, of an earlier version, does not have them: as
+    /// [`open_data`](Self::open_data).
+    pub fn class_names(&self) -> Result<Vec<String>, Error> {
+        if self.classes.is_empty() {
+            return Ok(self.open_data()?.classes().to_vec());
+        }
+        Ok(self.classes.clone())
+    }
+
+    /// Puts the places where data and files are now in the place of where they were.
+    ///
+    /// # Errors
+    /// If the run starts from no such file.
+    pub fn relocate(&mut self, args: &TrainArgs) -> Result<(), Error> {
+        if let Some(path) = &args.data.data_path {
+            self.data.path = Some(absolute(path));
+        }
+        let start = &mut self.start;
+        for (option, path, place) in [
+            ("--teacher-path", &args.teacher_path, &mut start.teacher),
+            ("--finetune", &args.finetune, &mut start.finetune),
+            ("--stage1-path", &args.stage1_path, &mut start.stage1),
+        ] {
+            if path.is_some() && place.is_none() {
+                let reason = "the run that goes on began without one".into();
+                return Err(Error::Option { option, reason });
+            }
+            *place = path.clone().or(place.take());
+        }
+        Ok(())
+    }
+
+    /// Checks that `config.json`, which is text, can hold all paths.
+    ///
+    /// # Errors
+    /// With the first that it cannot.
+    pub fn check_paths(&self) -> Result<(), Error> {
+        let start = &self.start;
+        for (option, path) in [
+            ("--data-path", &self.data.path),
+            ("--teacher-path", &start.teacher),
+            ("--finetune", &start.finetune),
+            ("--stage1-path", &start.stage1),
+        ] {
+            if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
+                let reason = format!(
+                    "{} is no text in UTF-8, as config.json is: rename it, or give a link to it",
+                    path.display()
+                );
+                return Err(Error::Option { option, reason });
+            }
+        }
+        Ok(())
     }
 
     fn apply(&mut self, args: &TrainArgs, rates: &Rates) -> Result<(), Error> {

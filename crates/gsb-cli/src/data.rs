@@ -57,6 +57,14 @@ impl DataConfig {
         self.label_noise = args.label_noise.unwrap_or(self.label_noise);
     }
 
+    /// The same by an absolute path, which means the same in every folder.
+    pub fn absolute(self) -> Self {
+        Self {
+            path: self.path.as_deref().map(gsb_train::absolute),
+            ..self
+        }
+    }
+
     /// Opens it.
     ///
     /// # Errors

@@ -21,7 +21,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub output_dir: Option<PathBuf>,
 
-    /// Go on with the run in a folder, as if it had not been interrupted; with --json and --dashboard alone
+    /// Go on with the run in a folder, as if it had not been interrupted; with --json and --dashboard, and
+    /// where moved data and files are now
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub resume: Option<PathBuf>,
 
