@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::args::{Cli, DataArgs, TrainArgs};
 use crate::config::{RunConfig, to_value};
+use crate::data::Purpose;
 use crate::error::Error;
 use crate::packed::{PackedReport, after_training};
 use crate::{output, progress, say};
@@ -35,7 +36,8 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
                 file: "config.json",
             })?;
             config.relocate(args)?;
-            let splits = config.open_data()?;
+            let splits = config.open_data(Purpose::Training)?;
+            config.check_images(&splits, args.changed_data)?;
             let plan = plan(&config)?;
             let devices = config.device.open_all(config.devices, config.strategy)?;
             let mut run = Run::resume(folder, devices)?;
@@ -150,8 +152,10 @@ fn alone(args: &TrainArgs) {
         json: args.json.clone(),
         data: DataArgs {
             data_path: args.data.data_path.clone(),
+            skip_broken: args.data.skip_broken,
             ..DataArgs::default()
         },
+        changed_data: args.changed_data,
         teacher_path: args.teacher_path.clone(),
         finetune: args.finetune.clone(),
         stage1_path: args.stage1_path.clone(),
@@ -160,8 +164,9 @@ fn alone(args: &TrainArgs) {
         ..TrainArgs::default()
     };
     if *args != allowed {
-        let reason = "--resume goes on with a run as it is: it takes --json and --dashboard, and where things \
-                      are now by --data-path, --teacher-path, --finetune and --stage1-path";
+        let reason = "--resume goes on with a run as it is: it takes --json and --dashboard, where things \
+                      are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
+                      --changed-data and --skip-broken";
         Cli::command()
             .error(ErrorKind::ArgumentConflict, reason)
             .exit();

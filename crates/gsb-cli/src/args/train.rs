@@ -26,6 +26,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub resume: Option<PathBuf>,
 
+    /// Go on with --resume although the images are not those that the run began with
+    #[arg(long, requires = "resume", help_heading = "Run")]
+    pub changed_data: bool,
+
     /// Write the results as JSON
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub json: Option<PathBuf>,

@@ -115,7 +115,7 @@ fn read(path: &Path, layout: &Layout) -> Result<DataSplits, Error> {
         return Err(is_python(path, layout));
     }
     if image_folder::has_parts(path)? {
-        let problem = "it holds pictures in folders: such a set is an image folder";
+        let problem = "it holds pictures in folders: open it as imagefolder";
         return Err(Error::format(path, problem));
     }
     Err(Error::missing(
@@ -395,7 +395,7 @@ mod tests {
             let pictures = tempfile::tempdir().unwrap();
             fs::create_dir_all(pictures.path().join("train/cat")).unwrap();
             let text = problem(pictures.path());
-            assert!(text.ends_with("such a set is an image folder"), "{text}");
+            assert!(text.ends_with("open it as imagefolder"), "{text}");
         }
     }
 
