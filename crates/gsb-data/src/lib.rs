@@ -31,7 +31,6 @@ mod decode;
 mod download;
 mod error;
 mod image;
-mod jpeg;
 mod label_noise;
 mod listing;
 mod loader;
