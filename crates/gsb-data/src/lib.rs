@@ -37,7 +37,6 @@ mod file_names;
 mod fingerprint;
 mod gzip;
 mod image;
-mod jpeg;
 mod label_noise;
 mod listing;
 mod lists;
