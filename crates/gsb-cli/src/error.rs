@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gsb_data::Fingerprint;
+
 use crate::path::quoted;
 
 /// Errors of a command.
@@ -56,9 +58,23 @@ pub enum Error {
     /// The training is impossible or failed.
     #[error(transparent)]
     Training(#[from] gsb_train::Error),
+    /// The images are not those that a run began with.
+    #[error(
+        "{}: bring them back, or go on with --changed-data",
+        changed(begun, now)
+    )]
+    ChangedData {
+        /// The images that it began with.
+        begun: Fingerprint,
+        /// The images that there are.
+        now: Fingerprint,
+    },
+    /// Pictures that cannot be read.
+    #[error("{0}\nmend or replace them, or leave them out with --skip-broken")]
+    BrokenPictures(gsb_data::BrokenPictures),
     /// The data are broken.
     #[error(transparent)]
-    Data(#[from] gsb_data::Error),
+    Data(gsb_data::Error),
     /// The model is impossible.
     #[error(transparent)]
     Model(#[from] gsb_vit::Error),
@@ -76,6 +92,28 @@ pub enum Error {
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl From<gsb_data::Error> for Error {
+    fn from(error: gsb_data::Error) -> Self {
+        match error {
+            gsb_data::Error::Broken(pictures) => Self::BrokenPictures(pictures),
+            error => Self::Data(error),
+        }
+    }
+}
+
+/// How images differ.
+fn changed(begun: &Fingerprint, now: &Fingerprint) -> String {
+    let Fingerprint { train, test, .. } = begun;
+    let (now_train, now_test) = (now.train, now.test);
+    let images = format!("{train} images to train on and {test} to test on");
+    if (*train, *test) == (now_train, now_test) {
+        return format!(
+            "the run began with {images}; there are as many now, but others: names, labels or contents differ"
+        );
+    }
+    format!("the run began with {images}; now there are {now_train} and {now_test}")
 }
 
 impl Error {

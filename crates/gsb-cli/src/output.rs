@@ -1,7 +1,12 @@
 //! Where results may be written.
 
+#[cfg(unix)]
+use std::io::Write;
+#[cfg(unix)]
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use gsb_vit::check_replaceable;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -17,7 +22,7 @@ pub fn is_stdout(path: &Path) -> bool {
 /// Checks that results may be written to a file, a terminal or a pipe, before hours of work.
 ///
 /// # Errors
-/// If its folder is not there, or it is a folder.
+/// If its folder is not there or nothing can be written in it, or it is a folder or protected.
 pub fn check_json(path: &Path) -> Result<(), Error> {
     if is_stdout(path) {
         return Ok(());
@@ -35,7 +40,16 @@ pub fn check_json(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
         return Err(Error::file(path, "expected a file, this is a folder"));
     }
-    Ok(())
+    let cannot = |error: std::io::Error| Error::file(path, format!("cannot be written: {error}"));
+    #[cfg(unix)]
+    if std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device()) {
+        // A device that is full says so only when it is written to; JSON may begin with an empty line.
+        let device = std::fs::File::options().write(true).open(path);
+        return device
+            .and_then(|mut device| device.write_all(b"\n"))
+            .map_err(cannot);
+    }
+    check_replaceable(path).map_err(cannot)
 }
 
 /// Checks that a model may be written, and not in the place of its own source.
@@ -49,10 +63,10 @@ pub fn check(path: &Path, source: &Path) -> Result<(), Error> {
             "a model is written to a file: expected its name",
         ));
     }
-    check_json(path)?;
-    if path.exists() && !path.is_file() {
+    if path.exists() && !path.is_file() && !path.is_dir() {
         return Err(Error::file(path, "expected a file, this is something else"));
     }
+    check_json(path)?;
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     if real(source).is_some() && real(source) == real(path) {
         return Err(Error::file(

@@ -74,9 +74,13 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         context: Map::from_iter([
             ("data".into(), to_value(&config.data)?),
             ("classes".into(), to_value(&config.classes)?),
+            ("fingerprint".into(), to_value(&config.fingerprint)?),
         ]),
     };
-    let hooks = Hooks::default();
+    let hooks = Hooks {
+        note: Box::new(|text| say(text)),
+        ..Hooks::default()
+    };
     stop_on_signals(&hooks.interrupter);
     let folder = &args.table_dir;
     let bar = match args.train.quiet {

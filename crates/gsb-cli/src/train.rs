@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use gsb_data::DataSplits;
-use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Quiet, Report, Run};
+use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Quiet, Report, Run, absolute};
 use serde::Serialize;
 
-use crate::args::{Cli, TrainArgs};
+use crate::args::{Cli, DataArgs, TrainArgs};
 use crate::config::{RunConfig, to_value};
+use crate::data::Purpose;
 use crate::error::Error;
 use crate::model_file::expect_file;
 use crate::packed::{PackedReport, after_training};
@@ -26,7 +27,7 @@ use crate::{output, say};
 /// If an option is impossible, the data or the device are not there, or the training fails.
 pub fn run(args: &TrainArgs) -> Result<String, Error> {
     if let Some(json) = &args.json
-        && json.parent() != args.output_dir.as_deref()
+        && !will_be_in_new_folder(json, args.output_dir.as_deref())
     {
         // Better now than after hours.
         output::check_json(json)?;
@@ -45,13 +46,19 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
         Some(folder) => {
             alone(args);
             expect_folder(folder)?;
-            let config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
+            let mut config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
                 path: folder.clone(),
                 file: "config.json",
             })?;
+            config.relocate(args)?;
+            let splits = config.open_data(Purpose::Training)?;
+            config.check_images(&splits, args.changed_data)?;
+            let plan = plan(&config)?;
             let devices = config.device.open_all(config.devices, config.strategy)?;
-            let run = Run::resume(folder, devices)?;
-            (run, config.open_data()?, folder.clone())
+            let mut run = Run::resume(folder, devices)?;
+            run.set_start(plan.start)?;
+            run.set_context(plan.context);
+            (run, splits, folder.clone())
         }
         None => {
             let (config, splits) = RunConfig::of(args)?;
@@ -61,6 +68,8 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
                 None => free_folder(&config.data.set.to_string()),
             };
             let plan = plan(&config)?;
+            // Before there is a folder that would have to be removed again.
+            plan.check(&splits, &devices)?;
             (Run::new(&folder, plan, devices)?, splits, folder)
         }
     };
@@ -126,6 +135,7 @@ fn hooks(args: &TrainArgs) -> Hooks {
                 gsb_train::burn_train::renderer::default_renderer(stop.clone(), None)
             }),
             interrupter,
+            note: Box::new(|text| say(text)),
         };
     }
     Hooks {
@@ -137,7 +147,16 @@ fn hooks(args: &TrainArgs) -> Hooks {
             }
         },
         interrupter,
+        note: Box::new(|text| say(text)),
     }
+}
+
+/// Whether a file is to be in the folder of the run, which is not there yet.
+fn will_be_in_new_folder(file: &Path, folder: Option<&Path>) -> bool {
+    let same = |parent: &Path, folder: &Path| absolute(parent) == absolute(folder);
+    folder.is_some_and(|folder| {
+        !folder.exists() && file.parent().is_some_and(|parent| same(parent, folder))
+    })
 }
 
 /// The first of `runs/<name>-1`, `-2`, ... that is not there.
@@ -174,13 +193,23 @@ fn alone(args: &TrainArgs) {
         resume: args.resume.clone(),
         json: args.json.clone(),
         quiet: args.quiet,
+        data: DataArgs {
+            data_path: args.data.data_path.clone(),
+            skip_broken: args.data.skip_broken,
+            ..DataArgs::default()
+        },
+        changed_data: args.changed_data,
+        teacher_path: args.teacher_path.clone(),
+        finetune: args.finetune.clone(),
+        stage1_path: args.stage1_path.clone(),
         #[cfg(feature = "dashboard")]
         dashboard: args.dashboard,
         ..TrainArgs::default()
     };
     if *args != allowed {
-        let reason =
-            "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard alone";
+        let reason = "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
+                      are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
+                      --changed-data and --skip-broken";
         Cli::command()
             .error(ErrorKind::ArgumentConflict, reason)
             .exit();

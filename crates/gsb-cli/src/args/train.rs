@@ -22,9 +22,14 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER", value_parser = path::option(), help_heading = "Run")]
     pub output_dir: Option<PathBuf>,
 
-    /// Go on with the run in a folder, as if it had not been interrupted; with --json, --quiet and --dashboard alone
+    /// Go on with the run in a folder, as if it had not been interrupted; with --json, --quiet
+    /// and --dashboard, and where moved data and files are now
     #[arg(long, value_name = "FOLDER", value_parser = path::option(), help_heading = "Run")]
     pub resume: Option<PathBuf>,
+
+    /// Go on with --resume although the images are not those that the run began with
+    #[arg(long, requires = "resume", help_heading = "Run")]
+    pub changed_data: bool,
 
     /// Write the results as JSON; - prints them, instead of the table
     #[arg(long, value_name = "FILE", value_parser = path::option(), help_heading = "Run")]

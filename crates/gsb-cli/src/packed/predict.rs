@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use gsb_data::{EvalTransform, Orientation, decode_image, list_pictures, read_image_as};
+use gsb_data::{EvalTransform, Orientation, decode_image, list_readable_pictures, read_image_as};
 use gsb_packed::{Image, PackedModel, Prediction};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -145,28 +145,15 @@ fn pictures(paths: &[PathBuf]) -> Vec<Picture> {
 }
 
 fn of_folder(folder: &Path, pictures: &mut Vec<Picture>) {
-    let listing = match list_pictures(folder) {
-        Ok(listing) => listing,
-        Err(error) => return pictures.push(Picture::Nowhere(folder.into(), error.to_string())),
-    };
-    let left_out: usize = listing.left_out.values().sum();
-    if left_out > 0 {
-        let kinds = listing
-            .left_out
-            .iter()
-            .map(|(extension, count)| match &extension[..] {
-                "" => format!("{count} without an extension"),
-                _ => format!("{count} .{extension}"),
-            });
-        say(format_args!(
-            "{}: left out {left_out} files that are not named as pictures ({})",
-            folder.display(),
-            kinds.collect::<Vec<_>>().join(", ")
-        ));
+    let (listing, problems) = list_readable_pictures(folder);
+    if let Some(remark) = listing.remark() {
+        say(format_args!("{}: {remark}", folder.display()));
     }
-    if listing.pictures.is_empty() {
+    if listing.pictures.is_empty() && problems.is_empty() {
         pictures.push(nowhere(folder, "no pictures in this folder"));
     }
+    let problems = problems.into_iter();
+    pictures.extend(problems.map(|problem| Picture::Nowhere(folder.into(), problem.to_string())));
     pictures.extend(listing.pictures.into_iter().map(Picture::File));
 }
 

@@ -1,16 +1,13 @@
 //! CIFAR-10 and CIFAR-100.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
-
-use super::files;
+use super::image_folder;
 use crate::checksum::check_md5;
-use crate::{DataSplits, Error, ImageArray};
+use crate::{DataSplits, Error, ImageArray, gzip, lists};
 
 const SIDE: usize = 32;
 const AREA: usize = SIDE * SIDE;
@@ -26,6 +23,8 @@ pub(crate) struct Layout {
     pub md5: &'static str,
     /// The folder in the archive.
     folder: &'static str,
+    /// Folder and archive of the version for Python, which is another.
+    python: [&'static str; 2],
     train: &'static [&'static str],
     test: &'static str,
     /// File of the class names.
@@ -39,6 +38,7 @@ pub(crate) const CIFAR10: Layout = Layout {
     archive: "cifar-10-binary.tar.gz",
     md5: "c32a1d4ab5d03f1284b67883e8d87530",
     folder: "cifar-10-batches-bin",
+    python: ["cifar-10-batches-py", "cifar-10-python.tar.gz"],
     train: &[
         "data_batch_1.bin",
         "data_batch_2.bin",
@@ -56,6 +56,7 @@ pub(crate) const CIFAR100: Layout = Layout {
     archive: "cifar-100-binary.tar.gz",
     md5: "03b5dce01913d631647c71ecec9e9cb8",
     folder: "cifar-100-binary",
+    python: ["cifar-100-python", "cifar-100-python.tar.gz"],
     train: &["train.bin"],
     test: "test.bin",
     names: "fine_label_names.txt",
@@ -66,7 +67,8 @@ pub(crate) const CIFAR100: Layout = Layout {
 /// Reads CIFAR-10 in its official binary version.
 ///
 /// `path` is the folder `cifar-10-batches-bin`, a folder that holds it or the archive
-/// `cifar-10-binary.tar.gz`, or the archive itself, whose MD5 checksum must be the official one.
+/// `cifar-10-binary.tar.gz`, or the archive itself, whose MD5 checksum must be the official one unless
+/// it is unpacked to a `.tar` file.
 /// By A. Krizhevsky (2009), <https://www.cs.toronto.edu/~kriz/cifar.html>.
 ///
 /// # Errors
@@ -90,17 +92,31 @@ fn read(path: &Path, layout: &Layout) -> Result<DataSplits, Error> {
     if path.is_file() {
         return read_archive(path, layout);
     }
-    files::folder(path, &format!("a folder with {}", layout.folder))?;
+    lists::folder(path, &format!("a folder with {}", layout.folder))?;
     for folder in [path.join(layout.folder), path.to_path_buf()] {
         if folder.join(layout.test).is_file() {
             return splits(&folder, layout, |name| {
-                files::read(&folder.join(name), "a file of the binary version of CIFAR")
+                lists::read(&folder.join(name), "a file of the binary version of CIFAR")
             });
         }
     }
-    let archive = path.join(layout.archive);
-    if archive.is_file() {
-        return read_archive(&archive, layout);
+    // Some browsers unpack what they fetch, and take the last part of its name.
+    let unpacked = Path::new(layout.archive).with_extension("");
+    for archive in [path.join(layout.archive), path.join(unpacked)] {
+        if archive.is_file() {
+            return read_archive(&archive, layout);
+        }
+    }
+    let python = layout.python.map(|name| path.join(name));
+    if let Some(python) = python.iter().find(|path| path.exists()) {
+        return Err(is_python(python, layout));
+    }
+    if path.join("batches.meta").is_file() || path.join("meta").is_file() {
+        return Err(is_python(path, layout));
+    }
+    if image_folder::has_parts(path)? {
+        let problem = "it holds pictures in folders: open it as imagefolder";
+        return Err(Error::format(path, problem));
     }
     Err(Error::missing(
         &path.join(layout.folder).join(layout.test),
@@ -111,8 +127,26 @@ fn read(path: &Path, layout: &Layout) -> Result<DataSplits, Error> {
     ))
 }
 
+fn is_python(path: &Path, layout: &Layout) -> Error {
+    let problem = format!(
+        "it is the version for Python: expected the binary one, {} from \
+         https://www.cs.toronto.edu/~kriz/{}",
+        layout.folder, layout.archive
+    );
+    Error::format(path, problem)
+}
+
 fn read_archive(path: &Path, layout: &Layout) -> Result<DataSplits, Error> {
-    check_md5(path, layout.md5)?;
+    if path
+        .file_name()
+        .is_some_and(|name| name == layout.python[1])
+    {
+        return Err(is_python(path, layout));
+    }
+    // The official checksum is that of the compressed archive.
+    if gzip::is_gzip(path)? {
+        check_md5(path, layout.md5)?;
+    }
     let mut contents = unpack(path, layout)?;
     splits(path, layout, |name| {
         contents.remove(name).ok_or_else(|| {
@@ -127,8 +161,7 @@ fn unpack(path: &Path, layout: &Layout) -> Result<BTreeMap<String, Vec<u8>>, Err
     let broken = |error: std::io::Error| {
         Error::format(path, format!("not a whole .tar.gz archive: {error}"))
     };
-    let file = File::open(path).map_err(Error::io(path))?;
-    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
+    let mut archive = tar::Archive::new(gzip::open(path)?.0);
     let mut contents = BTreeMap::new();
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
@@ -162,8 +195,7 @@ fn splits(
     mut contents: impl FnMut(&str) -> Result<Vec<u8>, Error>,
 ) -> Result<DataSplits, Error> {
     let names_path = place.join(layout.names);
-    let names = String::from_utf8(contents(layout.names)?)
-        .map_err(|_| Error::format(&names_path, "it is not UTF-8 text"))?;
+    let names = lists::text(&names_path, contents(layout.names)?)?;
     let classes: Vec<String> = names
         .lines()
         .map(str::trim)
@@ -187,6 +219,7 @@ fn splits(
         train: Arc::new(part(layout.train)?),
         test: Arc::new(part(&[layout.test])?),
         validation: None,
+        remarks: Vec::new(),
     })
 }
 
@@ -320,6 +353,49 @@ mod tests {
             layout.md5 = Box::leak(md5_hex(&bytes).into_boxed_str());
             check(&read(root.path(), &layout).unwrap(), &layout);
             check(&read(&path, &layout).unwrap(), &layout);
+        }
+    }
+
+    #[test]
+    fn archives_that_a_browser_unpacked_are_read() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("cifar-10-binary.tar");
+        let mut bytes = Vec::new();
+        let packed = archive(&CIFAR10);
+        let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
+        decoder.read_to_end(&mut bytes).unwrap();
+        fs::write(&path, &bytes).unwrap();
+        check(&read(root.path(), &CIFAR10).unwrap(), &CIFAR10);
+        check(&read(&path, &CIFAR10).unwrap(), &CIFAR10);
+        fs::write(&path, &bytes[..5000]).unwrap();
+        assert!(read(&path, &CIFAR10).is_err());
+    }
+
+    #[test]
+    fn other_versions_are_refused_by_name() {
+        for layout in [CIFAR10, CIFAR100] {
+            let root = tempfile::tempdir().unwrap();
+            let root = root.path();
+            let problem = |path: &Path| read(path, &layout).unwrap_err().to_string();
+            let folder = root.join(layout.python[0]);
+            fs::create_dir_all(&folder).unwrap();
+            let meta = if layout.classes == 10 {
+                "batches.meta"
+            } else {
+                "meta"
+            };
+            fs::write(folder.join(meta), "").unwrap();
+            fs::write(root.join(layout.python[1]), "").unwrap();
+            let archive = format!("expected the binary one, {}", layout.folder);
+            for path in [root, &folder, &root.join(layout.python[1])] {
+                let text = problem(path);
+                assert!(text.contains("version for Python"), "{text}");
+                assert!(text.contains(&archive), "{text}");
+            }
+            let pictures = tempfile::tempdir().unwrap();
+            fs::create_dir_all(pictures.path().join("train/cat")).unwrap();
+            let text = problem(pictures.path());
+            assert!(text.ends_with("open it as imagefolder"), "{text}");
         }
     }
 
