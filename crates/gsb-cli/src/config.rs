@@ -385,3 +385,39 @@ pub fn to_value(config: &impl Serialize) -> Result<Value, Error> {
         reason: format!("the run cannot be described in JSON: {error}"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file of a run, and what its number would be in a file of TOML, say the run again.
+    #[test]
+    fn rates_survive_their_file_to_the_last_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (json, toml) = (
+            folder.path().join("config.json"),
+            folder.path().join("run.toml"),
+        );
+        let repeated = |path: &Path| {
+            let args = TrainArgs {
+                config: Some(path.into()),
+                ..TrainArgs::default()
+            };
+            RunConfig::of(&args).unwrap().0
+        };
+        for batch in 1..=512 {
+            let args = TrainArgs {
+                batch_size: Some(batch),
+                ..TrainArgs::default()
+            };
+            let (config, _) = RunConfig::of(&args).unwrap();
+            let plan: gsb_train::Plan = serde_json::from_value(to_value(&config).unwrap()).unwrap();
+            gsb_train::write_json(&json, &plan).unwrap();
+            assert_eq!(repeated(&json), config, "batches of {batch}");
+
+            let lr = config.recipe.teacher.lr;
+            std::fs::write(&toml, format!("[recipe.teacher]\nlr = {lr}\n")).unwrap();
+            assert_eq!(repeated(&toml).recipe.teacher.lr.to_bits(), lr.to_bits());
+        }
+    }
+}
