@@ -30,15 +30,16 @@ fn unread(command: &mut Command) -> (Option<i32>, String) {
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let folder = folder();
     random_model(&folder.path().join("m.st"));
-    for name in ["1.png", "2.png"] {
+    std::fs::create_dir(folder.path().join("p")).expect("a folder");
+    for name in ["p/1.png", "p/2.png"] {
         let gray = image::GrayImage::from_pixel(8, 8, image::Luma([90]));
         gray.save(folder.path().join(name)).expect("written");
     }
     let checkpoint = run().join("stage2.bpk");
     let checkpoint = checkpoint.to_str().expect("UTF-8");
     for arguments in [
-        &["predict", "m.st", "."][..],
-        &["predict", "m.st", ".", "--json"],
+        &["predict", "m.st", "p"][..],
+        &["predict", "m.st", "p", "--json"],
         &["inspect", "m.st"],
         &["inspect", "m.st", "--json"],
         &["bench", "m.st", "--rounds", "1"],
@@ -56,8 +57,8 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         assert_eq!((code, &errors[..]), (Some(0), ""), "{arguments:?}");
     }
     // What could not be classified is a failure still.
-    std::fs::write(folder.path().join("3.png"), "no picture").expect("written");
-    let (code, errors) = unread(gsb(folder.path()).args(["predict", "m.st", "3.png", "1.png"]));
+    std::fs::write(folder.path().join("p/3.png"), "no picture").expect("written");
+    let (code, errors) = unread(gsb(folder.path()).args(["predict", "m.st", "p/3.png", "p/1.png"]));
     assert_eq!(code, Some(1), "{errors}");
     assert!(!errors.contains("pipe"), "{errors}");
 }

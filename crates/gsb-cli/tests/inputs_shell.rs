@@ -333,14 +333,10 @@ fn pictures_are_upright_unless_asked_otherwise() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     random_model(&path("m.st"));
-    let gray = image::GrayImage::from_fn(8, 8, |x, y| image::Luma([(x * 30 + y * y / 2) as u8]));
-    let mut jpeg = std::io::Cursor::new(Vec::new());
-    gray.write_to(&mut jpeg, image::ImageFormat::Jpeg)
-        .expect("encoded");
-    let jpeg = with_orientation(jpeg.get_ref(), 6);
+    let jpeg = with_orientation(include_bytes!("pictures/progressive.jpg"), 6);
     std::fs::write(path("turned.jpg"), &jpeg).expect("written");
     let stored = gsb_data::read_image(&path("turned.jpg")).expect("a picture");
-    let stored = image::GrayImage::from_raw(8, 8, stored.pixels).expect("its size");
+    let stored = image::GrayImage::from_raw(16, 16, stored.pixels).expect("its size");
     image::imageops::rotate90(&stored)
         .save(path("upright.png"))
         .expect("written");

@@ -13,8 +13,14 @@ use rand::{Rng, RngExt, SeedableRng};
 /// Pictures in a folder.
 const FOLDER: usize = 1000;
 
-/// `cjpeg -progressive` of 16 x 16 gray pixels.
-const PROGRESSIVE: &[u8] = include_bytes!("progressive.jpg");
+/// What is not made here: by libjpeg-turbo (progressive gray; 4:2:0 with restart markers) and Pillow.
+const MADE: [&[u8]; 5] = [
+    include_bytes!("pictures/progressive.jpg"),
+    include_bytes!("pictures/colour.jpg"),
+    include_bytes!("pictures/palette.gif"),
+    include_bytes!("pictures/lzw.tif"),
+    include_bytes!("pictures/deflate.tif"),
+];
 
 /// Sound pictures of all formats, small enough that a change hits something.
 fn sound() -> Vec<Vec<u8>> {
@@ -31,14 +37,11 @@ fn sound() -> Vec<Vec<u8>> {
     ];
     let formats = [
         ImageFormat::Png,
-        ImageFormat::Jpeg,
         ImageFormat::Bmp,
-        ImageFormat::Gif,
-        ImageFormat::Tiff,
         ImageFormat::WebP,
         ImageFormat::Pnm,
     ];
-    let mut all = vec![PROGRESSIVE.to_vec()];
+    let mut all = MADE.map(<[u8]>::to_vec).to_vec();
     for format in formats {
         for kind in &kinds {
             let mut bytes = Cursor::new(Vec::new());
@@ -88,7 +91,7 @@ fn every_damaged_picture_is_classified_or_named() {
     let count =
         std::env::var("GSB_MUTATIONS").map_or(1000, |count| count.parse().expect("a number"));
     let sound = sound();
-    assert!(sound.len() > 20);
+    assert!(sound.len() >= 20);
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let (mut classified, mut refused) = (0, 0);
     for start in (0..count).step_by(FOLDER) {
