@@ -26,7 +26,7 @@ check-cuda:
 check-tch:
     cargo check -p gsb --features tch
 
-# Packed models on NEON and SIMD128 by emulation, and under Miri: what there are tools for.
+# Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
 test-packed:
     .ci/packed
 
