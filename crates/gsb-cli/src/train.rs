@@ -66,6 +66,11 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
             error,
             folder: folder.clone(),
         },
+        TrainError::Images { .. }
+        | TrainError::Data(gsb_data::Error::Picture { .. } | gsb_data::Error::Io { .. }) => {
+            let folder = folder.clone();
+            Error::BrokenInRun { error, folder }
+        }
         error => error.into(),
     })?;
     let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
