@@ -4,8 +4,8 @@ mod file;
 
 use std::path::Path;
 
-use gsb_data::{ColorJitter, DataSplits, Mixup, RandomErasing};
-use gsb_train::{PhaseRecipe, Recipe, Start, TeacherLogits};
+use gsb_data::{ColorJitter, DataSplits, Fingerprint, Mixup, RandomErasing};
+use gsb_train::{PhaseRecipe, Recipe, Start, TeacherLogits, absolute};
 use gsb_vit::{Phase, VitConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use self::file::{merged, parsed, read};
 use crate::args::{DataArgs, TrainArgs};
 use crate::compute::{DeviceName, Strategy};
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Purpose};
 use crate::defaults;
 use crate::error::Error;
 use crate::model_name::ModelName;
@@ -28,6 +28,9 @@ pub struct RunConfig {
     /// Names of the classes, as the data had them.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// What tells the images from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     /// Where to compute.
     #[serde(default)]
     pub device: DeviceName,
@@ -58,7 +61,7 @@ impl RunConfig {
             None => Value::Object(serde_json::Map::new()),
         };
         let data = data(&args.data, file.get("data"), args.config.as_deref())?;
-        let splits = data.open()?;
+        let splits = data.open(Purpose::Training)?;
         let name = args.model.as_deref().map(ModelName::new).transpose()?;
         let mut model = defaults::model(&data, &splits, name)?;
         // The size of the images decides about much else, so the model comes first.
@@ -77,6 +80,7 @@ impl RunConfig {
         let config = Self {
             data: data.clone(),
             classes: Vec::new(),
+            fingerprint: None,
             device: DeviceName::default(),
             devices: 1,
             strategy: Strategy::default(),
@@ -88,7 +92,7 @@ impl RunConfig {
             None => config,
         };
         // Options count more than the file.
-        config.data = data;
+        config.data = data.absolute();
         config.classes = splits.classes().to_vec();
         config.apply(args, &rates)?;
         config.recipe.validate()?;
@@ -98,6 +102,7 @@ impl RunConfig {
             let option = "model.classes".into();
             return Err(gsb_train::Error::Option { option, reason }.into());
         }
+        config.fingerprint = Some(splits.fingerprint()?);
         Ok((config, splits))
     }
 
@@ -125,8 +130,22 @@ impl RunConfig {
     ///
     /// # Errors
     /// If they cannot be opened, or have other classes than they had.
-    pub fn open_data(&self) -> Result<DataSplits, Error> {
-        let splits = self.data.open()?;
+    pub fn open_data(&self, purpose: Purpose) -> Result<DataSplits, Error> {
+        if let Some(path) = &self.data.path
+            && !self.data.download
+            && !path.exists()
+        {
+            let (set, path) = (self.data.set, absolute(path));
+            let reason = format!(
+                "{set} is not in {} any more: give the folder that it is in now",
+                path.display()
+            );
+            return Err(Error::Option {
+                option: "--data-path",
+                reason,
+            });
+        }
+        let splits = self.data.open(purpose)?;
         if !self.classes.is_empty() && self.classes != splits.classes() {
             let reason = format!(
                 "the run was trained on the classes {}, but {} has {}",
@@ -140,6 +159,88 @@ impl RunConfig {
             });
         }
         Ok(splits)
+    }
+
+    /// The names of the classes as the run was trained on them.
+    ///
+    /// # Errors
+    /// Where the configuration, of an earlier version, does not have them: as
+    /// [`open_data`](Self::open_data).
+    pub fn class_names(&self) -> Result<Vec<String>, Error> {
+        if self.classes.is_empty() {
+            return Ok(self.open_data(Purpose::Names)?.classes().to_vec());
+        }
+        Ok(self.classes.clone())
+    }
+
+    /// Checks that the images are those that the run began with, or keeps what tells them from others now.
+    ///
+    /// # Errors
+    /// If they are not, unless that is `allowed`.
+    pub fn check_images(&mut self, splits: &DataSplits, allowed: bool) -> Result<(), Error> {
+        // Earlier versions kept nothing to compare with.
+        let Some(begun) = &self.fingerprint else {
+            return Ok(());
+        };
+        let now = splits.fingerprint()?;
+        if now == *begun {
+            return Ok(());
+        }
+        if !allowed {
+            return Err(Error::ChangedData {
+                begun: begun.clone(),
+                now,
+            });
+        }
+        self.fingerprint = Some(now);
+        Ok(())
+    }
+
+    /// Puts the places where data and files are now in the place of where they were.
+    ///
+    /// # Errors
+    /// If the run starts from no such file.
+    pub fn relocate(&mut self, args: &TrainArgs) -> Result<(), Error> {
+        if let Some(path) = &args.data.data_path {
+            self.data.path = Some(absolute(path));
+        }
+        self.data.skip_broken |= args.data.skip_broken;
+        let start = &mut self.start;
+        for (option, path, place) in [
+            ("--teacher-path", &args.teacher_path, &mut start.teacher),
+            ("--finetune", &args.finetune, &mut start.finetune),
+            ("--stage1-path", &args.stage1_path, &mut start.stage1),
+        ] {
+            if path.is_some() && place.is_none() {
+                let reason = "the run that goes on began without one".into();
+                return Err(Error::Option { option, reason });
+            }
+            *place = path.clone().or(place.take());
+        }
+        Ok(())
+    }
+
+    /// Checks that `config.json`, which is text, can hold all paths.
+    ///
+    /// # Errors
+    /// With the first that it cannot.
+    pub fn check_paths(&self) -> Result<(), Error> {
+        let start = &self.start;
+        for (option, path) in [
+            ("--data-path", &self.data.path),
+            ("--teacher-path", &start.teacher),
+            ("--finetune", &start.finetune),
+            ("--stage1-path", &start.stage1),
+        ] {
+            if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
+                let reason = format!(
+                    "{} is no text in UTF-8, as config.json is: rename it, or give a link to it",
+                    path.display()
+                );
+                return Err(Error::Option { option, reason });
+            }
+        }
+        Ok(())
     }
 
     fn apply(&mut self, args: &TrainArgs, rates: &Rates) -> Result<(), Error> {

@@ -1,13 +1,19 @@
 //! Where results may be written.
 
+#[cfg(unix)]
+use std::io::Write;
+#[cfg(unix)]
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+
+use gsb_vit::check_replaceable;
 
 use crate::error::Error;
 
 /// Checks that results may be written to a file, a terminal or a pipe, before hours of work.
 ///
 /// # Errors
-/// If its folder is not there, or it is a folder.
+/// If its folder is not there or nothing can be written in it, or it is a folder or protected.
 pub fn check_json(path: &Path) -> Result<(), Error> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -22,7 +28,16 @@ pub fn check_json(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
         return Err(Error::file(path, "expected a file, this is a folder"));
     }
-    Ok(())
+    let cannot = |error: std::io::Error| Error::file(path, format!("cannot be written: {error}"));
+    #[cfg(unix)]
+    if std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device()) {
+        // A device that is full says so only when it is written to; JSON may begin with an empty line.
+        let device = std::fs::File::options().write(true).open(path);
+        return device
+            .and_then(|mut device| device.write_all(b"\n"))
+            .map_err(cannot);
+    }
+    check_replaceable(path).map_err(cannot)
 }
 
 /// Checks that a model may be written, and not in the place of its own source.
@@ -30,10 +45,10 @@ pub fn check_json(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// If its folder is not there, it is no file, or it is the one that is read.
 pub fn check(path: &Path, source: &Path) -> Result<(), Error> {
-    check_json(path)?;
-    if path.exists() && !path.is_file() {
+    if path.exists() && !path.is_file() && !path.is_dir() {
         return Err(Error::file(path, "expected a file, this is something else"));
     }
+    check_json(path)?;
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     if real(source).is_some() && real(source) == real(path) {
         return Err(Error::file(

@@ -71,6 +71,7 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         context: Map::from_iter([
             ("data".into(), to_value(&config.data)?),
             ("classes".into(), to_value(&config.classes)?),
+            ("fingerprint".into(), to_value(&config.fingerprint)?),
         ]),
     };
     let hooks = Hooks::default();

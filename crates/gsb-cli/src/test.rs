@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::TestArgs;
 use crate::config::RunConfig;
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Purpose};
 use crate::defaults;
 use crate::error::Error;
 use crate::packed;
@@ -122,10 +122,10 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
                 return Err(Error::file(&args.checkpoint, reason));
             }
             data = run.data.clone();
-            (run.open_data()?, run.recipe)
+            (run.open_data(Purpose::Testing)?, run.recipe)
         }
         _ => {
-            let splits = data.open()?;
+            let splits = data.open(Purpose::Testing)?;
             let recipe = defaults::recipe(&data, &splits, config.clone())?;
             (splits, recipe)
         }

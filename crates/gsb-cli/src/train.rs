@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use gsb_data::DataSplits;
-use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Report, Run};
+use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Report, Run, absolute};
 use serde::Serialize;
 
-use crate::args::{Cli, TrainArgs};
+use crate::args::{Cli, DataArgs, TrainArgs};
 use crate::config::{RunConfig, to_value};
+use crate::data::Purpose;
 use crate::error::Error;
 use crate::packed::{PackedReport, after_training};
 use crate::{output, progress, say};
@@ -22,7 +23,7 @@ use crate::{output, progress, say};
 /// If an option is impossible, the data or the device are not there, or the training fails.
 pub fn run(args: &TrainArgs) -> Result<String, Error> {
     if let Some(json) = &args.json
-        && json.parent() != args.output_dir.as_deref()
+        && !will_be_in_new_folder(json, args.output_dir.as_deref())
     {
         // Better now than after hours.
         output::check_json(json)?;
@@ -30,13 +31,19 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
     let (mut run, splits, folder) = match &args.resume {
         Some(folder) => {
             alone(args);
-            let config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
+            let mut config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
                 path: folder.clone(),
                 file: "config.json",
             })?;
+            config.relocate(args)?;
+            let splits = config.open_data(Purpose::Training)?;
+            config.check_images(&splits, args.changed_data)?;
+            let plan = plan(&config)?;
             let devices = config.device.open_all(config.devices, config.strategy)?;
-            let run = Run::resume(folder, devices)?;
-            (run, config.open_data()?, folder.clone())
+            let mut run = Run::resume(folder, devices)?;
+            run.set_start(plan.start)?;
+            run.set_context(plan.context);
+            (run, splits, folder.clone())
         }
         None => {
             let (config, splits) = RunConfig::of(args)?;
@@ -46,6 +53,8 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
                 None => free_folder(&config.data.set.to_string()),
             };
             let plan = plan(&config)?;
+            // Before there is a folder that would have to be removed again.
+            plan.check(&splits, &devices)?;
             (Run::new(&folder, plan, devices)?, splits, folder)
         }
     };
@@ -57,6 +66,11 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
             error,
             folder: folder.clone(),
         },
+        TrainError::Images { .. }
+        | TrainError::Data(gsb_data::Error::Picture { .. } | gsb_data::Error::Io { .. }) => {
+            let folder = folder.clone();
+            Error::BrokenInRun { error, folder }
+        }
         error => error.into(),
     })?;
     let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
@@ -92,6 +106,7 @@ fn packed_student(run: &Run, splits: &DataSplits, folder: &Path) -> Option<Packe
 }
 
 fn plan(config: &RunConfig) -> Result<Plan, Error> {
+    config.check_paths()?;
     Ok(serde_json::from_value(to_value(config)?).map_err(std::io::Error::from)?)
 }
 
@@ -105,6 +120,7 @@ fn hooks(args: &TrainArgs) -> Hooks {
                 gsb_train::burn_train::renderer::default_renderer(stop.clone(), None)
             }),
             interrupter,
+            note: Box::new(|text| say(text)),
         };
     }
     #[cfg(not(feature = "dashboard"))]
@@ -112,7 +128,16 @@ fn hooks(args: &TrainArgs) -> Hooks {
     Hooks {
         renderer: Box::new(|phase| Box::new(progress::Bars::new(phase))),
         interrupter,
+        note: Box::new(|text| say(text)),
     }
+}
+
+/// Whether a file is to be in the folder of the run, which is not there yet.
+fn will_be_in_new_folder(file: &Path, folder: Option<&Path>) -> bool {
+    let same = |parent: &Path, folder: &Path| absolute(parent) == absolute(folder);
+    folder.is_some_and(|folder| {
+        !folder.exists() && file.parent().is_some_and(|parent| same(parent, folder))
+    })
 }
 
 /// The first of `runs/<name>-1`, `-2`, ... that is not there.
@@ -130,12 +155,23 @@ fn alone(args: &TrainArgs) {
     let allowed = TrainArgs {
         resume: args.resume.clone(),
         json: args.json.clone(),
+        data: DataArgs {
+            data_path: args.data.data_path.clone(),
+            skip_broken: args.data.skip_broken,
+            ..DataArgs::default()
+        },
+        changed_data: args.changed_data,
+        teacher_path: args.teacher_path.clone(),
+        finetune: args.finetune.clone(),
+        stage1_path: args.stage1_path.clone(),
         #[cfg(feature = "dashboard")]
         dashboard: args.dashboard,
         ..TrainArgs::default()
     };
     if *args != allowed {
-        let reason = "--resume goes on with a run as it is: it takes --json and --dashboard alone";
+        let reason = "--resume goes on with a run as it is: it takes --json and --dashboard, where things \
+                      are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
+                      --changed-data and --skip-broken";
         Cli::command()
             .error(ErrorKind::ArgumentConflict, reason)
             .exit();

@@ -22,8 +22,14 @@ pub enum Error {
         /// Its reason.
         source: std::io::Error,
     },
+    /// The bytes are not those that were written.
+    #[error(
+        "damaged: its contents do not match its checksum; copy it again from where it was whole, or \
+         pack the model again"
+    )]
+    Damaged,
     /// The bytes are not a `safetensors` file.
-    #[error("not a safetensors file: {0}")]
+    #[error("not a safetensors file, or a damaged one: {0}")]
     Safetensors(#[from] safetensors::SafeTensorError),
     /// The file is a `safetensors` file of something else.
     #[error(
@@ -34,11 +40,11 @@ pub enum Error {
         found: String,
     },
     /// The file was written in a version of the format that this library does not know.
-    #[error("packed model of format version {found}, this library reads version {known}")]
+    #[error("packed model of format version {found}, this library reads those up to {known}")]
     Version {
         /// Version of the file.
         found: String,
-        /// Version that can be read.
+        /// The last version that can be read.
         known: u32,
     },
     /// An entry of the file's metadata is missing or malformed.

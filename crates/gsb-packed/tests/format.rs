@@ -5,6 +5,7 @@ mod common;
 use std::sync::Mutex;
 
 use common::counting::{Counting, allocations, most_bytes, peak};
+use common::sealed::{seal, unsealed};
 use common::{KINDS, Kind, config, model, network};
 use gsb_packed::{Config, Error, Image, Isa, Network, Packed, PackedModel, Random, ShiftStorage};
 
@@ -107,11 +108,7 @@ fn a_file_may_be_written_by_many() {
     // Of processes that were killed.
     const LEFT: usize = 100;
     for number in 0..LEFT {
-        std::fs::write(
-            path.with_extension(format!("safetensors.{number}.partial")),
-            "",
-        )
-        .unwrap();
+        std::fs::write(path.with_file_name(format!(".tmp-gsb-{number}")), "").unwrap();
     }
     std::thread::scope(|scope| {
         for seed in 0..8 {
@@ -201,6 +198,7 @@ fn mutated_files_are_refused_or_run() {
                 }
             }
         }
+        seal(&mut mutated);
         let (model, most) = peak(|| PackedModel::from_bytes(&mutated));
         assert!(
             most <= most_bytes(mutated.len()),
@@ -221,6 +219,68 @@ fn mutated_files_are_refused_or_run() {
         }
     }
     assert!(refused > 5_000 && ran > 100, "{refused} refused, {ran} ran");
+}
+
+/// A small file.
+fn tiny() -> (Packed, Vec<u8>) {
+    let config = Config {
+        image_size: 2,
+        patch_size: 2,
+        classes: 2,
+        width: 4,
+        depth: 1,
+        heads: 1,
+        mlp_width: 3,
+        ..Config::micro()
+    };
+    let packed = Packed::unnamed(Network::random(&config, 1).unwrap());
+    let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
+    (packed, bytes)
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let (_, bytes) = tiny();
+    Packed::from_bytes(&bytes).unwrap();
+    let mut others = 0;
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        match Packed::from_bytes(&flipped) {
+            Ok(_) => panic!("bit {bit} of {}", 8 * bytes.len()),
+            Err(Error::Damaged) => {}
+            // The checksum itself was not found any more.
+            Err(error) => {
+                others += 1;
+                assert!(error.to_string().contains("damaged"), "bit {bit}: {error}");
+            }
+        }
+    }
+    let start = "{\"__metadata__\":{\"checksum\":\"".len();
+    assert!(others <= 8 * start, "{others}");
+    for len in 0..bytes.len() {
+        Packed::from_bytes(&bytes[..len]).unwrap_err();
+    }
+    let mut flipped = bytes;
+    *flipped.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, flipped).unwrap();
+    let error = PackedModel::open(&path).unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("{}: damaged", path.display())),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_from_before_there_were_checksums_are_read() {
+    let _turn = turn();
+    let (packed, bytes) = tiny();
+    let before = unsealed(&bytes);
+    assert!(before.len() < bytes.len());
+    assert_eq!(Packed::from_bytes(&before).unwrap(), packed);
 }
 
 /// Sizes that padding to whole words, vectors and panels makes the most of.
@@ -381,12 +441,13 @@ fn complaints_name_what_is_wrong() {
             .starts_with(&format!("{}: cannot open it", missing.display()))
     );
     let mut bytes = std::fs::read(&path).unwrap();
-    let version = b"\"version\":\"1\"";
+    let version = b"\"version\":\"2\"";
     let at = bytes
         .windows(version.len())
         .position(|window| window == version)
         .unwrap();
     bytes[at + version.len() - 2] = b'9';
+    seal(&mut bytes);
     assert!(matches!(
         PackedModel::from_bytes(&bytes),
         Err(Error::Version { .. })

@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gsb_vit::{new_file, replace_file};
 use serde::Serialize;
@@ -35,7 +35,8 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     write(path, &json(path, value)?)
 }
 
-fn json(path: &Path, value: &impl Serialize) -> Result<String, Error> {
+/// A value as JSON for a file.
+pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<String, Error> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::file(path, error))?;
     Ok(text + "\n")
 }
@@ -48,4 +49,21 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
 /// Makes a folder and those above it.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(path).map_err(|error| Error::file(path, error))
+}
+
+/// Removes a folder with what is in it, if it is there.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// The path from the root on, which means the same in every folder. Where the folder that we are in has
+/// a name that is not UTF-8, which `config.json` cannot hold, the path stays as it is.
+pub fn absolute(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).ok();
+    absolute
+        .filter(|path| path.to_str().is_some())
+        .unwrap_or_else(|| path.into())
 }

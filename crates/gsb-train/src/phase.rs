@@ -1,24 +1,21 @@
 //! One phase, from its first step or from where it was cut off.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use burn::lr_scheduler::LrSchedulerRecord;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
-use burn::optim::OptimizerRecord;
-use burn::store::ModuleRecord;
-use burn::tensor::Bytes;
 use burn_train::metric::{
     AccuracyMetric, LearningRateMetric, LossMetric, Metric, TopKAccuracyMetric,
 };
-use burn_train::{Learner, LearningResult, SupervisedTraining};
-use gsb_vit::{Classifier, Model};
+use burn_train::{Learner, LearningResult, SupervisedTraining, TrainingError};
+use gsb_vit::{Classifier, Model, Phase};
 
+use crate::checkpoints::Checkpoints;
 use crate::devices::Devices;
 use crate::feed::{Feed, epoch_seed};
-use crate::files::create_folder;
 use crate::history::History;
 use crate::images::RunData;
 use crate::journal::{Journal, Latest};
@@ -56,9 +53,9 @@ impl PhaseRun<'_> {
     ) -> Result<Trained<M>, Error> {
         let phase = M::PHASE;
         let settings = self.recipe.phase(phase);
-        let folder = self.checkpoints::<M>();
-        create_folder(&folder.join("checkpoint"))?;
-        let saved = complete(&folder);
+        let folder = self.phase_folder(phase);
+        let checkpoints = Checkpoints::new(&folder)?;
+        let saved = self.usable(phase, &checkpoints)?;
         let resumed = saved.last().copied().unwrap_or(0);
         let logged = self.lock().of(phase).count();
         if logged < resumed {
@@ -90,7 +87,7 @@ impl PhaseRun<'_> {
         let mut trainee = Trainee::new(model, lesson);
         if resumed > 0 {
             // The optimizer knows parameters by their ids, which the record restores.
-            trainee = restored(trainee, &folder, resumed)?;
+            trainee = restored(trainee, &checkpoints, resumed)?;
         }
         let steps = loader.steps().div_ceil(settings.accumulation);
         let schedule = settings.schedule();
@@ -129,6 +126,7 @@ impl PhaseRun<'_> {
         let seed = epoch_seed(self.recipe.seed, phase as usize);
         let train = Feed::training(loader, seed, resumed, self.devices.count(), device.clone());
         let test = Feed::evaluation(self.data.test_loader(self.recipe)?, device.clone().inner());
+        let [model, optimizer_state, schedule_state] = checkpoints.keepers();
         let mut training = SupervisedTraining::new(&folder, Arc::new(train), Arc::new(test))
             .with_training_strategy(self.devices.strategy().into())
             .with_application_logger(None)
@@ -136,7 +134,7 @@ impl PhaseRun<'_> {
             .renderer((self.hooks.renderer)(phase))
             .metrics((AccuracyMetric::new(), five, LossMetric::new()))
             .metric_train_numeric(LearningRateMetric::new())
-            .with_default_checkpointers()
+            .with_custom_checkpointers(model, optimizer_state, schedule_state)
             .with_checkpointing_strategy(journal.clone())
             .with_interrupter(self.hooks.interrupter.clone())
             .num_epochs(epochs)
@@ -152,13 +150,14 @@ impl PhaseRun<'_> {
         }
         let scheduler = ModuleLrScheduler::new(scheduler);
         let result = training.launch(Learner::new(trainee, optimizer, scheduler));
-        self.finished::<M>(result, &divergence, &failure)
+        self.finished::<M>(result, &checkpoints, &divergence, &failure)
     }
 
     /// The models of a training that ended as it should.
     fn finished<M: Model + Classifier + 'static>(
         &self,
         result: LearningResult<Trainee<M>>,
+        checkpoints: &Checkpoints,
         divergence: &Mutex<Option<Divergence>>,
         failure: &Mutex<Option<Error>>,
     ) -> Result<Trained<M>, Error> {
@@ -178,18 +177,33 @@ impl PhaseRun<'_> {
             return Err(error);
         }
         if let Some(error) = result.error {
-            let reason = error.to_string();
-            return Err(Error::Training { phase, reason });
+            return Err(match &*error {
+                TrainingError::Dataset(error) => Error::Images {
+                    phase,
+                    reason: error.to_string(),
+                },
+                error => Error::Training {
+                    phase,
+                    reason: error.to_string(),
+                },
+            });
         }
         if result.interrupted.is_some() {
             let epoch = last + 1;
             return Err(Error::Stopped { phase, epoch });
         }
         let best = self.lock().best(phase).map_or(last, |best| best.epoch);
-        let best = (best != last)
+        let is_kept = checkpoints.model_path(best).exists();
+        if best != last && !is_kept {
+            let text = format!(
+                "{phase}: the checkpoint of its best epoch, {best}, was damaged: there is no {phase}-best.bpk"
+            );
+            (self.hooks.note)(&text);
+        }
+        let best = (best != last && is_kept)
             .then(|| {
                 // A clone would share its running statistics with the model, and loading would change both.
-                restored(result.model.valid(), &self.checkpoints::<M>(), best)
+                restored(result.model.valid(), checkpoints, best)
             })
             .transpose()?;
         Ok(Trained {
@@ -198,9 +212,25 @@ impl PhaseRun<'_> {
         })
     }
 
+    /// The epochs that a phase can go on from; says which would be there as well if they were not damaged.
+    fn usable(&self, phase: Phase, checkpoints: &Checkpoints) -> Result<Vec<usize>, Error> {
+        let damaged = Cell::new(false);
+        let saved = checkpoints.usable(|text| {
+            damaged.set(true);
+            (self.hooks.note)(text);
+        })?;
+        if damaged.get() {
+            (self.hooks.note)(&match saved.last() {
+                Some(epoch) => format!("{phase} goes on after epoch {epoch}"),
+                None => format!("{phase} begins anew: it has no other checkpoint"),
+            });
+        }
+        Ok(saved)
+    }
+
     /// The folder of a phase's own files.
-    pub fn checkpoints<M: Model>(&self) -> PathBuf {
-        self.folder.join(M::PHASE.name())
+    pub fn phase_folder(&self, phase: Phase) -> PathBuf {
+        self.folder.join(phase.name())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, History> {
@@ -208,44 +238,13 @@ impl PhaseRun<'_> {
     }
 }
 
-/// The epochs whose checkpoints are complete, ascending.
-fn complete(folder: &Path) -> Vec<usize> {
-    let folder = folder.join("checkpoint");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        return Vec::new();
-    };
-    let numbers = entries.filter_map(|entry| {
-        let name = entry.ok()?.file_name().into_string().ok()?;
-        let number = name.strip_prefix("model-")?.strip_suffix(".bpk")?;
-        number.parse::<usize>().ok()
-    });
-    // Each file is there whole or not at all; the three of an epoch are written one by one.
-    let mut epochs: Vec<usize> = numbers
-        .filter(|epoch| {
-            let file = |name: &str| folder.join(format!("{name}-{epoch}.bpk"));
-            read_record(&file("model")).is_ok()
-                && OptimizerRecord::load(file("optim")).is_ok()
-                && LrSchedulerRecord::load(file("scheduler")).is_ok()
-        })
-        .collect();
-    epochs.sort_unstable();
-    epochs
-}
-
 /// The trainee as it was after an epoch.
 fn restored<M: Model + Classifier + 'static>(
     trainee: Trainee<M>,
-    folder: &Path,
+    checkpoints: &Checkpoints,
     epoch: usize,
 ) -> Result<Trainee<M>, Error> {
-    let path = folder.join(format!("checkpoint/model-{epoch}.bpk"));
     trainee
-        .try_load_record(read_record(&path)?)
-        .map_err(|error| Error::file(&path, error))
-}
-
-fn read_record(path: &Path) -> Result<ModuleRecord, Error> {
-    // A record of the file itself would read it when a parameter is first used; the file may be gone.
-    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
-    ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| Error::file(path, error))
+        .try_load_record(checkpoints.model(epoch)?)
+        .map_err(|error| Error::file(&checkpoints.model_path(epoch), error))
 }

@@ -5,8 +5,11 @@ use gsb_vit::Phase;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use gsb_data::DataSplits;
+
+use crate::images::RunData;
 use crate::start::Start;
-use crate::{Error, Recipe};
+use crate::{Devices, Error, Recipe};
 
 /// What a run is to do, as its `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +25,21 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Checks that data and devices go with the recipe, as a run would find out when its phases begin.
+    ///
+    /// # Errors
+    /// [`Error::Option`], [`Error::Data`] or [`Error::Loss`] with what does not.
+    pub fn check(&self, data: &DataSplits, devices: &Devices) -> Result<(), Error> {
+        devices.validate()?;
+        let recipe = &self.recipe;
+        let data = RunData::new(data, recipe)?;
+        for &phase in &recipe.phases {
+            data.training_loader(recipe, phase, devices.count())?;
+            recipe.phase(phase).loss(recipe.mixup.is_some())?;
+        }
+        data.test_loader(recipe).map(drop)
+    }
+
     /// Checks that the recipe is possible, and that what the run starts from is used.
     ///
     /// # Errors

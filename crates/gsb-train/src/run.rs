@@ -1,6 +1,7 @@
 //! A whole run in its folder.
 
 use std::fs::{File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -13,13 +14,17 @@ use gsb::distill::Distillation;
 use gsb_data::DataSplits;
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, checkpoint,
+    remove_leftovers, replace_file,
 };
+use serde_json::{Map, Value};
 
 use crate::devices::Devices;
 use crate::environment::Environment;
 use crate::evaluate::Evaluation;
 use crate::feed::epoch_seed;
-use crate::files::{create_folder, read, write, write_json, write_new_json};
+use crate::files::{
+    absolute, create_folder, json, read, remove_folder, write, write_json, write_new_json,
+};
 use crate::history::History;
 use crate::images::{RunData, evaluation_loader};
 use crate::lesson::Teaching;
@@ -27,7 +32,7 @@ use crate::phase::{PhaseRun, Trained};
 use crate::plan::Plan;
 use crate::quiet::Quiet;
 use crate::report::{PhaseReport, Report};
-use crate::start::{Heads, describe, load_model};
+use crate::start::{Heads, Start, describe, load_model};
 use crate::{Error, TeacherLogits};
 
 const CONFIG: &str = "config.json";
@@ -39,6 +44,9 @@ pub struct Hooks {
     pub renderer: Box<dyn Fn(Phase) -> Box<dyn MetricsRenderer> + Send + Sync>,
     /// Stops the run, to be resumed later.
     pub interrupter: Interrupter,
+    /// Told what a user should know and what does not end the run: a damaged checkpoint that is left
+    /// out, a file system without locks.
+    pub note: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Default for Hooks {
@@ -47,6 +55,7 @@ impl Default for Hooks {
         Self {
             renderer: Box::new(|_| Box::new(Quiet)),
             interrupter: Interrupter::new(),
+            note: Box::new(|_| {}),
         }
     }
 }
@@ -63,8 +72,9 @@ impl Default for Hooks {
 /// | `<phase>/checkpoint/` | where to resume a phase that is not finished |
 /// | `report.json`, `report.txt` | the [`Report`] so far |
 ///
-/// Every file is there whole or not at all. A run that was cut off at any moment
-/// [resumes](Self::resume) after the last epoch with a checkpoint, and from there computes what it
+/// Every file is there whole or not at all, and models and checkpoints are refused if they are not what
+/// was written. A run that was cut off at any moment [resumes](Self::resume) after the last epoch with a
+/// whole checkpoint, wherever its folder is by then, and from there computes what it
 /// would have computed without the interruption, bit for bit where the device is deterministic (the
 /// CPU is). The random numbers of a device belong to the whole process: runs at the same time in one
 /// process do not repeat themselves.
@@ -74,15 +84,22 @@ pub struct Run {
     plan: Plan,
     devices: Devices,
     report: Report,
+    /// Whether the plan is another than that of `config.json`.
+    is_moved: bool,
 }
 
 impl Run {
-    /// A new run in a folder that is made, or empty of runs.
+    /// A new run in a folder that is made, or empty of runs. What it starts from is kept by absolute
+    /// paths.
     ///
     /// # Errors
     /// [`Error::Occupied`] if there is a run in the folder, [`Error::File`] if it cannot be written;
-    /// what [`Plan::validate`] says.
-    pub fn new(folder: impl Into<PathBuf>, plan: Plan, devices: Devices) -> Result<Self, Error> {
+    /// what [`Plan::validate`] says. Nothing is left behind then.
+    pub fn new(
+        folder: impl Into<PathBuf>,
+        mut plan: Plan,
+        devices: Devices,
+    ) -> Result<Self, Error> {
         let folder = folder.into();
         plan.validate()?;
         devices.validate()?;
@@ -92,16 +109,25 @@ impl Run {
         }
         // Before there is a run that could never begin.
         plan.start.check(&plan.recipe.model)?;
-        create_folder(&folder)?;
-        if !write_new_json(&path, &plan)? {
-            return Err(Error::Occupied(folder));
+        plan.start = absolute_start(plan.start);
+        let missing: Vec<&Path> = folder
+            .ancestors()
+            .take_while(|path| !path.exists())
+            .collect();
+        let begun = begin(&folder, &plan, &devices);
+        if begun.is_err() {
+            for folder in &missing {
+                // Another run may have begun there.
+                let _ = std::fs::remove_dir(folder);
+            }
         }
-        write_json(&folder.join("environment.json"), &Environment::of(&devices))?;
+        begun?;
         Ok(Self {
             folder,
             plan,
             devices,
             report: Report::default(),
+            is_moved: false,
         })
     }
 
@@ -132,7 +158,29 @@ impl Run {
             plan,
             devices,
             report,
+            is_moved: false,
         })
+    }
+
+    /// Says where the files that the run starts from are now.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new) for files that the run cannot start from.
+    pub fn set_start(&mut self, start: Start) -> Result<(), Error> {
+        let start = absolute_start(start);
+        if start != self.plan.start {
+            start.check(&self.plan.recipe.model)?;
+            self.plan.start = start;
+            self.is_moved = true;
+        }
+        Ok(())
+    }
+
+    /// Puts another [context](Plan::context) in place, as where the data are now. Training keeps it in
+    /// `config.json`.
+    pub fn set_context(&mut self, context: Map<String, Value>) {
+        self.is_moved |= context != self.plan.context;
+        self.plan.context = context;
     }
 
     /// What it is to do.
@@ -157,7 +205,10 @@ impl Run {
     /// [`Error::Busy`] if somebody else trains in the folder; otherwise what is wrong with data, files,
     /// models or device.
     pub fn train(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<&Report, Error> {
-        let _lock = self.lock()?;
+        let lock = self.lock(hooks)?;
+        let rewritten = self.is_moved.then(|| self.rewrite_plan()).transpose()?;
+        let _locks = (lock, rewritten);
+        self.tidy()?;
         for row in &self.report.phases {
             let path = self.model_path(row.phase);
             if !path.exists() {
@@ -170,14 +221,52 @@ impl Run {
     }
 
     /// Keeps others from training in the folder, until the file is closed, however the process ends.
-    fn lock(&self) -> Result<File, Error> {
+    fn lock(&self, hooks: &Hooks) -> Result<Option<File>, Error> {
         let path = self.folder.join(CONFIG);
-        let file = File::open(&path).map_err(|error| Error::file(&path, error))?;
+        // NFS locks only what is open for writing.
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .or_else(|_| File::open(&path))
+            .map_err(|error| Error::file(&path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Err(Error::Busy(self.folder.clone())),
-            Err(TryLockError::Error(error)) => Err(Error::file(&path, error)),
+            Err(TryLockError::Error(error)) => {
+                (hooks.note)(&format!(
+                    "{}: the file system has no locks ({error}): nothing keeps a second process from \
+                     training there",
+                    self.folder.display()
+                ));
+                Ok(None)
+            }
         }
+    }
+
+    /// Writes `config.json` again, locked before it is in its place.
+    fn rewrite_plan(&mut self) -> Result<Option<File>, Error> {
+        let path = self.folder.join(CONFIG);
+        let text = json(&path, &self.plan)?;
+        let mut lock = None;
+        replace_file(&path, |file| {
+            file.write_all(text.as_bytes())?;
+            lock = Some(file.try_clone()?).filter(|file| file.try_lock().is_ok());
+            Ok(())
+        })
+        .map_err(|error| Error::file(&path, error))?;
+        self.is_moved = false;
+        Ok(lock)
+    }
+
+    /// Removes what a process left that was killed.
+    fn tidy(&self) -> Result<(), Error> {
+        remove_leftovers(&self.folder);
+        // Right before, a phase may have become finished.
+        let finished = self.report.phases.iter();
+        finished
+            .map(|row| self.folder.join(row.phase.name()))
+            .try_for_each(|folder| remove_folder(&folder))
     }
 
     fn train_phases(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<(), Error> {
@@ -255,8 +344,7 @@ impl Run {
         // Its line in the report is what makes a phase finished.
         write(&self.folder.join("report.txt"), &self.report.to_string())?;
         write_json(&self.folder.join(REPORT), &self.report)?;
-        let checkpoints = run.checkpoints::<M>();
-        std::fs::remove_dir_all(&checkpoints).map_err(|error| Error::file(&checkpoints, error))
+        remove_folder(&run.phase_folder(phase))
     }
 
     fn fresh_teacher(&self, device: &Device) -> Result<VisionTransformer, Error> {
@@ -341,6 +429,28 @@ fn logits(
         all.extend(teacher.infer(images).into_data().iter::<f32>());
     }
     Ok(TensorData::new(all, [images, classes]))
+}
+
+fn absolute_start(start: Start) -> Start {
+    let absolute = |path: Option<PathBuf>| path.map(|path| absolute(&path));
+    Start {
+        teacher: absolute(start.teacher),
+        finetune: absolute(start.finetune),
+        stage1: absolute(start.stage1),
+    }
+}
+
+/// Writes the first files of a run; of those that it has written, none stays if one fails.
+fn begin(folder: &Path, plan: &Plan, devices: &Devices) -> Result<(), Error> {
+    create_folder(folder)?;
+    let config = folder.join(CONFIG);
+    if !write_new_json(&config, plan)? {
+        return Err(Error::Occupied(folder.into()));
+    }
+    write_json(&folder.join("environment.json"), &Environment::of(devices)).inspect_err(|_| {
+        // What failed says more than this would.
+        let _ = std::fs::remove_file(&config);
+    })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {

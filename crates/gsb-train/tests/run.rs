@@ -161,6 +161,7 @@ fn stopping_after(batches: usize) -> Hooks {
             })
         }),
         interrupter,
+        ..Hooks::default()
     }
 }
 

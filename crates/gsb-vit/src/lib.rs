@@ -58,7 +58,7 @@ pub use model::Model;
 pub use pack::{PackOptions, pack};
 pub use parameters::{Parameter, parameters};
 pub use phase::Phase;
-pub use replace::{new_file, replace_file};
+pub use replace::{check_replaceable, new_file, remove_leftovers, replace_file};
 pub use stage1::Stage1Student;
 pub use stage2::Stage2Student;
 pub use teacher::VisionTransformer;

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use gsb_vit::checkpoint::{Published, Strictness, export, import, inspect, load, save};
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
+    parameters,
 };
 
 /// 3 x 3 patches of 4 pixels.
@@ -339,6 +340,67 @@ fn wrong_native_files_are_named() {
     assert!(message.ends_with("it has no gsb.phase: not a checkpoint of this library"));
 }
 
+/// Gives changed bytes the checksum of what they are now, if they have one.
+fn sealed(bytes: &mut [u8]) {
+    let entry = b"gsb.checksum";
+    let at = bytes
+        .windows(entry.len())
+        .position(|window| window == entry);
+    let Some(end) = at.map(|at| at + entry.len()) else {
+        return;
+    };
+    // In JSON there are quotes and a colon, in CBOR the length of the text.
+    let start = end + if bytes[end] == b'"' { 3 } else { 1 };
+    bytes[start..start + 8].fill(b'0');
+    let digits = format!("{:08x}", crc32fast::hash(bytes));
+    bytes[start..start + 8].copy_from_slice(digits.as_bytes());
+}
+
+#[test]
+fn damaged_native_files_are_refused() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("student.bpk");
+    save(&tiny().init_stage1(&device).unwrap(), &path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let head = 10 + u32::from_le_bytes(whole[6..10].try_into().unwrap()) as usize;
+    // Every bit of what says what the file holds, padding with it, and some of all tensors.
+    let sampled = (8 * (head + 256)..8 * whole.len()).step_by(8 * 97 + 1);
+    for bit in (0..8 * (head + 256)).chain(sampled) {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, flipped).unwrap();
+        let message = inspect(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("student.bpk: ") && message.contains("it is damaged"),
+            "bit {bit}: {message}"
+        );
+    }
+    let message = load::<Stage1Student>(&path, &device).unwrap_err();
+    assert!(message.to_string().contains("it is damaged"), "{message}");
+}
+
+#[test]
+fn native_files_from_before_there_were_checksums_are_read() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("student.bpk");
+    let student = tiny().init_stage1(&device).unwrap();
+    let tensors = parameters(&student).into_iter().map(|parameter| {
+        let (bytes, shape, dtype) = parameter.data.into_parts();
+        let id = Some(parameter.id.val());
+        burn_pack::Tensor::new(parameter.path, dtype, shape, id, bytes)
+    });
+    burn_pack::Writer::new(tensors.collect())
+        .with_metadata("gsb.phase", "stage1")
+        .with_metadata("gsb.config", &tiny().to_json())
+        .with_metadata("gsb.version", "0.1.0")
+        .write_to_file(&path)
+        .unwrap();
+    let loaded: Stage1Student = load(&path, &device).unwrap();
+    assert_eq!(Published::of(&loaded), Published::of(&student));
+}
+
 /// A file may say that it holds a model that no machine has a place for.
 #[test]
 fn a_model_much_larger_than_its_file_is_refused() {
@@ -358,7 +420,8 @@ fn a_model_much_larger_than_its_file_is_refused() {
             .windows(from.len())
             .position(|window| window == from.as_bytes());
         let at = at.unwrap_or_else(|| panic!("no {from} in {}", path.display()));
-        let swollen = [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat();
+        let mut swollen = [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat();
+        sealed(&mut swollen);
         std::fs::write(path, swollen).unwrap();
     };
     swell(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gsb_data::{Category, DataSetName};
 
 use super::numbers::{fraction, positive};
+use crate::names::OrientationName;
 
 /// What to train and test on.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
@@ -26,6 +27,14 @@ pub struct DataArgs {
     /// Fetch the data set into its folder if it is not there (where this is built in)
     #[arg(long)]
     pub download: bool,
+
+    /// How pictures in files are turned [default: stored, as torchvision does]
+    #[arg(long, value_enum)]
+    pub orientation: Option<OrientationName>,
+
+    /// Leave out pictures that cannot be read, instead of refusing to begin; each is decoded once before
+    #[arg(long)]
+    pub skip_broken: bool,
 
     /// Train on so many images of each class alone
     #[arg(long, value_name = "IMAGES", value_parser = positive())]

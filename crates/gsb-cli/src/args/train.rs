@@ -21,9 +21,14 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub output_dir: Option<PathBuf>,
 
-    /// Go on with the run in a folder, as if it had not been interrupted; with --json and --dashboard alone
+    /// Go on with the run in a folder, as if it had not been interrupted; with --json and --dashboard, and
+    /// where moved data and files are now
     #[arg(long, value_name = "FOLDER", help_heading = "Run")]
     pub resume: Option<PathBuf>,
+
+    /// Go on with --resume although the images are not those that the run began with
+    #[arg(long, requires = "resume", help_heading = "Run")]
+    pub changed_data: bool,
 
     /// Write the results as JSON
     #[arg(long, value_name = "FILE", help_heading = "Run")]

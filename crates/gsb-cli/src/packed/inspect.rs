@@ -1,9 +1,8 @@
 //! `gsb inspect`.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use gsb_packed::{Config, FORMAT_VERSION, Packed};
+use gsb_packed::{Config, Packed};
 use gsb_vit::checkpoint::{TensorFile, TensorInfo};
 use gsb_vit::{Cost, Phase, VitConfig};
 use serde_json::{Value, json};
@@ -36,22 +35,24 @@ pub fn run(args: &InspectArgs) -> Result<String, Error> {
         .len();
     let config = &packed.network.config;
     let cost = VitConfig::of_packed(config)?.cost(Phase::Stage2)?;
-    let layers = layers(&args.file, config, &cost)?;
+    let file = TensorFile::open(&args.file).map_err(gsb_vit::Error::from)?;
+    // That of the file, which may be an earlier one than is written.
+    let version = file.metadata().get("version").map_or("", String::as_str);
+    let layers = layers(&file, config, &cost)?;
     let header = size - layers.iter().map(|layer| layer.bytes).sum::<u64>();
     if args.json {
-        return json(&packed, &cost, &layers, header, size);
+        return json(&packed, version, &cost, &layers, header, size);
     }
     let layers = if args.layers {
         layers
     } else {
         folded(layers, config.depth)
     };
-    Ok(text(&packed, &cost, &layers, header, size))
+    Ok(text(&packed, version, &cost, &layers, header, size))
 }
 
 /// The layers in the order of the forward pass.
-fn layers(path: &Path, config: &Config, cost: &Cost) -> Result<Vec<Layer>, Error> {
-    let file = TensorFile::open(path).map_err(gsb_vit::Error::from)?;
+fn layers(file: &TensorFile, config: &Config, cost: &Cost) -> Result<Vec<Layer>, Error> {
     let mut layers: Vec<Layer> = cost
         .layers
         .iter()
@@ -74,7 +75,7 @@ fn layers(path: &Path, config: &Config, cost: &Cost) -> Result<Vec<Layer>, Error
         };
         let (Some(layer), Some(info)) = (layers.iter_mut().find(belongs), file.info(name)) else {
             return Err(Error::file(
-                path,
+                file.path(),
                 format!("tensor {name:?} belongs to no layer"),
             ));
         };
@@ -134,9 +135,20 @@ fn folded(layers: Vec<Layer>, depth: usize) -> Vec<Layer> {
     rows
 }
 
-fn text(packed: &Packed, cost: &Cost, layers: &[Layer], header: u64, size: u64) -> String {
+fn text(
+    packed: &Packed,
+    version: &str,
+    cost: &Cost,
+    layers: &[Layer],
+    header: u64,
+    size: u64,
+) -> String {
     let config = &packed.network.config;
-    let mut text = format!("packed model, format version {FORMAT_VERSION}\n");
+    let unsealed = match version {
+        "1" => ", which has no checksum",
+        _ => "",
+    };
+    let mut text = format!("packed model, format version {version}{unsealed}\n");
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<14} {value}");
     };
@@ -228,6 +240,7 @@ fn names(names: &[String]) -> String {
 
 fn json(
     packed: &Packed,
+    version: &str,
     cost: &Cost,
     layers: &[Layer],
     header: u64,
@@ -248,7 +261,7 @@ fn json(
         })
     });
     let value = json!({
-        "version": FORMAT_VERSION,
+        "version": version.parse::<u32>().ok(),
         "config": packed.network.config,
         "class_names": packed.class_names,
         "preprocessing": packed.preprocessing,

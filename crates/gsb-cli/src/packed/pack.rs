@@ -92,12 +92,9 @@ fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String),
             names,
         ));
     };
-    let (classes, names) = match run.open_data() {
-        Ok(splits) => (
-            splits.classes().to_vec(),
-            format!("are those of the run's {}", run.data.set),
-        ),
-        // The machine that packs need not have the images.
+    // The machine that packs need not have the images.
+    let (classes, names) = match run.class_names() {
+        Ok(classes) => (classes, format!("are those of the run's {}", run.data.set)),
         Err(error) => {
             say(format_args!("classes get their numbers as names: {error}"));
             (Vec::new(), "are numbers and those of the run".into())

@@ -4,12 +4,15 @@
 //!
 //! | entry | content |
 //! | --- | --- |
+//! | `checksum` | eight hexadecimal digits: CRC-32 of the whole file, these digits taken as zeros |
 //! | `format` | `gsb-packed` |
-//! | `version` | `1` |
+//! | `version` | `2` |
 //! | `config` | [`Config`](crate::Config) as JSON |
 //! | `class_names` | list of names as JSON, one for each class |
 //! | `preprocessing` | [`Preprocessing`] as JSON |
 //! | `provenance` | map of strings as JSON: where the network comes from |
+//!
+//! The header begins with the checksum. Version 1 is the same without it, and is read as well.
 //!
 //! Tensors are named `layer.part`, the layer as in `gsb`'s cost accounting. Binary weights are `U8`,
 //! one bit a weight, rows (outputs) one after another without gaps, the lowest bit first, padded to
@@ -18,6 +21,7 @@
 //! tie), its bit is 0 and a `U32` tensor `layer.weight.zeros` lists its position. Everything else is
 //! `F32`, but the attention shift, which may be [stored smaller](ShiftStorage).
 
+mod checksum;
 mod levels;
 mod names;
 mod read;
@@ -30,8 +34,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Network};
 
-/// Version of the format that this library reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the format that this library writes. It reads this one and those before.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A network with what belongs to it: the contents of a packed file.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,7 +148,7 @@ impl Packed {
     /// Reads the contents of a file.
     ///
     /// # Errors
-    /// What is wrong with the bytes.
+    /// [`Error::Damaged`] if they are not what was written; otherwise what is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let packed = read::read(bytes)?;
         packed.validate()?;

@@ -12,12 +12,15 @@ use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 
 use super::names::{FORMAT, block, part};
-use super::{FORMAT_VERSION, Packed, levels};
+use super::{FORMAT_VERSION, Packed, checksum, levels};
 use crate::half::from_half;
 use crate::{
     Attention, BinaryLinear, Block, Config, Error, Head, LayerNorm, Network, PatchEmbedding,
     SignMatrix,
 };
+
+/// The version of the format that has no checksum.
+const UNSEALED: &str = "1";
 
 /// The bytes of a file, mapped into memory.
 pub(super) fn map(path: &Path) -> Result<Mmap, Error> {
@@ -33,6 +36,7 @@ pub(super) fn map(path: &Path) -> Result<Mmap, Error> {
 
 /// The contents of a file's bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Packed, Error> {
+    let is_sealed = checksum::check(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     let config: Config = {
         let format = entry(&header, "format").ok();
@@ -41,9 +45,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Packed, Error> {
             return Err(Error::NotPacked { found });
         }
         let found = entry(&header, "version")?;
-        if found != FORMAT_VERSION.to_string() {
+        if !(1..=FORMAT_VERSION).any(|known| found == known.to_string()) {
             let (found, known) = (found.to_string(), FORMAT_VERSION);
             return Err(Error::Version { found, known });
+        }
+        if found != UNSEALED && !is_sealed {
+            return Err(Error::Damaged);
         }
         json(&header, "config")?
     };

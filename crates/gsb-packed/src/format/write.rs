@@ -11,7 +11,7 @@ use safetensors::{Dtype, View};
 use serde::Deserialize;
 
 use super::names::{FORMAT, block, part};
-use super::{FORMAT_VERSION, Packed, ShiftStorage, levels};
+use super::{FORMAT_VERSION, Packed, ShiftStorage, checksum, levels};
 use crate::half::{HALF_END, to_half};
 use crate::{Attention, BinaryLinear, Config, Error, Head, LayerNorm, SignMatrix};
 
@@ -51,6 +51,7 @@ pub(super) fn bytes(packed: &Packed, shifts: ShiftStorage) -> Result<Vec<u8>, Er
     }
     let mut bytes = safetensors::serialize(out.0, Some(metadata(packed)))?;
     order_metadata(&mut bytes);
+    checksum::seal(&mut bytes);
     Ok(bytes)
 }
 
@@ -58,6 +59,7 @@ fn metadata(packed: &Packed) -> HashMap<String, String> {
     let json =
         |value: serde_json::Result<String>| value.expect("strings, numbers and lists of them");
     [
+        ("checksum", checksum::UNKNOWN.to_string()),
         ("format", FORMAT.to_string()),
         ("version", FORMAT_VERSION.to_string()),
         (
@@ -117,15 +119,16 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     placed
 }
 
+/// How the names of temporary files begin, by which those of killed processes are known.
+const TEMPORARY: &str = ".tmp-gsb-";
+
 /// A new file beside a path: no other thread or process has it, as none may write over another's.
 fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
     /// The next file's number: that of the process would not do for threads, and not every system has one.
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{number}.partial"));
-        let beside = path.with_file_name(name);
+        let beside = path.with_file_name(format!("{TEMPORARY}{number}"));
         match File::create_new(&beside) {
             // Another process counts as well, or one was killed before it renamed its file.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

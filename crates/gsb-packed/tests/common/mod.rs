@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test uses some of it.
 
 pub mod counting;
+pub mod sealed;
 
 use gsb_packed::{
     Config, Image, Isa, Network, Packed, PackedModel, Random, SignMatrix, ThresholdScope, Trace,

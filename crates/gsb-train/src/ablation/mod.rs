@@ -14,7 +14,7 @@ use gsb_data::DataSplits;
 use gsb_vit::Phase;
 use serde_json::{Map, Value};
 
-use crate::{Devices, Error, Hooks, PhaseRecipe, Plan, Recipe, Run, Start};
+use crate::{Devices, Error, Hooks, PhaseRecipe, Plan, Recipe, Run, Start, absolute};
 
 /// Trains [variants](Variant) of the student over several seeds.
 ///
@@ -31,7 +31,7 @@ pub struct Ablation {
     /// A float model that the teachers start from, instead of fresh weights.
     pub finetune: Option<PathBuf>,
     /// Whatever else decides about the results, the data set above all: what is finished counts only
-    /// if it was trained with the same.
+    /// if it was trained with the same. Where the data are, `data.path`, may change.
     pub context: Map<String, Value>,
 }
 
@@ -143,6 +143,15 @@ fn plain(mut recipe: Recipe) -> Recipe {
     recipe
 }
 
+/// What decides about the results: not where the data are.
+fn without_place(context: &Map<String, Value>) -> Map<String, Value> {
+    let mut context = context.clone();
+    if let Some(Value::Object(data)) = context.get_mut("data") {
+        data.remove("path");
+    }
+    context
+}
+
 /// Top-1 of a run of one phase, trained if it is not yet.
 fn trained(
     folder: &Path,
@@ -152,16 +161,18 @@ fn trained(
     hooks: &Hooks,
 ) -> Result<f64, Error> {
     let mut run = if folder.join("config.json").exists() {
-        let run = Run::resume(folder, devices.clone())?;
+        let mut run = Run::resume(folder, devices.clone())?;
         let found = run.plan();
-        // Where teacher and stage 1 lie depends on how the folder is called.
         let same = found.recipe == plan.recipe
-            && found.context == plan.context
-            && found.start.finetune == plan.start.finetune;
+            && without_place(&found.context) == without_place(&plan.context)
+            && found.start.finetune == plan.start.finetune.as_deref().map(absolute);
         if !same {
             let reason = "it holds a training of another recipe or data: choose another folder";
             return Err(Error::file(folder, reason));
         }
+        // Folder and data may have moved since.
+        run.set_start(plan.start)?;
+        run.set_context(plan.context);
         run
     } else {
         Run::new(folder, plan, devices.clone())?

@@ -27,6 +27,7 @@
 //! # Ok::<(), gsb_vit::Error>(())
 //! ```
 
+mod checksum;
 mod describe;
 mod import;
 mod names;

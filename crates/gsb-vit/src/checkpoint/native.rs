@@ -1,21 +1,28 @@
 //! Checkpoints of our own: one file that says what it holds.
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, DType, Device};
-use burn_pack::{Reader, Tensor as Packed, Writer};
+use burn_pack::{HEADER_SIZE, Header, MAGIC_NUMBER, Reader, Tensor as Packed, Writer};
 
+use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
 use super::describe::justified;
 use crate::parameters::parameters;
-use crate::{Error, Model, Phase, VitConfig};
+use crate::{Error, Model, Phase, VitConfig, replace_file};
 
 const PHASE: &str = "gsb.phase";
 const CONFIG: &str = "gsb.config";
 const VERSION: &str = "gsb.version";
 
-/// Saves a model with its configuration, its state of calibration and the library's version, whole
-/// or not at all: a failed or interrupted write leaves the file that was there.
+/// What precedes the digits of the checksum: texts of 12 and 8 bytes, in CBOR.
+const BEFORE: &[u8] = b"\x6cgsb.checksum\x68";
+
+/// Saves a model with its configuration, its state of calibration, the library's version and a
+/// checksum of the file, whole or not at all: a failed or interrupted write leaves the file that was
+/// there.
 ///
 /// The file is a Burn record (burnpack) with the parameters by path, which Burn alone reads too.
 ///
@@ -37,6 +44,10 @@ const VERSION: &str = "gsb.version";
 /// ```
 pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
+    let failed = |error: &dyn std::fmt::Display| Error::Write {
+        path: path.into(),
+        reason: error.to_string(),
+    };
     let tensors = parameters(model).into_iter().map(|parameter| {
         let (bytes, shape, dtype) = parameter.data.into_parts();
         Packed::new(
@@ -47,48 +58,49 @@ pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
             bytes,
         )
     });
-    Writer::new(tensors.collect())
-        .with_metadata(PHASE, M::PHASE.name())
+    let mut bytes = Writer::new(tensors.collect())
+        .with_metadata(CHECKSUM, UNKNOWN)
         .with_metadata(CONFIG, &model.config().to_json())
+        .with_metadata(FORMAT, SEALED)
+        .with_metadata(PHASE, M::PHASE.name())
         .with_metadata(VERSION, env!("CARGO_PKG_VERSION"))
-        .auto_extension(false)
-        .write_to_file(path)
-        .map_err(|error| Error::Write {
-            path: path.into(),
-            reason: error.to_string(),
-        })
+        .into_bytes()
+        .map_err(|error| failed(&error))?;
+    let head = head(&bytes);
+    checksum::seal(&mut bytes, head, BEFORE);
+    replace_file(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
 }
 
 /// The phase and configuration of a saved model.
 ///
 /// # Errors
-/// [`Error::Read`] if the file cannot be read or is not such a checkpoint.
+/// [`Error::Read`] if the file cannot be read, is damaged or is not such a checkpoint.
 pub fn inspect(path: impl AsRef<Path>) -> Result<(Phase, VitConfig), Error> {
     let path = path.as_ref();
-    described(path, &open(path)?)
+    Ok(open(path)?.described)
 }
 
 /// Loads a model that [`save`] has written.
 ///
 /// # Errors
-/// [`Error::Read`] if the file cannot be read, is not such a checkpoint, is of a model of another
-/// phase, or lacks a parameter.
+/// [`Error::Read`] if the file cannot be read, is damaged, is not such a checkpoint, is of a model of
+/// another phase, or lacks a parameter.
 pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Error> {
     let path = path.as_ref();
     let failed = |reason: String| Error::Read {
         path: path.into(),
         reason,
     };
-    let reader = open(path)?;
-    let (phase, config) = described(path, &reader)?;
+    let file = open(path)?;
+    let (phase, config) = file.described;
     if phase != M::PHASE {
         return Err(failed(format!(
             "it holds a model of {phase}, expected one of {}",
             M::PHASE
         )));
     }
-    // Views of the file: nothing is read before it is known to fit.
-    let tensors = reader.into_tensors();
+    // Views of the file: nothing is made of it before it is known to fit.
+    let tensors = file.reader.into_tensors();
     let mut elements = 0u64;
     for tensor in tensors.map_err(|error| failed(error.to_string()))? {
         if !matches!(tensor.dtype, DType::F32 | DType::I64 | DType::I32) {
@@ -99,20 +111,65 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
         elements = elements.saturating_add(shape.fold(1, u64::saturating_mul));
     }
     justified(phase, &config, elements).map_err(failed)?;
-    // A record of the file itself would read it when a parameter is first used, whatever it holds by then.
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes))
-        .map_err(|error| failed(error.to_string()))?;
+    let record = ModuleRecord::from_bytes(file.bytes).map_err(|error| failed(error.to_string()))?;
     M::fresh(&config, device)?
         .try_load_record(record.cast_to_module_dtype())
         .map_err(|error| failed(error.to_string()))
 }
 
-fn open(path: &Path) -> Result<Reader, Error> {
-    Reader::from_file_exact(path).map_err(|error| Error::Read {
+/// A file as it was when it was opened, whatever becomes of it.
+struct Open {
+    bytes: Bytes,
+    reader: Reader,
+    described: (Phase, VitConfig),
+}
+
+fn open(path: &Path) -> Result<Open, Error> {
+    let failed = |reason: String| Error::Read {
         path: path.into(),
-        reason: error.to_string(),
+        reason,
+    };
+    let no_record = |reason: &dyn std::fmt::Display| {
+        failed(format!(
+            "it is damaged or no record of Burn (burnpack): {reason}"
+        ))
+    };
+    let bytes = read(path).map_err(|error| failed(error.to_string()))?;
+    let Some(bytes) = bytes else {
+        return Err(no_record(&"it does not begin as one"));
+    };
+    let sealed = checksum::is_right(&bytes, head(&bytes), BEFORE);
+    if sealed == Some(false) {
+        return Err(failed(DAMAGED.into()));
+    }
+    let bytes = Bytes::from_bytes_vec(bytes).shared();
+    let reader = Reader::from_bytes(bytes.clone()).map_err(|error| no_record(&error))?;
+    if sealed.is_none() && reader.metadata().contains_key(FORMAT) {
+        return Err(failed(DAMAGED.into()));
+    }
+    let described = described(path, &reader)?;
+    Ok(Open {
+        bytes,
+        reader,
+        described,
     })
+}
+
+/// The bytes of a file that begins as a record does.
+fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    (&mut file).take(4).read_to_end(&mut bytes)?;
+    if bytes != MAGIC_NUMBER.to_le_bytes() {
+        return Ok(None);
+    }
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// Bytes of a record before its tensors, without padding.
+fn head(bytes: &[u8]) -> usize {
+    Header::from_bytes(bytes).map_or(0, |header| HEADER_SIZE + header.metadata_size as usize)
 }
 
 fn described(path: &Path, reader: &Reader) -> Result<(Phase, VitConfig), Error> {

@@ -1,0 +1,216 @@
+//! The checkpoints of a phase: for an epoch three files, and one with their checksums that is written
+//! last. Where that is, the checkpoint is complete.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use burn::lr_scheduler::LrSchedulerRecord;
+use burn::optim::OptimizerRecord;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+use burn_train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
+use gsb_vit::{remove_leftovers, replace_file};
+
+use crate::Error;
+use crate::files::{create_folder, read, write_json};
+
+/// What is kept of an epoch: model and average, optimizer, schedule.
+const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
+
+/// The checksums of the files of an epoch by their names: CRC-32, eight hexadecimal digits.
+type Sums = BTreeMap<String, String>;
+
+/// The folder of a phase's checkpoints.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkpoints(PathBuf);
+
+impl Checkpoints {
+    /// The checkpoints in the folder of a phase, which is made.
+    pub fn new(phase: &Path) -> Result<Self, Error> {
+        let folder = phase.join("checkpoint");
+        create_folder(&folder)?;
+        Ok(Self(folder))
+    }
+
+    /// The epochs that can be gone on from, ascending. Whatever else there is goes; what is damaged is
+    /// told to `note`.
+    pub fn usable(&self, note: impl Fn(&str)) -> Result<Vec<usize>, Error> {
+        remove_leftovers(&self.0);
+        let names = self.names()?;
+        let mut sealed = numbered(&names, "epoch-", ".json");
+        if sealed.is_empty() {
+            sealed = self.adopt(&numbered(&names, "model-", ".bpk"))?;
+        }
+        sealed.retain(|&epoch| match self.verify(epoch) {
+            Ok(()) => true,
+            Err(error) => {
+                note(&format!(
+                    "{error}; the checkpoint of epoch {epoch} is left out"
+                ));
+                false
+            }
+        });
+        sealed.sort_unstable();
+        for part in PARTS {
+            for epoch in numbered(&names, &format!("{part}-"), ".bpk") {
+                if !sealed.contains(&epoch) {
+                    self.remove(epoch, part)?;
+                }
+            }
+        }
+        Ok(sealed)
+    }
+
+    /// What saves the files of an epoch.
+    pub fn keepers(&self) -> [Keeper; 3] {
+        let sums = Arc::default();
+        PARTS.map(|part| Keeper {
+            folder: self.clone(),
+            part,
+            sums: Arc::clone(&sums),
+        })
+    }
+
+    /// The model and its average after an epoch.
+    pub fn model(&self, epoch: usize) -> Result<ModuleRecord, Error> {
+        let path = self.file("model", epoch);
+        ModuleRecord::from_bytes(self.read("model", epoch)?)
+            .map_err(|error| Error::file(&path, error))
+    }
+
+    /// Where the model of an epoch is.
+    pub fn model_path(&self, epoch: usize) -> PathBuf {
+        self.file("model", epoch)
+    }
+
+    /// Epochs of a version that wrote no checksums: what can be read there is taken as it is.
+    fn adopt(&self, epochs: &[usize]) -> Result<Vec<usize>, Error> {
+        let mut adopted = Vec::new();
+        for &epoch in epochs {
+            let file = |part| self.file(part, epoch);
+            let readable = ModuleRecord::load(file("model")).is_ok()
+                && OptimizerRecord::load(file("optim")).is_ok()
+                && LrSchedulerRecord::load(file("scheduler")).is_ok();
+            if !readable {
+                continue;
+            }
+            let sums = PARTS.into_iter().map(|part| {
+                let path = file(part);
+                let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
+                Ok((name(part, epoch), sum(&bytes)))
+            });
+            write_json(&self.seal(epoch), &sums.collect::<Result<Sums, Error>>()?)?;
+            adopted.push(epoch);
+        }
+        Ok(adopted)
+    }
+
+    fn verify(&self, epoch: usize) -> Result<(), Error> {
+        PARTS
+            .into_iter()
+            .try_for_each(|part| self.read(part, epoch).map(drop))
+    }
+
+    /// The bytes of a file as they were written.
+    fn read(&self, part: &str, epoch: usize) -> Result<Bytes, Error> {
+        let (path, seal) = (self.file(part, epoch), self.seal(epoch));
+        let sums: Sums = serde_json::from_str(&read(&seal)?)
+            .map_err(|error| Error::file(&seal, format!("damaged: {error}")))?;
+        let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
+        if sums.get(&name(part, epoch)) != Some(&sum(&bytes)) {
+            let reason = format!(
+                "damaged: it does not match its checksum in {}",
+                seal.display()
+            );
+            return Err(Error::file(&path, reason));
+        }
+        Ok(Bytes::from_bytes_vec(bytes))
+    }
+
+    /// Removes a file of an epoch, which then is not complete any more.
+    fn remove(&self, epoch: usize, part: &str) -> Result<(), Error> {
+        for path in [self.seal(epoch), self.file(part, epoch)] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::file(&path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&self, part: &str, epoch: usize) -> PathBuf {
+        self.0.join(name(part, epoch))
+    }
+
+    fn seal(&self, epoch: usize) -> PathBuf {
+        self.0.join(format!("epoch-{epoch}.json"))
+    }
+
+    fn names(&self) -> Result<Vec<String>, Error> {
+        let failed = |error| Error::file(&self.0, error);
+        let entries = std::fs::read_dir(&self.0).map_err(failed)?;
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names.collect::<Result<_, _>>().map_err(failed)
+    }
+}
+
+fn name(part: &str, epoch: usize) -> String {
+    format!("{part}-{epoch}.bpk")
+}
+
+fn sum(bytes: &[u8]) -> String {
+    format!("{:08x}", crc32fast::hash(bytes))
+}
+
+/// The numbers in names of a kind.
+fn numbered(names: &[String], before: &str, after: &str) -> Vec<usize> {
+    let number = |name: &String| {
+        let number = name.strip_prefix(before)?.strip_suffix(after)?;
+        number.parse().ok()
+    };
+    names.iter().filter_map(number).collect()
+}
+
+/// Saves one of the files of each epoch; who saves the last one of an epoch writes their checksums.
+pub(crate) struct Keeper {
+    folder: Checkpoints,
+    part: &'static str,
+    /// Of epochs that are not complete, by their numbers.
+    sums: Arc<Mutex<BTreeMap<usize, Sums>>>,
+}
+
+impl<R: Checkpoint> Checkpointer<R> for Keeper {
+    fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
+        let bytes = record
+            .checkpoint_into_bytes()
+            .map_err(CheckpointerError::Record)?;
+        let path = self.folder.file(self.part, epoch);
+        replace_file(&path, |file| file.write_all(&bytes))
+            .map_err(|error| failed(Error::file(&path, error)))?;
+        let mut sums = self.sums.lock().expect("nobody panics with it");
+        let of_epoch = sums.entry(epoch).or_default();
+        of_epoch.insert(name(self.part, epoch), sum(&bytes));
+        if of_epoch.len() == PARTS.len() {
+            write_json(&self.folder.seal(epoch), of_epoch).map_err(failed)?;
+            sums.remove(&epoch);
+        }
+        Ok(())
+    }
+
+    fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
+        self.folder.remove(epoch, self.part).map_err(failed)
+    }
+
+    fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
+        let bytes = self.folder.read(self.part, epoch).map_err(failed)?;
+        R::checkpoint_from_bytes(bytes).map_err(CheckpointerError::Record)
+    }
+}
+
+fn failed(error: Error) -> CheckpointerError {
+    CheckpointerError::IOError(std::io::Error::other(error.to_string()))
+}
