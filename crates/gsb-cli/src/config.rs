@@ -314,6 +314,8 @@ impl RunConfig {
         start.finetune = args.finetune.clone().or(start.finetune.take());
         start.stage1 = args.stage1_path.clone().or(start.stage1.take());
         start.teacher = args.teacher_path.clone().or(start.teacher.take());
+        start.ema |= args.ema;
+        start.heads = args.heads.or(start.heads);
         // What is there is not trained, unless it is asked for; then the run refuses.
         if args.phase.is_empty() {
             let Start {

@@ -32,7 +32,7 @@ use crate::phase::{PhaseRun, Trained};
 use crate::plan::Plan;
 use crate::quiet::Quiet;
 use crate::report::{PhaseReport, Report};
-use crate::start::{Heads, Start, describe, load_model};
+use crate::start::{Heads, Start};
 use crate::{Error, TeacherLogits};
 
 const CONFIG: &str = "config.json";
@@ -87,6 +87,8 @@ pub struct Run {
     report: Report,
     /// Whether the plan is another than that of `config.json`.
     is_moved: bool,
+    /// What was made of the files that it starts from, a line each.
+    notes: Vec<String>,
 }
 
 impl Run {
@@ -109,11 +111,8 @@ impl Run {
             return Err(Error::Occupied(folder));
         }
         // Before there is a run that could never begin.
-        plan.start.check(&plan.recipe.model)?;
-        let start = &mut plan.start;
-        for path in [&mut start.teacher, &mut start.finetune, &mut start.stage1] {
-            *path = path.take().map(|path| absolute(&path));
-        }
+        let notes = plan.start.check(&plan.recipe.model)?;
+        plan.start = absolute_start(plan.start);
         let missing: Vec<&Path> = folder
             .ancestors()
             .take_while(|path| !path.exists())
@@ -132,6 +131,7 @@ impl Run {
             devices,
             report: Report::default(),
             is_moved: false,
+            notes,
         })
     }
 
@@ -163,6 +163,7 @@ impl Run {
             devices,
             report,
             is_moved: false,
+            notes: Vec::new(),
         })
     }
 
@@ -173,7 +174,12 @@ impl Run {
     /// for one that it cannot start from.
     pub fn set_start(&mut self, start: Start) -> Result<(), Error> {
         let old = &mut self.plan.start;
-        let mut moved = Start::default();
+        let mut moved = Start {
+            ema: old.ema,
+            heads: old.heads,
+            ..Start::default()
+        };
+        let unmoved = moved.clone();
         for (name, new, old, moved) in [
             ("teacher", start.teacher, &old.teacher, &mut moved.teacher),
             (
@@ -192,8 +198,10 @@ impl Run {
             let new = new.filter(is_other).map(|path| absolute(&path));
             *moved = new.filter(is_other);
         }
-        moved.check(&self.plan.recipe.model)?;
-        self.is_moved |= moved != Start::default();
+        if moved != unmoved {
+            self.notes = moved.check(&self.plan.recipe.model)?;
+            self.is_moved = true;
+        }
         old.teacher = moved.teacher.or(old.teacher.take());
         old.finetune = moved.finetune.or(old.finetune.take());
         old.stage1 = moved.stage1.or(old.stage1.take());
@@ -229,6 +237,7 @@ impl Run {
     /// [`Error::Busy`] if somebody else trains in the folder; otherwise what is wrong with data, files,
     /// models or device.
     pub fn train(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<&Report, Error> {
+        self.notes.drain(..).for_each(|note| (hooks.note)(&note));
         let lock = self.lock(hooks)?;
         let rewritten = self.is_moved.then(|| self.rewrite_plan()).transpose()?;
         let _locks = (lock, rewritten);
@@ -384,12 +393,10 @@ impl Run {
             .with_distillation_token(false);
         match &self.plan.start.finetune {
             Some(path) => {
-                let distilled = self.plan.recipe.model.clone();
-                let config = match describe(path)?.1.distillation_token {
-                    true => distilled.with_distillation_token(true),
-                    false => config,
-                };
-                load_model(path, &config, Heads::Replaced, device)
+                let start = &self.plan.start;
+                Ok(start
+                    .load_finetune(path, &self.plan.recipe.model, device)?
+                    .0)
             }
             None => Ok(config.init_teacher(device)?),
         }
@@ -406,7 +413,9 @@ impl Run {
         };
         let student = match path {
             Some(path) => {
-                let stage1: Stage1Student = load_model(&path, &recipe.model, Heads::Kept, device)?;
+                let start = &self.plan.start;
+                let (stage1, _) =
+                    start.load::<Stage1Student>(&path, &recipe.model, Heads::Kept, device)?;
                 let normalization = recipe.patch_normalization();
                 Stage2Student::from_stage1(&stage1, &recipe.model, normalization)?.0
             }
@@ -429,9 +438,9 @@ impl Run {
         }
         let own = self.model_path(Phase::Teacher);
         let path = self.plan.start.teacher.clone().unwrap_or(own);
-        let token = describe(&path)?.1.distillation_token;
-        let config = recipe.model.clone().with_distillation_token(token);
-        let teacher: VisionTransformer = load_model(&path, &config, Heads::Kept, device)?;
+        let start = &self.plan.start;
+        let (teacher, _) =
+            start.load::<VisionTransformer>(&path, &recipe.model, Heads::Kept, device)?;
         Ok(match recipe.teacher_logits {
             TeacherLogits::Live => Teaching::Live(Box::new(teacher)),
             TeacherLogits::Cached => Teaching::Cached(logits(&teacher, phase, run, device)?),
@@ -457,6 +466,16 @@ fn logits(
         all.extend(teacher.infer(images).into_data().iter::<f32>());
     }
     Ok(TensorData::new(all, [images, classes]))
+}
+
+fn absolute_start(start: Start) -> Start {
+    let absolute = |path: Option<PathBuf>| path.map(|path| absolute(&path));
+    Start {
+        teacher: absolute(start.teacher),
+        finetune: absolute(start.finetune),
+        stage1: absolute(start.stage1),
+        ..start
+    }
 }
 
 /// Writes the first files of a run; of those that it has written, none stays if one fails.
