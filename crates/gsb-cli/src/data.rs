@@ -20,6 +20,7 @@ pub struct DataConfig {
     /// The data set.
     pub set: DataSetName,
     /// Its folder.
+    #[serde(with = "gsb_train::path_text")]
     pub path: Option<PathBuf>,
     /// Category that is the class, of iNaturalist.
     pub category: Option<Category>,

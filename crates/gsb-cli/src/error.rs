@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use gsb_data::Fingerprint;
 
+use crate::path::quoted;
+
 /// Errors of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,7 +40,7 @@ pub enum Error {
         reason: String,
     },
     /// The training was stopped or failed, and can go on.
-    #[error("{error}; go on with: gsb train --resume {}", folder.display())]
+    #[error("{error}; go on with: gsb train --resume {}", quoted(folder))]
     Resumable {
         /// What ended it.
         error: gsb_train::Error,

@@ -19,11 +19,10 @@ impl ModelName {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn new(name: &str) -> Result<Self, Error> {
-        let path = Path::new(name);
-        let extension = path.extension();
-        if extension.is_none_or(|extension| extension != "json") {
-            return Ok(Self::Preset(name.into()));
+    pub fn new(path: &Path) -> Result<Self, Error> {
+        let extension = path.extension().unwrap_or_default();
+        if !extension.eq_ignore_ascii_case("json") {
+            return Ok(Self::Preset(path.display().to_string()));
         }
         let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
         let config = VitConfig::from_json(&text).map_err(|error| Error::file(path, error))?;

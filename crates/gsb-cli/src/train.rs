@@ -7,15 +7,21 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use gsb_data::DataSplits;
-use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Report, Run, Start, absolute};
+use gsb_train::{
+    Error as TrainError, Hooks, Interrupter, Plan, Quiet, Report, Run, Start, absolute,
+};
 use serde::Serialize;
 
 use crate::args::{Cli, DataArgs, TrainArgs};
 use crate::config::{RunConfig, to_value};
 use crate::data::Purpose;
 use crate::error::Error;
+use crate::model_file::expect_file;
 use crate::packed::{PackedReport, after_training};
-use crate::{output, progress, say};
+use crate::path::quoted;
+use crate::progress::Progress;
+use crate::signals::stop_on_signals;
+use crate::{output, say};
 
 /// Trains, or goes on; the table of results.
 ///
@@ -28,9 +34,20 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
         // Better now than after hours.
         output::check_json(json)?;
     }
+    for (file, usual) in [
+        (&args.config, "config.json"),
+        (&args.finetune, "teacher.bpk"),
+        (&args.teacher_path, "teacher.bpk"),
+        (&args.stage1_path, "stage1.bpk"),
+    ] {
+        if let Some(file) = file {
+            expect_file(file, &[usual])?;
+        }
+    }
     let (mut run, splits, folder) = match &args.resume {
         Some(folder) => {
             alone(args);
+            expect_folder(folder)?;
             let mut config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
                 path: folder.clone(),
                 file: "config.json",
@@ -65,9 +82,11 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
             (Run::new(&folder, plan, devices)?, splits, folder)
         }
     };
-    say(format_args!("run in {}", folder.display()));
+    if !args.quiet {
+        say(format_args!("run in {}", folder.display()));
+    }
     let hooks = hooks(args);
-    stop_on_ctrl_c(&hooks);
+    stop_on_signals(&hooks.interrupter);
     run.train(&splits, &hooks).map_err(|error| match error {
         TrainError::Stopped { .. } => Error::Resumable {
             error,
@@ -83,7 +102,11 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
     let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
     let text = report.to_string() + &packed.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(json) = &args.json {
-        let written = gsb_train::write_json(json, &Results { report, packed });
+        let results = Results { report, packed };
+        if output::is_stdout(json) {
+            return output::json(&results);
+        }
+        let written = gsb_train::write_json(json, &results);
         if let Err(error) = written {
             // The results are not lost.
             say(text);
@@ -113,7 +136,6 @@ fn packed_student(run: &Run, splits: &DataSplits, folder: &Path) -> Option<Packe
 }
 
 fn plan(config: &RunConfig) -> Result<Plan, Error> {
-    config.check_paths()?;
     Ok(serde_json::from_value(to_value(config)?).map_err(std::io::Error::from)?)
 }
 
@@ -130,10 +152,14 @@ fn hooks(args: &TrainArgs) -> Hooks {
             note: Box::new(|text| say(text)),
         };
     }
-    #[cfg(not(feature = "dashboard"))]
-    let _ = args;
     Hooks {
-        renderer: Box::new(|phase| Box::new(progress::Bars::new(phase))),
+        renderer: match args.quiet {
+            true => Box::new(|_| Box::new(Quiet)),
+            false => {
+                let stop = interrupter.clone();
+                Box::new(move |phase| Box::new(Progress::new(phase, stop.clone())))
+            }
+        },
         interrupter,
         note: Box::new(|text| say(text)),
     }
@@ -157,11 +183,30 @@ fn free_folder(name: &str) -> PathBuf {
     folder(number)
 }
 
+/// Refuses a file of a run in the place of its folder.
+fn expect_folder(path: &Path) -> Result<(), Error> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let reason = match path.parent() {
+        Some(folder) if folder.join("config.json").is_file() => {
+            let folder = match folder.as_os_str().is_empty() {
+                true => ".".into(),
+                false => quoted(folder),
+            };
+            format!("is a file, expected the folder of a run: gsb train --resume {folder}")
+        }
+        _ => "is a file, expected the folder of a run".into(),
+    };
+    Err(Error::file(path, reason))
+}
+
 /// Ends the program, as for other wrong usage, if a run that goes on is to be another one.
 fn alone(args: &TrainArgs) {
     let allowed = TrainArgs {
         resume: args.resume.clone(),
         json: args.json.clone(),
+        quiet: args.quiet,
         data: DataArgs {
             data_path: args.data.data_path.clone(),
             skip_broken: args.data.skip_broken,
@@ -176,23 +221,11 @@ fn alone(args: &TrainArgs) {
         ..TrainArgs::default()
     };
     if *args != allowed {
-        let reason = "--resume goes on with a run as it is: it takes --json and --dashboard, where things \
+        let reason = "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
                       are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
                       --changed-data and --skip-broken";
         Cli::command()
             .error(ErrorKind::ArgumentConflict, reason)
             .exit();
     }
-}
-
-/// Ctrl-C stops a training after its batch, and a second one at once.
-pub fn stop_on_ctrl_c(hooks: &Hooks) {
-    let interrupter = hooks.interrupter.clone();
-    // A second handler cannot be set within one process; then Ctrl-C does as it always did.
-    let _ = ctrlc::set_handler(move || {
-        if interrupter.should_stop() {
-            std::process::exit(130);
-        }
-        interrupter.stop(Some("stopped by the user"));
-    });
 }

@@ -59,7 +59,7 @@ pub use error::Error;
 pub use fingerprint::Fingerprint;
 pub use image::Image;
 pub use label_noise::{NoisyLabels, with_label_noise};
-pub use listing::{Listing, list_pictures};
+pub use listing::{Listing, list_pictures, list_readable_pictures};
 pub use loader::{Batches, Loader, LoaderConfig};
 pub use mixup::Mixup;
 pub use normalization::Normalization;

@@ -70,7 +70,13 @@ impl Listing {
 /// # Errors
 /// If a folder cannot be read, or a link leads back to a folder that it lies in.
 pub fn list_pictures(folder: &Path) -> Result<Listing, Error> {
-    let mut listing = Listing::default();
+    let (listing, problems) = list_readable_pictures(folder);
+    problems.into_iter().next().map_or(Ok(listing), Err)
+}
+
+/// As [`list_pictures`], but what is wrong with a folder inside does not keep the rest from being listed.
+pub fn list_readable_pictures(folder: &Path) -> (Listing, Vec<Error>) {
+    let (mut listing, mut problems) = (Listing::default(), Vec::new());
     let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name();
     // What the folder itself is called is the user's choice.
     let entries = entries
@@ -89,7 +95,10 @@ pub fn list_pictures(folder: &Path) -> Result<Listing, Error> {
                     }
                     path.to_path_buf()
                 }
-                _ => return Err(Error::format(folder, error.to_string())),
+                _ => {
+                    problems.push(Error::format(folder, error.to_string()));
+                    continue;
+                }
             },
         };
         if is_picture(&path) {
@@ -102,7 +111,7 @@ pub fn list_pictures(folder: &Path) -> Result<Listing, Error> {
                 .or_default() += 1;
         }
     }
-    Ok(listing)
+    (listing, problems)
 }
 
 #[cfg(test)]
@@ -169,6 +178,8 @@ mod tests {
         assert_eq!(listing.left_out.values().sum::<usize>(), 1);
         symlink(root.path(), root.path().join("circle")).unwrap();
         assert!(list_pictures(root.path()).is_err());
+        let (rest, problems) = list_readable_pictures(root.path());
+        assert_eq!((rest, problems.len()), (listing, 1));
         assert!(list_pictures(&root.path().join("nothing")).is_err());
     }
 }

@@ -6,6 +6,7 @@ use gsb_data::{Category, DataSetName};
 
 use super::numbers::{fraction, positive};
 use crate::names::OrientationName;
+use crate::path;
 
 /// What to train and test on.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
@@ -17,7 +18,7 @@ pub struct DataArgs {
     pub data_set: Option<DataSetName>,
 
     /// The folder of the data set
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = path::option())]
     pub data_path: Option<PathBuf>,
 
     /// Category that is the class, of iNaturalist [default: name]
