@@ -36,6 +36,10 @@ fuzz target="read" seconds="300":
     cd crates/gsb-packed/fuzz && cargo +nightly run --example seeds -- corpus/read
     cd crates/gsb-packed/fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=65536
 
+# Kill a training at random moments and resume it: it ends as one that nobody killed.
+kill kills="100":
+    tools/kill {{kills}}
+
 # The benchmarks of docs/src/benchmarks.md.
 bench:
     cargo bench -p gsb-benches

@@ -137,7 +137,7 @@ impl RunConfig {
         {
             let (set, path) = (self.data.set, absolute(path));
             let reason = format!(
-                "{set} is not in {} any more: give the folder that it is in now",
+                "{set} was looked for in {}, which is not there: give the folder that it is in now",
                 path.display()
             );
             return Err(Error::Option {
@@ -193,30 +193,6 @@ impl RunConfig {
             });
         }
         self.fingerprint = Some(now);
-        Ok(())
-    }
-
-    /// Puts the places where data and files are now in the place of where they were.
-    ///
-    /// # Errors
-    /// If the run starts from no such file.
-    pub fn relocate(&mut self, args: &TrainArgs) -> Result<(), Error> {
-        if let Some(path) = &args.data.data_path {
-            self.data.path = Some(absolute(path));
-        }
-        self.data.skip_broken |= args.data.skip_broken;
-        let start = &mut self.start;
-        for (option, path, place) in [
-            ("--teacher-path", &args.teacher_path, &mut start.teacher),
-            ("--finetune", &args.finetune, &mut start.finetune),
-            ("--stage1-path", &args.stage1_path, &mut start.stage1),
-        ] {
-            if path.is_some() && place.is_none() {
-                let reason = "the run that goes on began without one".into();
-                return Err(Error::Option { option, reason });
-            }
-            *place = path.clone().or(place.take());
-        }
         Ok(())
     }
 
@@ -407,4 +383,40 @@ pub fn to_value(config: &impl Serialize) -> Result<Value, Error> {
         option: "--config",
         reason: format!("the run cannot be described in JSON: {error}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file of a run, and what its number would be in a file of TOML, say the run again.
+    #[test]
+    fn rates_survive_their_file_to_the_last_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (json, toml) = (
+            folder.path().join("config.json"),
+            folder.path().join("run.toml"),
+        );
+        let repeated = |path: &Path| {
+            let args = TrainArgs {
+                config: Some(path.into()),
+                ..TrainArgs::default()
+            };
+            RunConfig::of(&args).unwrap().0
+        };
+        for batch in 1..=512 {
+            let args = TrainArgs {
+                batch_size: Some(batch),
+                ..TrainArgs::default()
+            };
+            let (config, _) = RunConfig::of(&args).unwrap();
+            let plan: gsb_train::Plan = serde_json::from_value(to_value(&config).unwrap()).unwrap();
+            gsb_train::write_json(&json, &plan).unwrap();
+            assert_eq!(repeated(&json), config, "batches of {batch}");
+
+            let lr = config.recipe.teacher.lr;
+            std::fs::write(&toml, format!("[recipe.teacher]\nlr = {lr}\n")).unwrap();
+            assert_eq!(repeated(&toml).recipe.teacher.lr.to_bits(), lr.to_bits());
+        }
+    }
 }

@@ -148,6 +148,29 @@ mod tests {
         );
     }
 
+    /// What a resumed run keeps of the log is what was written, to the last digit.
+    #[test]
+    fn lines_are_written_again_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::open(folder.path()).unwrap();
+        for number in 1..=512 {
+            let value = 1e-3 * number as f64 / 512.0;
+            let line = Epoch {
+                lr: value,
+                train_loss: value.exp(),
+                loss: value.sqrt(),
+                seconds: value.ln().abs(),
+                ..epoch(Phase::Teacher, number, 100.0 * value)
+            };
+            history.push(line).unwrap();
+        }
+        let path = folder.path().join("log.jsonl");
+        let written = std::fs::read_to_string(&path).unwrap();
+        let mut again = History::open(folder.path()).unwrap();
+        again.truncate(Phase::Teacher, 512).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap() == written);
+    }
+
     #[test]
     fn a_broken_line_is_named() {
         let folder = tempfile::tempdir().unwrap();

@@ -36,6 +36,7 @@ use crate::start::{Heads, Start, describe, load_model};
 use crate::{Error, TeacherLogits};
 
 const CONFIG: &str = "config.json";
+const ENVIRONMENT: &str = "environment.json";
 const REPORT: &str = "report.json";
 
 /// What a run shows, and how it is stopped.
@@ -109,7 +110,10 @@ impl Run {
         }
         // Before there is a run that could never begin.
         plan.start.check(&plan.recipe.model)?;
-        plan.start = absolute_start(plan.start);
+        let start = &mut plan.start;
+        for path in [&mut start.teacher, &mut start.finetune, &mut start.stage1] {
+            *path = path.take().map(|path| absolute(&path));
+        }
         let missing: Vec<&Path> = folder
             .ancestors()
             .take_while(|path| !path.exists())
@@ -162,17 +166,37 @@ impl Run {
         })
     }
 
-    /// Says where the files that the run starts from are now.
+    /// Says where files that the run starts from are now; those that are not given stay where they were.
     ///
     /// # Errors
-    /// As [`new`](Self::new) for files that the run cannot start from.
+    /// [`Error::Option`] for a file of a kind that the run does not start from; as [`new`](Self::new)
+    /// for one that it cannot start from.
     pub fn set_start(&mut self, start: Start) -> Result<(), Error> {
-        let start = absolute_start(start);
-        if start != self.plan.start {
-            start.check(&self.plan.recipe.model)?;
-            self.plan.start = start;
-            self.is_moved = true;
+        let old = &mut self.plan.start;
+        let mut moved = Start::default();
+        for (name, new, old, moved) in [
+            ("teacher", start.teacher, &old.teacher, &mut moved.teacher),
+            (
+                "finetune",
+                start.finetune,
+                &old.finetune,
+                &mut moved.finetune,
+            ),
+            ("stage1", start.stage1, &old.stage1, &mut moved.stage1),
+        ] {
+            if new.is_some() && old.is_none() {
+                let reason = "the run that goes on began without one";
+                return Err(Error::option(format!("start.{name}"), reason));
+            }
+            let is_other = |path: &PathBuf| Some(path) != old.as_ref();
+            let new = new.filter(is_other).map(|path| absolute(&path));
+            *moved = new.filter(is_other);
         }
+        moved.check(&self.plan.recipe.model)?;
+        self.is_moved |= moved != Start::default();
+        old.teacher = moved.teacher.or(old.teacher.take());
+        old.finetune = moved.finetune.or(old.finetune.take());
+        old.stage1 = moved.stage1.or(old.stage1.take());
         Ok(())
     }
 
@@ -259,9 +283,13 @@ impl Run {
         Ok(lock)
     }
 
-    /// Removes what a process left that was killed.
+    /// Removes what a process left that was killed, and adds what it did not come to write.
     fn tidy(&self) -> Result<(), Error> {
         remove_leftovers(&self.folder);
+        let environment = self.folder.join(ENVIRONMENT);
+        if !environment.exists() {
+            write_json(&environment, &Environment::of(&self.devices))?;
+        }
         // Right before, a phase may have become finished.
         let finished = self.report.phases.iter();
         finished
@@ -431,15 +459,6 @@ fn logits(
     Ok(TensorData::new(all, [images, classes]))
 }
 
-fn absolute_start(start: Start) -> Start {
-    let absolute = |path: Option<PathBuf>| path.map(|path| absolute(&path));
-    Start {
-        teacher: absolute(start.teacher),
-        finetune: absolute(start.finetune),
-        stage1: absolute(start.stage1),
-    }
-}
-
 /// Writes the first files of a run; of those that it has written, none stays if one fails.
 fn begin(folder: &Path, plan: &Plan, devices: &Devices) -> Result<(), Error> {
     create_folder(folder)?;
@@ -447,7 +466,7 @@ fn begin(folder: &Path, plan: &Plan, devices: &Devices) -> Result<(), Error> {
     if !write_new_json(&config, plan)? {
         return Err(Error::Occupied(folder.into()));
     }
-    write_json(&folder.join("environment.json"), &Environment::of(devices)).inspect_err(|_| {
+    write_json(&folder.join(ENVIRONMENT), &Environment::of(devices)).inspect_err(|_| {
         // What failed says more than this would.
         let _ = std::fs::remove_file(&config);
     })

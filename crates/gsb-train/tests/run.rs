@@ -544,3 +544,191 @@ fn what_does_not_go_together_is_named() {
         "batch_size: 15 images cannot be shared by 2 devices"
     );
 }
+
+/// A training of three epochs that was stopped in the last one.
+fn stopped(folder: &Path) {
+    let mut recipe = teacher_only();
+    recipe.teacher.epochs = 3;
+    let mut run = Run::new(folder, plan(recipe), single()).unwrap();
+    // Five batches of training and two of evaluation an epoch.
+    let error = run.train(&data(), &stopping_after(16)).unwrap_err();
+    assert!(matches!(error, Error::Stopped { epoch: 3, .. }), "{error}");
+}
+
+/// Goes on to the end; what the hooks were told.
+fn resumed(folder: &Path) -> Vec<String> {
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&notes);
+    let hooks = Hooks {
+        note: Box::new(move |text| kept.lock().unwrap().push(text.to_string())),
+        ..Hooks::default()
+    };
+    let mut run = Run::resume(folder, single()).unwrap();
+    run.train(&data(), &hooks).unwrap();
+    drop(hooks);
+    Arc::into_inner(notes).unwrap().into_inner().unwrap()
+}
+
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn damaged_checkpoints_are_left_out_and_said() {
+    let _turn = turn();
+    let whole = tempfile::tempdir().unwrap();
+    stopped(whole.path());
+    assert_eq!(resumed(whole.path()), [""; 0]);
+    for (damaged, goes_on) in [
+        (vec!["model-2.bpk"], "teacher goes on after epoch 1"),
+        (vec!["optim-2.bpk"], "teacher goes on after epoch 1"),
+        (vec!["scheduler-2.bpk"], "teacher goes on after epoch 1"),
+        (vec!["epoch-2.json"], "teacher goes on after epoch 1"),
+        (vec!["model-1.bpk"], "teacher goes on after epoch 2"),
+        (
+            vec!["optim-1.bpk", "model-2.bpk"],
+            "teacher begins anew: it has no other checkpoint",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        stopped(folder.path());
+        let checkpoints = folder.path().join("teacher/checkpoint");
+        damaged
+            .iter()
+            .for_each(|name| flip(&checkpoints.join(name)));
+        let notes = resumed(folder.path());
+        for name in &damaged {
+            let note = notes.iter().find(|note| note.contains(name));
+            let note = note.unwrap_or_else(|| panic!("{name}: {notes:?}"));
+            assert!(
+                note.contains("damaged") && note.ends_with("is left out"),
+                "{note}"
+            );
+        }
+        assert!(notes.iter().any(|note| note == goes_on), "{notes:?}");
+        assert_eq!(log(folder.path()), log(whole.path()));
+        let values = values::<VisionTransformer>;
+        assert_eq!(values(folder.path()), values(whole.path()));
+    }
+}
+
+#[test]
+fn checkpoints_from_before_there_were_checksums_are_gone_on_from() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    stopped(folder.path());
+    for epoch in [1, 2] {
+        let path = folder
+            .path()
+            .join(format!("teacher/checkpoint/epoch-{epoch}.json"));
+        std::fs::remove_file(path).unwrap();
+    }
+    let before = std::fs::read_to_string(folder.path().join("log.jsonl")).unwrap();
+    assert_eq!(resumed(folder.path()), [""; 0]);
+    // Lines of epochs that were trained again would have other seconds.
+    let after = std::fs::read_to_string(folder.path().join("log.jsonl")).unwrap();
+    assert!(after.starts_with(&before), "{before}{after}");
+}
+
+#[test]
+fn what_killed_processes_left_is_removed() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    stopped(folder.path());
+    let checkpoints = folder.path().join("teacher/checkpoint");
+    let left = [
+        folder.path().join(".tmp-gsb-aB3dEf"),
+        checkpoints.join(".tmp-gsb-7"),
+        checkpoints.join(".tmpaB3dEf"),
+        checkpoints.join("model-3.bpk.4711-0.tmp"),
+    ];
+    left.iter()
+        .for_each(|path| std::fs::write(path, "half").unwrap());
+    // Killed while the files of a checkpoint were written: it is none.
+    std::fs::copy(
+        checkpoints.join("model-2.bpk"),
+        checkpoints.join("model-3.bpk"),
+    )
+    .unwrap();
+    assert_eq!(resumed(folder.path()), [""; 0]);
+    left.iter()
+        .for_each(|path| assert!(!path.exists(), "{}", path.display()));
+
+    // Killed before its second file was written.
+    let environment = folder.path().join("environment.json");
+    std::fs::remove_file(&environment).unwrap();
+    resumed(folder.path());
+    assert!(environment.exists());
+
+    // Killed after the report was written, before the checkpoints were gone.
+    std::fs::create_dir_all(&checkpoints).unwrap();
+    std::fs::write(checkpoints.join("model-3.bpk"), "old").unwrap();
+    resumed(folder.path());
+    assert!(!folder.path().join("teacher").exists());
+}
+
+#[test]
+fn a_refused_run_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b");
+    let mut odd = teacher_only();
+    odd.teacher.batch_size = 15;
+    let two = Devices::Multi(vec![Device::flex(); 2]);
+    let error = plan(odd).check(&data(), &two).unwrap_err().to_string();
+    assert!(error.starts_with("batch_size: 15 images"), "{error}");
+    let mut other = teacher_only();
+    other.model.classes = 3;
+    let error = plan(other).check(&data(), &single()).unwrap_err();
+    assert!(error.to_string().starts_with("model.classes"), "{error}");
+    plan(teacher_only()).check(&data(), &single()).unwrap();
+
+    // Something is in the way of its second file.
+    let taken = folder.path().join("taken");
+    std::fs::create_dir_all(taken.join("environment.json")).unwrap();
+    Run::new(&taken, plan(teacher_only()), single()).unwrap_err();
+    assert!(taken.exists() && !taken.join("config.json").exists());
+    std::fs::write(folder.path().join("a"), "a file").unwrap();
+    Run::new(&path, plan(teacher_only()), single()).unwrap_err();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_run_goes_on_where_its_folder_and_files_are_now() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    train(&path("teacher"), &teacher_only(), single());
+    let mut recipe = recipe();
+    recipe.phases = vec![Phase::Stage1];
+    let mut plan = plan(recipe);
+    plan.start.teacher = Some(path("teacher/teacher.bpk"));
+    plan.context.insert("data".into(), "here".into());
+    let mut run = Run::new(path("student"), plan.clone(), single()).unwrap();
+    run.train(&data(), &stopping_after(9)).unwrap_err();
+    std::fs::rename(path("teacher"), path("elsewhere")).unwrap();
+    std::fs::rename(path("student"), path("moved")).unwrap();
+
+    let mut run = Run::resume(path("moved"), single()).unwrap();
+    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    assert!(error.to_string().contains("teacher/teacher.bpk"), "{error}");
+    let nowhere = Start {
+        teacher: Some(path("nowhere.bpk")),
+        ..Start::default()
+    };
+    assert!(run.set_start(nowhere).is_err());
+    let other = Start {
+        stage1: Some(path("teacher/teacher.bpk")),
+        ..Start::default()
+    };
+    let error = run.set_start(other).unwrap_err().to_string();
+    assert!(error.starts_with("start.stage1: "), "{error}");
+    plan.start.teacher = Some(path("elsewhere/teacher.bpk"));
+    plan.context.insert("data".into(), "there".into());
+    run.set_start(plan.start.clone()).unwrap();
+    run.set_context(plan.context.clone());
+    run.train(&data(), &Hooks::default()).unwrap();
+    assert_eq!(Run::resume(path("moved"), single()).unwrap().plan(), &plan);
+}

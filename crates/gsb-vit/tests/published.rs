@@ -356,6 +356,44 @@ fn sealed(bytes: &mut [u8]) {
     bytes[start..start + 8].copy_from_slice(digits.as_bytes());
 }
 
+/// The bits of the first bytes, of the checksum and of the name of its entry.
+fn beside_the_checksum(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let entry = b"gsb.checksum";
+    let at = bytes
+        .windows(entry.len())
+        .position(|window| window == entry);
+    let at = at.expect("a checksum");
+    (0..8 * 10).chain(8 * (at - 2)..8 * (at + entry.len() + 12))
+}
+
+#[test]
+fn damaged_exports_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, again) = (folder.path().join("a.safetensors"), folder.path().join("b"));
+    let student = tiny().init_stage1(&Device::flex()).unwrap();
+    export(&student, &path).unwrap();
+    export(&student, &again).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    assert!(
+        whole == std::fs::read(again).unwrap(),
+        "the order of entries is not random"
+    );
+    Published::read(&path).unwrap();
+    for bit in beside_the_checksum(&whole).chain((0..8 * whole.len()).step_by(211)) {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, flipped).unwrap();
+        let message = Published::read(&path).unwrap_err().to_string();
+        assert!(message.contains("a.safetensors"), "bit {bit}: {message}");
+    }
+    assert!(
+        Published::read(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("it is damaged")
+    );
+}
+
 #[test]
 fn damaged_native_files_are_refused() {
     let device = Device::flex();
@@ -363,10 +401,8 @@ fn damaged_native_files_are_refused() {
     let path = folder.path().join("student.bpk");
     save(&tiny().init_stage1(&device).unwrap(), &path).unwrap();
     let whole = std::fs::read(&path).unwrap();
-    let head = 10 + u32::from_le_bytes(whole[6..10].try_into().unwrap()) as usize;
-    // Every bit of what says what the file holds, padding with it, and some of all tensors.
-    let sampled = (8 * (head + 256)..8 * whole.len()).step_by(8 * 97 + 1);
-    for bit in (0..8 * (head + 256)).chain(sampled) {
+    // Every bit of what the checksum is found by, and some of everything.
+    for bit in beside_the_checksum(&whole).chain((0..8 * whole.len()).step_by(211)) {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         std::fs::write(&path, flipped).unwrap();

@@ -163,9 +163,10 @@ fn trained(
     let mut run = if folder.join("config.json").exists() {
         let mut run = Run::resume(folder, devices.clone())?;
         let found = run.plan();
+        let place = |path: &Option<PathBuf>| path.as_deref().map(absolute);
         let same = found.recipe == plan.recipe
             && without_place(&found.context) == without_place(&plan.context)
-            && found.start.finetune == plan.start.finetune.as_deref().map(absolute);
+            && place(&found.start.finetune) == place(&plan.start.finetune);
         if !same {
             let reason = "it holds a training of another recipe or data: choose another folder";
             return Err(Error::file(folder, reason));

@@ -8,6 +8,7 @@ use burn::tensor::{DType, Shape, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::TensorFile;
+use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
 use super::names::{Layout, Name, names};
 use crate::parameters::parameters;
 use crate::{Error, Model, VitConfig, replace_file};
@@ -103,10 +104,24 @@ impl Published {
     /// Reads all tensors of a `.pth` or `.safetensors` file.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if the file cannot be read, [`Error::Foreign`] if an export holds a wrong
+    /// [`Error::Checkpoint`] if the file cannot be read, [`Error::Read`] if an export is damaged,
+    /// [`Error::Foreign`] if an export holds a wrong
     /// configuration or the tensors share so much data that they are far larger than the file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        // What cannot be read at all is for who opens it.
+        let right = checksum::is_export_right(path).unwrap_or_default();
+        let damaged = || Error::Read {
+            path: path.into(),
+            reason: DAMAGED.into(),
+        };
+        if right == Some(false) {
+            return Err(damaged());
+        }
         let file = TensorFile::open(path)?;
+        if right.is_none() && file.metadata().contains_key(FORMAT) {
+            return Err(damaged());
+        }
         let source = file.path().display().to_string();
         refuse_aliases(&file, &source)?;
         let tensors = file
@@ -136,7 +151,8 @@ impl Published {
     /// Writes a `.safetensors` file, whole or not at all.
     ///
     /// Besides the tensors it holds, as metadata, what the published names have no place for: the
-    /// configuration and which scales are calibrated.
+    /// configuration, which scales are calibrated and a checksum of the file. The same tensors are the
+    /// same bytes.
     ///
     /// # Errors
     /// [`Error::Write`] if the file cannot be written.
@@ -154,14 +170,17 @@ impl Published {
                 Ok((name, view))
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let bytes =
+        let mut bytes =
             safetensors::serialize(views, Some(self.metadata())).map_err(|error| failed(&error))?;
+        checksum::seal_export(&mut bytes);
         replace_file(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
     }
 
     fn metadata(&self) -> HashMap<String, String> {
         let mut metadata = HashMap::from([
             ("format".to_string(), "pt".to_string()),
+            (CHECKSUM.into(), UNKNOWN.into()),
+            (FORMAT.into(), SEALED.into()),
             (VERSION.into(), env!("CARGO_PKG_VERSION").into()),
         ]);
         if let Some(config) = &self.config {
