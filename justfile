@@ -26,13 +26,12 @@ check-cuda:
 check-tch:
     cargo check -p gsb --features tch
 
-# Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
 # Every decision of a stage-2 student (.bpk) against its packed form, on the test images of an image folder.
 compare-packed student images:
     GSB_STUDENT="{{absolute_path(student)}}" GSB_IMAGES="{{absolute_path(images)}}" \
         cargo test -p gsb-tests --test packed -- --ignored --nocapture of_an_image_folder
 
-# Packed models on NEON and SIMD128 by emulation, and under Miri: what there are tools for.
+# Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
 test-packed:
     .ci/packed
 
