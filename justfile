@@ -26,7 +26,12 @@ check-cuda:
 check-tch:
     cargo check -p gsb --features tch
 
-# Packed models on NEON and SIMD128 by emulation, and under Miri: what there are tools for.
+# Every decision of a stage-2 student (.bpk) against its packed form, on the test images of an image folder.
+compare-packed student images:
+    GSB_STUDENT="{{absolute_path(student)}}" GSB_IMAGES="{{absolute_path(images)}}" \
+        cargo test -p gsb-tests --test packed -- --ignored --nocapture of_an_image_folder
+
+# Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
 test-packed:
     .ci/packed
 
@@ -35,6 +40,10 @@ test-packed:
 fuzz target="read" seconds="300":
     cd crates/gsb-packed/fuzz && cargo +nightly run --example seeds -- corpus/read
     cd crates/gsb-packed/fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=65536
+
+# Kill a training at random moments and resume it: it ends as one that nobody killed.
+kill kills="100":
+    tools/kill {{kills}}
 
 # The benchmarks of docs/src/benchmarks.md.
 bench:

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use gsb::binarize::{InitialScales, ThresholdScope};
 use gsb_data::{Crop, Normalization, TrainTransform, per_class};
-use gsb_train::{Ablation, Devices, Hooks, Recipe, Variant};
+use gsb_train::{Ablation, Devices, Hooks, Recipe, Start, Variant};
 use gsb_vit::{Phase, VitConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut variants = Variant::published(ThresholdScope::Row, InitialScales::Residual);
     variants.retain(|variant| variant.stages == 2 && variant.distilled);
     let ablation = Ablation {
-        finetune: None,
+        start: Start::default(),
         context: Default::default(),
         base,
         variants,

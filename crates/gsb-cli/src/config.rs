@@ -137,7 +137,7 @@ impl RunConfig {
         {
             let (set, path) = (self.data.set, absolute(path));
             let reason = format!(
-                "{set} is not in {} any more: give the folder that it is in now",
+                "{set} was looked for in {}, which is not there: give the folder that it is in now",
                 path.display()
             );
             return Err(Error::Option {
@@ -196,26 +196,25 @@ impl RunConfig {
         Ok(())
     }
 
-    /// Puts the places where data and files are now in the place of where they were.
+    /// Checks that `config.json`, which is text, can hold all paths.
     ///
     /// # Errors
-    /// If the run starts from no such file.
-    pub fn relocate(&mut self, args: &TrainArgs) -> Result<(), Error> {
-        if let Some(path) = &args.data.data_path {
-            self.data.path = Some(absolute(path));
-        }
-        self.data.skip_broken |= args.data.skip_broken;
-        let start = &mut self.start;
-        for (option, path, place) in [
-            ("--teacher-path", &args.teacher_path, &mut start.teacher),
-            ("--finetune", &args.finetune, &mut start.finetune),
-            ("--stage1-path", &args.stage1_path, &mut start.stage1),
+    /// With the first that it cannot.
+    pub fn check_paths(&self) -> Result<(), Error> {
+        let start = &self.start;
+        for (option, path) in [
+            ("--data-path", &self.data.path),
+            ("--teacher-path", &start.teacher),
+            ("--finetune", &start.finetune),
+            ("--stage1-path", &start.stage1),
         ] {
-            if path.is_some() && place.is_none() {
-                let reason = "the run that goes on began without one".into();
+            if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
+                let reason = format!(
+                    "{} is no text in UTF-8, as config.json is: rename it, or give a link to it",
+                    path.display()
+                );
                 return Err(Error::Option { option, reason });
             }
-            *place = path.clone().or(place.take());
         }
         Ok(())
     }
@@ -315,6 +314,8 @@ impl RunConfig {
         start.finetune = args.finetune.clone().or(start.finetune.take());
         start.stage1 = args.stage1_path.clone().or(start.stage1.take());
         start.teacher = args.teacher_path.clone().or(start.teacher.take());
+        start.ema |= args.ema;
+        start.heads = args.heads.or(start.heads);
         // What is there is not trained, unless it is asked for; then the run refuses.
         if args.phase.is_empty() {
             let Start {

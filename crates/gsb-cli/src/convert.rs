@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use gsb_vit::checkpoint::{ImportReport, Published, Strictness, export, inspect, load, save};
+use gsb_vit::checkpoint::{
+    Description, Hints, ImportReport, Published, Strictness, Take, export, inspect, load, save,
+};
 use gsb_vit::{Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 
 use crate::args::{ExportArgs, ImportArgs};
@@ -16,25 +18,44 @@ use crate::output;
 /// # Errors
 /// If the file cannot be read, does not fit, or the result cannot be written.
 pub fn import(args: &ImportArgs) -> Result<String, Error> {
+    let foreign = ["safetensors", "pth", "pt", "bin", "ckpt"];
+    let remedy = "name it .bpk; gsb export writes .safetensors from that";
+    check_ending(&args.output, "our own format (.bpk)", &foreign, remedy)?;
     output::check(&args.output, &args.checkpoint)?;
     expect_checkpoint(&args.checkpoint, &[])?;
-    let published = Published::read(&args.checkpoint)?;
-    let (phase, config) = published.describe()?;
+    let take = match args.ema {
+        true => Take::Average,
+        false => Take::Weights,
+    };
+    let published = Published::read_as(&args.checkpoint, take)?;
+    let hints = Hints {
+        classes: args.classes,
+        heads: args.heads,
+        scope: args.scope.map(Into::into),
+    };
+    let Description {
+        phase,
+        config,
+        assumed,
+    } = published.describe_with(&hints)?;
     let config = VitConfig {
         classes: args.classes.unwrap_or(config.classes),
         image_size: args.image_size.unwrap_or(config.image_size),
         ..config
     };
-    let report = match phase {
+    let mut report = match phase {
         Phase::Teacher => convert::<VisionTransformer>(published, &config, args),
         Phase::Stage1 => convert::<Stage1Student>(published, &config, args),
         Phase::Stage2 => convert::<Stage2Student>(published, &config, args),
     }?;
+    report.assumed = assumed;
     if args.json {
         return output::json(&report);
     }
     let output = args.output.display();
-    Ok(format!("{phase}: {report}\nwritten to {output}\n"))
+    let notes = report.notes().into_iter().map(|note| note + "\n");
+    let notes: String = notes.collect();
+    Ok(format!("{phase}: {report}\n{notes}written to {output}\n"))
 }
 
 fn convert<M: Model>(
@@ -57,6 +78,13 @@ fn convert<M: Model>(
 /// # Errors
 /// If the file cannot be read or the result cannot be written.
 pub fn export_published(args: &ExportArgs) -> Result<String, Error> {
+    let remedy = "name it .safetensors";
+    check_ending(
+        &args.output,
+        "safetensors",
+        &["bpk", "pth", "pt", "bin", "ckpt"],
+        remedy,
+    )?;
     output::check(&args.output, &args.checkpoint)?;
     expect_checkpoint(
         &args.checkpoint,
@@ -70,6 +98,21 @@ pub fn export_published(args: &ExportArgs) -> Result<String, Error> {
         Phase::Stage2 => copy::<Stage2Student>(from, to),
     }?;
     Ok(format!("{phase}: written to {}\n", to.display()))
+}
+
+/// Fails for a name that promises another format than is written.
+fn check_ending(path: &Path, written: &str, others: &[&str], remedy: &str) -> Result<(), Error> {
+    let ending = path.extension().unwrap_or_default();
+    match others
+        .iter()
+        .any(|other| ending.eq_ignore_ascii_case(other))
+    {
+        true => {
+            let reason = format!("what is written is {written}, not what the name says: {remedy}");
+            Err(Error::file(path, reason))
+        }
+        false => Ok(()),
+    }
 }
 
 fn copy<M: Model>(from: &Path, to: &Path) -> Result<(), Error> {

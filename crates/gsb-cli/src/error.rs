@@ -69,6 +69,17 @@ pub enum Error {
         /// The images that there are.
         now: Fingerprint,
     },
+    /// A training came to a picture that cannot be read.
+    #[error(
+        "{error}; go on without such pictures: gsb train --resume {} --skip-broken --changed-data",
+        folder.display()
+    )]
+    BrokenInRun {
+        /// What ended it.
+        error: gsb_train::Error,
+        /// The folder of the run.
+        folder: PathBuf,
+    },
     /// Pictures that cannot be read.
     #[error("{0}\nmend or replace them, or leave them out with --skip-broken")]
     BrokenPictures(gsb_data::BrokenPictures),

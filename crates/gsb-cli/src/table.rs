@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gsb_train::{Ablation, Error as TrainError, Hooks, Recipe, Start, Table, Variant};
+use gsb_train::{Ablation, Error as TrainError, Hooks, Recipe, Table, Variant};
 use gsb_vit::Phase;
 use indicatif::ProgressBar;
 use serde_json::Map;
@@ -44,12 +44,8 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         output::check_json(json)?;
     }
     let (config, splits) = RunConfig::of(&args.train)?;
-    let Start {
-        teacher,
-        stage1,
-        finetune,
-    } = config.start;
-    if teacher.is_some() || stage1.is_some() {
+    let start = config.start;
+    if start.teacher.is_some() || start.stage1.is_some() {
         let reason = "the table trains teachers and stage 1: expected neither in [start]".into();
         let option = "--config";
         return Err(Error::Option { option, reason });
@@ -70,7 +66,7 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         base: config.recipe,
         variants: fewer(variants),
         seeds: (0..args.seeds as u64).collect(),
-        finetune,
+        start,
         context: Map::from_iter([
             ("data".into(), to_value(&config.data)?),
             ("classes".into(), to_value(&config.classes)?),

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use gsb_data::DataSplits;
-use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Quiet, Report, Run, absolute};
+use gsb_train::{
+    Error as TrainError, Hooks, Interrupter, Plan, Quiet, Report, Run, Start, absolute,
+};
 use serde::Serialize;
 
 use crate::args::{Cli, DataArgs, TrainArgs};
@@ -52,13 +54,20 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
                 path: folder.clone(),
                 file: "config.json",
             })?;
-            config.relocate(args)?;
+            if let Some(path) = &args.data.data_path {
+                config.data.path = Some(absolute(path));
+            }
+            config.data.skip_broken |= args.data.skip_broken;
             let splits = config.open_data(Purpose::Training)?;
             config.check_images(&splits, args.changed_data)?;
             let plan = plan(&config)?;
             let devices = config.device.open_all(config.devices, config.strategy)?;
             let mut run = Run::resume(folder, devices)?;
-            run.set_start(plan.start)?;
+            run.set_start(Start {
+                teacher: args.teacher_path.clone(),
+                finetune: args.finetune.clone(),
+                stage1: args.stage1_path.clone(),
+            })?;
             run.set_context(plan.context);
             (run, splits, folder.clone())
         }
@@ -85,6 +94,11 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
             error,
             folder: folder.clone(),
         },
+        TrainError::Images { .. }
+        | TrainError::Data(gsb_data::Error::Picture { .. } | gsb_data::Error::Io { .. }) => {
+            let folder = folder.clone();
+            Error::BrokenInRun { error, folder }
+        }
         error => error.into(),
     })?;
     let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));

@@ -97,12 +97,9 @@ fn a_configuration_repeats_its_run_to_the_last_bit() {
     let folder = folder();
     let mut command = gsb(folder.path());
     command.args(["train", "--phase", "teacher", "--output-dir", "first"]);
-    succeeds(
-        command
-            .args(TINY)
-            .args(["--batch-size", "17"])
-            .args(["--seed", "3"]),
-    );
+    command.args(["--epochs", "1", "--per-class", "2"]);
+    // A rate that differs in its last digit when it is read carelessly.
+    succeeds(command.args(["--batch-size", "17"]));
     let mut command = gsb(folder.path());
     command.args([
         "train",
@@ -241,7 +238,7 @@ fn a_run_works_from_any_folder_and_after_its_data_moved() {
         "{moved}"
     );
     let message = fails(elsewhere().args(resume).args(["--finetune", "x.bpk"]));
-    assert!(message.starts_with("--finetune: "), "{message}");
+    assert!(message.starts_with("start.finetune: "), "{message}");
     let output = elsewhere().args(resume).args(["--seed", "1"]).output();
     assert_eq!(output.expect("the program starts").status.code(), Some(2));
 }
@@ -469,10 +466,10 @@ fn file_systems_without_locks_and_exclusive_names_will_do() {
 fn a_run_that_is_killed_at_random_ends_as_one_that_is_not() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/kill");
     let mut command = Command::new(script);
-    command.arg("12").env("GSB", env!("CARGO_BIN_EXE_gsb"));
+    command.arg("8").env("GSB", env!("CARGO_BIN_EXE_gsb"));
     let (text, _) = succeeds(command.env("EPOCHS", "3"));
     assert!(
-        text.contains("12 kills in ") && text.ends_with("nothing is left\n"),
+        text.contains("8 kills in ") && text.ends_with("nothing is left\n"),
         "{text}"
     );
 }

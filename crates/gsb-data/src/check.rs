@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::first_ten;
+use crate::error::{counted, first_ten};
 use crate::prefetch::each_picture;
 use crate::{DataSet, DataSplits, Error, Subset, image_size};
 
@@ -155,9 +155,8 @@ fn check(parts: Vec<&mut Arc<dyn DataSet>>, broken: Broken) -> Result<Option<Str
         (0, _) => Ok(None),
         (_, Broken::Refused) => Err(found.into()),
         (count, Broken::LeftOut) => {
-            let pictures = if count == 1 { "picture" } else { "pictures" };
-            let names = first_ten(&names);
-            Ok(Some(format!("left out {count} broken {pictures}: {names}")))
+            let (pictures, names) = (counted(count, "broken picture"), first_ten(&names));
+            Ok(Some(format!("left out {pictures}: {names}")))
         }
     }
 }
@@ -184,17 +183,15 @@ fn glance(set: &dyn DataSet, index: usize, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a file is one of PNG or JPEG that ends as these do. Others must be decoded to know.
+/// Whether a file is a PNG file that ends as these do, or a JPEG file, whose end [`image_size`] has looked
+/// for. Others must be decoded to know.
 fn is_whole(path: &Path) -> io::Result<bool> {
-    const PNG: (&[u8], &[u8]) = (b"\x89PNG", b"IEND\xAE\x42\x60\x82");
-    const JPEG: (&[u8], &[u8]) = (b"\xFF\xD8", b"\xFF\xD9");
+    const END: &[u8] = b"IEND\xAE\x42\x60\x82";
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     let (mut start, mut end) = (Vec::new(), Vec::new());
-    file.by_ref().take(8).read_to_end(&mut start)?;
-    file.seek(SeekFrom::Start(size.saturating_sub(8)))?;
+    file.by_ref().take(4).read_to_end(&mut start)?;
+    file.seek(SeekFrom::Start(size.saturating_sub(END.len() as u64)))?;
     file.read_to_end(&mut end)?;
-    Ok([PNG, JPEG]
-        .iter()
-        .any(|(first, last)| start.starts_with(first) && end.ends_with(last)))
+    Ok(start.starts_with(b"\xFF\xD8") || (start == b"\x89PNG" && end == END))
 }

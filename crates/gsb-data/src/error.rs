@@ -153,6 +153,12 @@ impl Error {
     }
 }
 
+/// So many things, by the name of one.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
 /// The first ten names, and how many more there are.
 pub(crate) fn first_ten(names: &[impl std::fmt::Display]) -> String {
     const SHOWN: usize = 10;

@@ -152,10 +152,13 @@ mod tests {
         }
     }
 
+    /// Changes names and contents of files.
+    type Change<'a> = &'a dyn Fn(&mut Vec<(&str, Vec<u8>)>);
+
     #[test]
     fn names_and_contents_tell_files_apart_but_not_their_place() {
         let folder = tempfile::tempdir().unwrap();
-        let of = |root: &str, change: &dyn Fn(&mut Vec<(&str, Vec<u8>)>)| {
+        let of = |root: &str, change: Change| {
             let root = folder.path().join(root);
             let mut files = vec![
                 ("train/1.png", vec![1; 10]),
@@ -179,7 +182,7 @@ mod tests {
         let whole = of("here", &|_| ());
         assert_eq!((whole.train, whole.test), (2, 1));
         assert_eq!(of("moved/to/another/place", &|_| ()), whole);
-        let changes: [&dyn Fn(&mut Vec<(&str, Vec<u8>)>); 6] = [
+        let changes: [Change; 6] = [
             &|files| drop(files.remove(0)),
             &|files| files[0].0 = "train/3.png",
             &|files| files[0].1[5] = 0,

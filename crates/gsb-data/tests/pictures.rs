@@ -10,6 +10,7 @@ use gsb_data::{
     read_image,
 };
 use image::{DynamicImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use proptest::prelude::*;
 use support::{encode, png, write};
 use tempfile::tempdir;
@@ -119,11 +120,12 @@ fn a_header_does_not_make_memory() {
 }
 
 fn jpeg(image: &DynamicImage) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image
-        .write_to(&mut bytes, image::ImageFormat::Jpeg)
-        .unwrap();
-    bytes.into_inner()
+    let (format, sampling) = match image.color().channel_count() {
+        1 => (PixelFormat::Grayscale, Subsampling::S444),
+        _ => (PixelFormat::Rgb, Subsampling::S420),
+    };
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    compress(image.as_bytes(), width, height, format, 75, sampling).unwrap()
 }
 
 #[test]
@@ -212,11 +214,7 @@ fn cmyk_jpegs_become_rgb() {
 
 #[test]
 fn what_is_no_picture_is_refused() {
-    assert!(
-        decoded(b"")
-            .unwrap_err()
-            .contains("expected a PNG or JPEG file")
-    );
+    assert!(decoded(b"").unwrap_err().contains("0 bytes"));
     assert!(
         decoded(b"GIF89a")
             .unwrap_err()

@@ -53,11 +53,14 @@ impl Checkpoints {
             }
         });
         sealed.sort_unstable();
+        let mut found = numbered(&names, "epoch-", ".json");
         for part in PARTS {
-            for epoch in numbered(&names, &format!("{part}-"), ".bpk") {
-                if !sealed.contains(&epoch) {
-                    self.remove(epoch, part)?;
-                }
+            found.extend(numbered(&names, &format!("{part}-"), ".bpk"));
+        }
+        found.retain(|epoch| !sealed.contains(epoch));
+        for epoch in found {
+            for part in PARTS {
+                self.remove(epoch, part)?;
             }
         }
         Ok(sealed)

@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn_train::metric::{
     AccuracyMetric, LearningRateMetric, LossMetric, Metric, TopKAccuracyMetric,
 };
-use burn_train::{Learner, LearningResult, SupervisedTraining};
+use burn_train::{Learner, LearningResult, SupervisedTraining, TrainingError};
 use gsb_vit::{Classifier, Model, Phase};
 
 use crate::checkpoints::Checkpoints;
@@ -181,8 +181,16 @@ impl PhaseRun<'_> {
             return Err(error);
         }
         if let Some(error) = result.error {
-            let reason = error.to_string();
-            return Err(Error::Training { phase, reason });
+            return Err(match &*error {
+                TrainingError::Dataset(error) => Error::Images {
+                    phase,
+                    reason: error.to_string(),
+                },
+                error => Error::Training {
+                    phase,
+                    reason: error.to_string(),
+                },
+            });
         }
         // A renderer may have taken back the stop, as burn-train's own does: the epochs tell as well.
         let whole = last >= journal.epochs || journal.enough(last);

@@ -32,10 +32,11 @@ use crate::phase::{PhaseRun, Trained};
 use crate::plan::Plan;
 use crate::quiet::Quiet;
 use crate::report::{PhaseReport, Report};
-use crate::start::{Heads, Start, describe, load_model};
+use crate::start::{Heads, Start};
 use crate::{Error, TeacherLogits};
 
 const CONFIG: &str = "config.json";
+const ENVIRONMENT: &str = "environment.json";
 const REPORT: &str = "report.json";
 
 /// What a run shows, and how it is stopped.
@@ -86,6 +87,8 @@ pub struct Run {
     report: Report,
     /// Whether the plan is another than that of `config.json`.
     is_moved: bool,
+    /// What was made of the files that it starts from, a line each.
+    notes: Vec<String>,
 }
 
 impl Run {
@@ -108,7 +111,7 @@ impl Run {
             return Err(Error::Occupied(folder));
         }
         // Before there is a run that could never begin.
-        plan.start.check(&plan.recipe.model)?;
+        let notes = plan.start.check(&plan.recipe.model)?;
         plan.start = absolute_start(plan.start);
         let missing: Vec<&Path> = folder
             .ancestors()
@@ -128,6 +131,7 @@ impl Run {
             devices,
             report: Report::default(),
             is_moved: false,
+            notes,
         })
     }
 
@@ -159,20 +163,48 @@ impl Run {
             devices,
             report,
             is_moved: false,
+            notes: Vec::new(),
         })
     }
 
-    /// Says where the files that the run starts from are now.
+    /// Says where files that the run starts from are now; those that are not given stay where they were.
     ///
     /// # Errors
-    /// As [`new`](Self::new) for files that the run cannot start from.
+    /// [`Error::Option`] for a file of a kind that the run does not start from; as [`new`](Self::new)
+    /// for one that it cannot start from.
     pub fn set_start(&mut self, start: Start) -> Result<(), Error> {
-        let start = absolute_start(start);
-        if start != self.plan.start {
-            start.check(&self.plan.recipe.model)?;
-            self.plan.start = start;
+        let old = &mut self.plan.start;
+        let mut moved = Start {
+            ema: old.ema,
+            heads: old.heads,
+            ..Start::default()
+        };
+        let unmoved = moved.clone();
+        for (name, new, old, moved) in [
+            ("teacher", start.teacher, &old.teacher, &mut moved.teacher),
+            (
+                "finetune",
+                start.finetune,
+                &old.finetune,
+                &mut moved.finetune,
+            ),
+            ("stage1", start.stage1, &old.stage1, &mut moved.stage1),
+        ] {
+            if new.is_some() && old.is_none() {
+                let reason = "the run that goes on began without one";
+                return Err(Error::option(format!("start.{name}"), reason));
+            }
+            let is_other = |path: &PathBuf| Some(path) != old.as_ref();
+            let new = new.filter(is_other).map(|path| absolute(&path));
+            *moved = new.filter(is_other);
+        }
+        if moved != unmoved {
+            self.notes = moved.check(&self.plan.recipe.model)?;
             self.is_moved = true;
         }
+        old.teacher = moved.teacher.or(old.teacher.take());
+        old.finetune = moved.finetune.or(old.finetune.take());
+        old.stage1 = moved.stage1.or(old.stage1.take());
         Ok(())
     }
 
@@ -205,6 +237,7 @@ impl Run {
     /// [`Error::Busy`] if somebody else trains in the folder; otherwise what is wrong with data, files,
     /// models or device.
     pub fn train(&mut self, data: &DataSplits, hooks: &Hooks) -> Result<&Report, Error> {
+        self.notes.drain(..).for_each(|note| (hooks.note)(&note));
         let lock = self.lock(hooks)?;
         let rewritten = self.is_moved.then(|| self.rewrite_plan()).transpose()?;
         let _locks = (lock, rewritten);
@@ -259,9 +292,13 @@ impl Run {
         Ok(lock)
     }
 
-    /// Removes what a process left that was killed.
+    /// Removes what a process left that was killed, and adds what it did not come to write.
     fn tidy(&self) -> Result<(), Error> {
         remove_leftovers(&self.folder);
+        let environment = self.folder.join(ENVIRONMENT);
+        if !environment.exists() {
+            write_json(&environment, &Environment::of(&self.devices))?;
+        }
         // Right before, a phase may have become finished.
         let finished = self.report.phases.iter();
         finished
@@ -356,12 +393,10 @@ impl Run {
             .with_distillation_token(false);
         match &self.plan.start.finetune {
             Some(path) => {
-                let distilled = self.plan.recipe.model.clone();
-                let config = match describe(path)?.1.distillation_token {
-                    true => distilled.with_distillation_token(true),
-                    false => config,
-                };
-                load_model(path, &config, Heads::Replaced, device)
+                let start = &self.plan.start;
+                Ok(start
+                    .load_finetune(path, &self.plan.recipe.model, device)?
+                    .0)
             }
             None => Ok(config.init_teacher(device)?),
         }
@@ -378,7 +413,9 @@ impl Run {
         };
         let student = match path {
             Some(path) => {
-                let stage1: Stage1Student = load_model(&path, &recipe.model, Heads::Kept, device)?;
+                let start = &self.plan.start;
+                let (stage1, _) =
+                    start.load::<Stage1Student>(&path, &recipe.model, Heads::Kept, device)?;
                 let normalization = recipe.patch_normalization();
                 Stage2Student::from_stage1(&stage1, &recipe.model, normalization)?.0
             }
@@ -401,9 +438,9 @@ impl Run {
         }
         let own = self.model_path(Phase::Teacher);
         let path = self.plan.start.teacher.clone().unwrap_or(own);
-        let token = describe(&path)?.1.distillation_token;
-        let config = recipe.model.clone().with_distillation_token(token);
-        let teacher: VisionTransformer = load_model(&path, &config, Heads::Kept, device)?;
+        let start = &self.plan.start;
+        let (teacher, _) =
+            start.load::<VisionTransformer>(&path, &recipe.model, Heads::Kept, device)?;
         Ok(match recipe.teacher_logits {
             TeacherLogits::Live => Teaching::Live(Box::new(teacher)),
             TeacherLogits::Cached => Teaching::Cached(logits(&teacher, phase, run, device)?),
@@ -437,6 +474,7 @@ fn absolute_start(start: Start) -> Start {
         teacher: absolute(start.teacher),
         finetune: absolute(start.finetune),
         stage1: absolute(start.stage1),
+        ..start
     }
 }
 
@@ -447,7 +485,7 @@ fn begin(folder: &Path, plan: &Plan, devices: &Devices) -> Result<(), Error> {
     if !write_new_json(&config, plan)? {
         return Err(Error::Occupied(folder.into()));
     }
-    write_json(&folder.join("environment.json"), &Environment::of(devices)).inspect_err(|_| {
+    write_json(&folder.join(ENVIRONMENT), &Environment::of(devices)).inspect_err(|_| {
         // What failed says more than this would.
         let _ = std::fs::remove_file(&config);
     })

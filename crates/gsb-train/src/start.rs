@@ -3,13 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use gsb_vit::checkpoint::{self, Strictness};
-use gsb_vit::{Model, Phase, VitConfig};
+use gsb_vit::checkpoint::{
+    self, CheckpointError, Description, Hints, ImportReport, Published, Strictness, Take,
+};
+use gsb_vit::{
+    Model, PatchNormalization, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// Checkpoints that a run starts from, instead of fresh weights.
+/// Checkpoints that a run starts from, instead of fresh weights, and what they do not say of
+/// themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Start {
@@ -22,13 +27,18 @@ pub struct Start {
     /// A trained stage-1 student that stage 2 starts from where stage 1 is not trained.
     #[serde(with = "crate::path_text")]
     pub stage1: Option<PathBuf>,
+    /// Whether the average of the weights is taken from files that hold one.
+    pub ema: bool,
+    /// Number of heads of the teacher or of the float model, where the file does not say it.
+    pub heads: Option<usize>,
 }
 
 /// A model from a checkpoint: our own (`.bpk`), or one with the published names (`.pth`,
 /// `.safetensors`).
 ///
-/// Heads for another number of classes start fresh where `heads` allows it, and positions of another
-/// image size are interpolated.
+/// Where the heads are kept it is the model of the file. Where they are replaced it is one of the
+/// configuration: heads for another number of classes start fresh, and positions of another image size
+/// are interpolated.
 ///
 /// # Errors
 /// [`Error::Model`] if the file cannot be read or is of another model, [`Error::File`] if it is for
@@ -39,23 +49,7 @@ pub fn load_model<M: Model>(
     heads: Heads,
     device: &Device,
 ) -> Result<M, Error> {
-    let wrong = |reason: String| Error::file(path, reason);
-    if is_own(path) {
-        let model: M = checkpoint::load(path, device)?;
-        if heads == Heads::Kept {
-            fits(model.config(), config).map_err(wrong)?;
-            return Ok(model);
-        }
-        // By the published names, which know how to change heads and positions.
-        let tensors = checkpoint::Published::of(&model);
-        return Ok(tensors.into_model(config, Strictness::Strict, device)?.0);
-    }
-    let published = checkpoint::Published::read(path)?;
-    let (_, found) = published.describe()?;
-    if heads == Heads::Kept {
-        fits(&found, config).map_err(wrong)?;
-    }
-    Ok(published.into_model(config, Strictness::Strict, device)?.0)
+    Ok(Start::default().load(path, config, heads, device)?.0)
 }
 
 /// Phase and configuration of a checkpoint, our own or one with the published names.
@@ -63,41 +57,158 @@ pub fn load_model<M: Model>(
 /// # Errors
 /// [`Error::Model`] if it is neither.
 pub fn describe(path: &Path) -> Result<(Phase, VitConfig), Error> {
-    if is_own(path) {
+    if is_own(path)? {
         return Ok(checkpoint::inspect(path)?);
     }
-    Ok(checkpoint::Published::read(path)?.describe()?)
+    Ok(Published::read(path)?.describe()?)
 }
 
 /// Whether it is our own, by its contents; of what is neither, the name says what it should be.
-fn is_own(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "bpk")
-        || checkpoint::inspect(path).is_ok()
+fn is_own(path: &Path) -> Result<bool, Error> {
+    checkpoint::refuse_folder(path).map_err(gsb_vit::Error::from)?;
+    let named = path.extension().is_some_and(|extension| extension == "bpk");
+    Ok(named || checkpoint::inspect(path).is_ok())
 }
 
 impl Start {
-    /// Checks that the files are models of their phases for these classes and images.
+    /// As [`load_model`], with the report of a file with the published names.
+    pub(crate) fn load<M: Model>(
+        &self,
+        path: &Path,
+        config: &VitConfig,
+        heads: Heads,
+        device: &Device,
+    ) -> Result<(M, Option<ImportReport>), Error> {
+        let wrong = |reason: String| Error::file(path, reason);
+        if is_own(path)? {
+            let model: M = checkpoint::load(path, device)?;
+            if heads == Heads::Kept {
+                fits(model.config(), config).map_err(wrong)?;
+                return Ok((model, None));
+            }
+            same_heads(model.config(), config).map_err(wrong)?;
+            // By the published names, which know how to change heads and positions.
+            let tensors = Published::of(&model);
+            let model = tensors.into_model(config, Strictness::Strict, device)?.0;
+            return Ok((model, None));
+        }
+        let (published, found) = self.describe(path, config)?;
+        if found.phase != M::PHASE {
+            return Err(wrong(of_phase(found.phase, M::PHASE)));
+        }
+        let config = match heads {
+            Heads::Kept => {
+                fits(&found.config, config).map_err(wrong)?;
+                if !published.has_heads() {
+                    let reason = "it has no head for classes, and nothing trains one".into();
+                    return Err(wrong(reason));
+                }
+                &found.config
+            }
+            Heads::Replaced => {
+                same_heads(&found.config, config).map_err(wrong)?;
+                config
+            }
+        };
+        let (model, mut report) = published.into_model(config, Strictness::Strict, device)?;
+        report.assumed = found.assumed;
+        Ok((model, Some(report)))
+    }
+
+    /// The tensors of a file with the published names, and which model they are of. The classes of a
+    /// file without heads are those of the data.
+    fn describe(&self, path: &Path, config: &VitConfig) -> Result<(Published, Description), Error> {
+        let published = match self.ema {
+            true => match Published::read_as(path, Take::Average) {
+                // Not every file has one; that one has, `check` sees to.
+                Err(gsb_vit::Error::Checkpoint(CheckpointError::NoAverage { .. })) => {
+                    Published::read(path)
+                }
+                read => read,
+            },
+            false => Published::read(path),
+        }?;
+        let hints = Hints {
+            classes: Some(config.classes),
+            heads: self.heads,
+            scope: None,
+        };
+        let found = published.describe_with(&hints)?;
+        Ok((published, found))
+    }
+
+    /// The float model that the teacher's training starts from: as the student's configuration has it,
+    /// with a distillation token if the file has one.
+    pub(crate) fn load_finetune(
+        &self,
+        path: &Path,
+        model: &VitConfig,
+        device: &Device,
+    ) -> Result<(VisionTransformer, Option<ImportReport>), Error> {
+        let token = match is_own(path)? {
+            true => checkpoint::inspect(path)?.1.distillation_token,
+            false => self.describe(path, model)?.1.config.distillation_token,
+        };
+        let config = model.clone().with_distillation_token(token);
+        self.load(path, &config, Heads::Replaced, device)
+    }
+
+    /// Loads the files as the run will, for these classes and images, and says what was made of them, a
+    /// line each.
     ///
     /// # Errors
-    /// As [`load_model`].
-    pub(crate) fn check(&self, model: &VitConfig) -> Result<(), Error> {
-        for (path, expected, heads) in [
-            (&self.teacher, Phase::Teacher, Heads::Kept),
-            (&self.finetune, Phase::Teacher, Heads::Replaced),
-            (&self.stage1, Phase::Stage1, Heads::Kept),
-        ] {
-            let Some(path) = path else { continue };
-            let (phase, found) = describe(path)?;
-            if phase != expected {
-                let reason = format!("it holds a model of {phase}, expected one of {expected}");
-                return Err(Error::file(path, reason));
-            }
-            if heads == Heads::Kept {
-                fits(&found, model).map_err(|reason| Error::file(path, reason))?;
-            }
+    /// As [`load_model`], and [`Error::Option`] for what is said of files that are not there.
+    pub(crate) fn check(&self, model: &VitConfig) -> Result<Vec<String>, Error> {
+        let device = Device::default();
+        let mut reports = Vec::new();
+        if let Some(path) = &self.teacher {
+            expect(path, Phase::Teacher)?;
+            let (_, report) = self.load::<VisionTransformer>(path, model, Heads::Kept, &device)?;
+            reports.push((path, report));
         }
-        Ok(())
+        if let Some(path) = &self.finetune {
+            expect(path, Phase::Teacher)?;
+            reports.push((path, self.load_finetune(path, model, &device)?.1));
+        }
+        if let Some(path) = &self.stage1 {
+            expect(path, Phase::Stage1)?;
+            let (stage1, report) = self.load::<Stage1Student>(path, model, Heads::Kept, &device)?;
+            Stage2Student::from_stage1(&stage1, model, PatchNormalization::default())?;
+            reports.push((path, report));
+        }
+        let of_files = || reports.iter().filter_map(|(_, report)| report.as_ref());
+        if self.ema && !of_files().any(|report| report.file.average) {
+            let reason = "no file that the run starts from holds an average of the weights";
+            return Err(Error::option("--ema", reason));
+        }
+        if self.heads.is_some() && self.teacher.is_none() && self.finetune.is_none() {
+            let reason = "it is of the file of --teacher-path or --finetune, and there is none";
+            return Err(Error::option("--heads", reason));
+        }
+        let lines = reports.iter().filter_map(|(path, report)| {
+            let report = report.as_ref()?;
+            let notes = report.notes().into_iter();
+            let all: Vec<String> = std::iter::once(report.to_string()).chain(notes).collect();
+            Some(format!("{}: {}", path.display(), all.join("; ")))
+        });
+        Ok(lines.collect())
     }
+}
+
+/// Fails for our own file of another phase.
+fn expect(path: &Path, phase: Phase) -> Result<(), Error> {
+    if !is_own(path)? {
+        return Ok(());
+    }
+    let (found, _) = checkpoint::inspect(path)?;
+    match found == phase {
+        true => Ok(()),
+        false => Err(Error::file(path, of_phase(found, phase))),
+    }
+}
+
+fn of_phase(found: Phase, expected: Phase) -> String {
+    format!("it holds a model of {found}, expected one of {expected}")
 }
 
 /// Whether the heads of a checkpoint must be those that are needed.
@@ -121,6 +232,19 @@ fn fits(found: &VitConfig, expected: &VitConfig) -> Result<(), String> {
                 "a model for {found} {what}, but the data have {expected}"
             ));
         }
+    }
+    Ok(())
+}
+
+/// Whether the weights of a model mean the same in another: their shapes do not tell the number of
+/// heads.
+fn same_heads(found: &VitConfig, expected: &VitConfig) -> Result<(), String> {
+    let (heads, width) = (found.heads, found.width);
+    if width == expected.width && heads != expected.heads {
+        return Err(format!(
+            "a model of {heads} heads, but that of the run has {}: give one of {heads} heads by --model",
+            expected.heads
+        ));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use gsb_data::{Crop, DataSplits, Normalization, TrainTransform, per_class};
 use gsb_train::{
     Devices, Epoch, Error, Hooks, Interrupter, Plan, Recipe, Report, Run, Start, TeacherLogits,
 };
-use gsb_vit::checkpoint::{load, save};
+use gsb_vit::checkpoint::{export, load, save};
 use gsb_vit::{
     Classifier, Model, PatchNormalization, Phase, Stage1Student, Stage2Student, VisionTransformer,
     VitConfig, parameters,
@@ -421,14 +421,16 @@ fn a_loss_that_is_not_finite_ends_the_run_and_names_the_layer() {
     let recipe = teacher_only();
     let config = recipe.model.clone().with_distillation_token(false);
     let mut model = config.init_teacher(&Device::flex()).unwrap();
-    let bias = &mut model.blocks[1].fc1.bias;
-    *bias = bias
-        .take()
-        .map(|bias| bias.map(|bias| bias.mul_scalar(f32::NAN)));
-    let poisoned = folder.path().join("poisoned.bpk");
-    save(&model, &poisoned).unwrap();
+    // All finite, with an output that is not.
+    let block = &mut model.blocks[1];
+    let bias = block.fc1.bias.take();
+    block.fc1.bias = bias.map(|bias| bias.map(|bias| bias.add_scalar(1e3)));
+    let weight = block.fc2.weight.clone();
+    block.fc2.weight = weight.map(|weight| weight.mul_scalar(1e38));
+    let large = folder.path().join("large.bpk");
+    save(&model, &large).unwrap();
     let mut plan = plan(recipe);
-    plan.start.finetune = Some(poisoned);
+    plan.start.finetune = Some(large);
     let mut run = Run::new(folder.path().join("run"), plan, single()).unwrap();
     let error = run.train(&data(), &Hooks::default()).unwrap_err();
     let Error::NotFinite {
@@ -441,12 +443,36 @@ fn a_loss_that_is_not_finite_ends_the_run_and_names_the_layer() {
     else {
         panic!("{error}");
     };
-    assert_eq!(
-        (*step, *epoch, place.as_str()),
-        (1, 1, "the parameter blocks.1.fc1.bias")
-    );
+    assert_eq!((*step, *epoch, place.as_str()), (1, 1, "blocks.1"));
     let saved: VisionTransformer = load(saved, &Device::flex()).unwrap();
     assert_eq!(saved.config(), &config);
+}
+
+#[test]
+fn a_run_from_weights_that_are_not_finite_leaves_no_folder() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = teacher_only();
+    let config = recipe.model.clone().with_distillation_token(false);
+    let mut model = config.init_teacher(&Device::flex()).unwrap();
+    let bias = model.blocks[1].fc1.bias.take();
+    model.blocks[1].fc1.bias = bias.map(|bias| bias.map(|bias| bias.mul_scalar(f32::NAN)));
+    for (name, tensor) in [
+        ("a.bpk", "blocks.1.fc1.bias"),
+        ("a.safetensors", "blocks.1.mlp.fc1.bias"),
+    ] {
+        let path = folder.path().join(name);
+        match name {
+            "a.bpk" => save(&model, &path).unwrap(),
+            _ => export(&model, &path).unwrap(),
+        }
+        let mut plan = plan(recipe.clone());
+        plan.start.finetune = Some(path);
+        let run = folder.path().join("run");
+        let text = Run::new(&run, plan, single()).unwrap_err().to_string();
+        assert!(text.contains(name) && text.contains(tensor), "{text}");
+        assert!(!run.exists());
+    }
 }
 
 #[test]
@@ -666,6 +692,12 @@ fn what_killed_processes_left_is_removed() {
     left.iter()
         .for_each(|path| assert!(!path.exists(), "{}", path.display()));
 
+    // Killed before its second file was written.
+    let environment = folder.path().join("environment.json");
+    std::fs::remove_file(&environment).unwrap();
+    resumed(folder.path());
+    assert!(environment.exists());
+
     // Killed after the report was written, before the checkpoints were gone.
     std::fs::create_dir_all(&checkpoints).unwrap();
     std::fs::write(checkpoints.join("model-3.bpk"), "old").unwrap();
@@ -692,7 +724,7 @@ fn a_refused_run_leaves_nothing() {
     let taken = folder.path().join("taken");
     std::fs::create_dir_all(taken.join("environment.json")).unwrap();
     Run::new(&taken, plan(teacher_only()), single()).unwrap_err();
-    assert!(!taken.join("config.json").exists());
+    assert!(taken.exists() && !taken.join("config.json").exists());
     std::fs::write(folder.path().join("a"), "a file").unwrap();
     Run::new(&path, plan(teacher_only()), single()).unwrap_err();
     assert!(!path.exists());
@@ -722,6 +754,12 @@ fn a_run_goes_on_where_its_folder_and_files_are_now() {
         ..Start::default()
     };
     assert!(run.set_start(nowhere).is_err());
+    let other = Start {
+        stage1: Some(path("teacher/teacher.bpk")),
+        ..Start::default()
+    };
+    let error = run.set_start(other).unwrap_err().to_string();
+    assert!(error.starts_with("start.stage1: "), "{error}");
     plan.start.teacher = Some(path("elsewhere/teacher.bpk"));
     plan.context.insert("data".into(), "there".into());
     run.set_start(plan.start.clone()).unwrap();

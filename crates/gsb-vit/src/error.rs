@@ -121,7 +121,10 @@ pub enum Error {
         stage2: usize,
     },
     /// The tensors of a file do not fit the model.
-    #[error("{source_name}: not a model of {phase}: {report}")]
+    #[error(
+        "{source_name}: not a model of {phase}: {report}{}",
+        if report.loaded.is_empty() { "" } else { "; gsb import --lenient leaves what does not fit" }
+    )]
     Import {
         /// Where the tensors come from.
         source_name: String,
@@ -129,6 +132,39 @@ pub enum Error {
         phase: Phase,
         /// What became of the tensors.
         report: Box<ImportReport>,
+    },
+    /// A weight of a file is infinite or no number.
+    #[error(
+        "{source_name}: {name} holds values that are not finite (NaN or infinity): such a model computes \
+         nothing, take an earlier checkpoint"
+    )]
+    NotFinite {
+        /// Where the tensor comes from.
+        source_name: String,
+        /// The tensor.
+        name: String,
+    },
+    /// The model depends on something that its tensors do not tell.
+    #[error("{source_name}: the file does not say {what}: {remedy}")]
+    Unsaid {
+        /// Where the tensors come from.
+        source_name: String,
+        /// What is not known.
+        what: &'static str,
+        /// How to say it.
+        remedy: &'static str,
+    },
+    /// What was said of a file is not so.
+    #[error("{source_name}: a model of {found} {what}, not of {given}")]
+    Contradiction {
+        /// Where the tensors come from.
+        source_name: String,
+        /// What it is about.
+        what: &'static str,
+        /// What the file says.
+        found: String,
+        /// What was said.
+        given: String,
     },
     /// Not the tensors of a model known here.
     #[error("{source_name}: not a Vision Transformer known here: {reason}")]

@@ -38,6 +38,11 @@ pub fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
     found
 }
 
+/// Whether a value of a tensor is infinite or no number.
+pub(crate) fn not_finite(data: &TensorData) -> bool {
+    data.dtype().is_float() && data.iter::<f32>().any(|value| !value.is_finite())
+}
+
 /// Path and id of every parameter and running statistic. Reads no data.
 pub(crate) fn ids<M: Module>(module: &M) -> Vec<(String, ParamId)> {
     let mut found = Vec::new();

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
-use gsb_vit::checkpoint::{Published, Strictness, export, import, inspect, load, save};
+use gsb::binarize::ThresholdScope;
+use gsb_vit::checkpoint::{Hints, Published, Strictness, export, import, inspect, load, save};
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
     parameters,
@@ -168,7 +169,8 @@ fn a_strict_import_names_what_does_not_fit() {
         "the tensors: not a model of stage1: 46 loaded; 5 ignored: blocks.0.mlp.fc1.weight_clip_val, \
          blocks.0.mlp.fc2.weight_clip_val, blocks.1.mlp.fc1.weight_clip_val, blocks.1.mlp.fc2.weight_clip_val, \
          patch_embed.norm.num_batches_tracked; 2 missing: blocks.1.norm1.weight, norm.bias; \
-         1 unexpected: blocks.1.norm3.weight; 1 mismatched: blocks.0.norm1.weight [2] instead of [8]"
+         1 unexpected: blocks.1.norm3.weight; 1 mismatched: blocks.0.norm1.weight [2] instead of [8]; \
+         gsb import --lenient leaves what does not fit"
     );
     let (lenient, report) = into(Strictness::Lenient).unwrap();
     assert_eq!(report.missing, ["blocks.1.norm1.weight", "norm.bias"]);
@@ -296,7 +298,12 @@ fn shapes_tell_the_model() {
             .names()
             .map(|name| (name.to_string(), published.get(name).unwrap().clone()))
             .collect();
-        Published::new(tensors).describe().unwrap()
+        let hints = Hints {
+            scope: Some(ThresholdScope::Sample),
+            ..Hints::default()
+        };
+        let found = Published::new(tensors).describe_with(&hints).unwrap();
+        (found.phase, found.config)
     };
     let config = tiny().with_value_groups(2).with_mlp_ratio(3.0);
     let student = config.init_stage2(&device).unwrap();
@@ -304,10 +311,261 @@ fn shapes_tell_the_model() {
     let config = tiny().with_distillation_token(false);
     let student = config.init_stage1(&device).unwrap();
     assert_eq!(anonymous(Published::of(&student)), (Phase::Stage1, config));
-    // The heads of a teacher have 64 channels.
-    let config = VitConfig::new(12, 4, 3, 5, 128, 1, 2);
+    // The heads of a teacher have 64 channels, if it has the size of a published one.
+    let config = VitConfig::new(12, 4, 3, 5, 192, 12, 3).with_mlp_ratio(0.1);
     let teacher = config.init_teacher(&device).unwrap();
     assert_eq!(anonymous(Published::of(&teacher)), (Phase::Teacher, config));
+}
+
+/// The tensors of a model without what an export says besides.
+fn bare(published: &Published) -> Vec<(String, TensorData)> {
+    let names = published.names();
+    let tensor = |name: &str| (name.to_string(), published.get(name).unwrap().clone());
+    names.map(tensor).collect()
+}
+
+/// A safetensors file as Python writes it.
+fn write_bare(published: &Published, path: &Path) {
+    Published::new(bare(published)).write(path).unwrap();
+}
+
+#[test]
+fn what_shapes_do_not_tell_is_asked() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let beside = folder.path().join("config.json");
+    // Four heads of 16 channels; by 64 channels there would be one.
+    let config = VitConfig::new(12, 4, 3, 5, 64, 2, 4).with_distillation_token(false);
+    write_bare(
+        &Published::of(&config.init_teacher(&device).unwrap()),
+        &path,
+    );
+    let read = || Published::read(&path).unwrap();
+    let message = read().describe().unwrap_err().to_string();
+    assert!(
+        message.contains("model.safetensors") && message.contains("--heads"),
+        "{message}"
+    );
+    let heads = |heads| Hints {
+        heads: Some(heads),
+        ..Hints::default()
+    };
+    assert_eq!(read().describe_with(&heads(4)).unwrap().config, config);
+    assert!(read().describe_with(&heads(5)).is_err());
+    for (text, expected) in [
+        (config.to_json(), true),
+        (
+            format!(r#"{{"recipe": {{"model": {}}}}}"#, config.to_json()),
+            true,
+        ),
+        (
+            r#"{"num_attention_heads": 4, "hidden_size": 64}"#.into(),
+            true,
+        ),
+        (
+            r#"{"architecture": "vit", "model_args": {"num_heads": 4}}"#.into(),
+            true,
+        ),
+        // Of another model, or of none.
+        (
+            r#"{"num_attention_heads": 4, "hidden_size": 128}"#.into(),
+            false,
+        ),
+        (
+            r#"{"num_attention_heads": 5, "hidden_size": 64}"#.into(),
+            false,
+        ),
+        (config.clone().with_mlp_ratio(2.0).to_json(), false),
+        ("[1".into(), false),
+    ] {
+        std::fs::write(&beside, &text).unwrap();
+        let described = read().describe_with(&Hints::default());
+        assert_eq!(described.is_ok(), expected, "{text}");
+        if let Ok(described) = described {
+            assert_eq!(described.config, config);
+            assert!(
+                described.assumed[0].contains("config.json"),
+                "{:?}",
+                described.assumed
+            );
+        }
+    }
+    // A name of timm.
+    let tiny = VitConfig::new(12, 4, 3, 5, 192, 2, 3).with_mlp_ratio(0.1);
+    write_bare(&Published::of(&tiny.init_teacher(&device).unwrap()), &path);
+    std::fs::write(
+        &beside,
+        r#"{"architecture": "deit_tiny_patch16_224.fb_in1k"}"#,
+    )
+    .unwrap();
+    assert_eq!(read().describe().unwrap().1.heads, 3);
+    std::fs::write(&beside, r#"{"architecture": "deit_small_patch16_224"}"#).unwrap();
+    assert!(read().describe().is_err());
+
+    // The heads of a student are in its shapes, the scope of its thresholds is not.
+    let config = self::tiny()
+        .with_scope(ThresholdScope::Row)
+        .with_head_bits(4);
+    write_bare(&Published::of(&config.init_stage2(&device).unwrap()), &path);
+    let message = read().describe().unwrap_err().to_string();
+    assert!(
+        message.contains("model.safetensors") && message.contains("--scope"),
+        "{message}"
+    );
+    let scope = Hints {
+        scope: Some(ThresholdScope::Row),
+        ..Hints::default()
+    };
+    assert_eq!(
+        read().describe_with(&scope).unwrap().config.scope,
+        ThresholdScope::Row
+    );
+    let message = read().describe_with(&heads(4)).unwrap_err().to_string();
+    assert!(
+        message.contains("a model of 2 heads, not of 4"),
+        "{message}"
+    );
+    std::fs::write(&beside, config.to_json()).unwrap();
+    assert_eq!(read().describe().unwrap(), (Phase::Stage2, config.clone()));
+
+    // An export says it, and is not to be contradicted.
+    export(&config.init_stage2(&device).unwrap(), &path).unwrap();
+    std::fs::remove_file(&beside).unwrap();
+    let other = Hints {
+        scope: Some(ThresholdScope::Batch),
+        ..Hints::default()
+    };
+    assert_eq!(read().describe_with(&scope).unwrap().config, config);
+    let message = read().describe_with(&other).unwrap_err().to_string();
+    assert!(
+        message.contains("a model of Row thresholds' scope, not of Batch"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_published_checkpoint_has_the_scope_of_a_batch() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/d_ckpt_stage2.pth");
+    let described = Published::read(path)
+        .unwrap()
+        .describe_with(&Hints::default())
+        .unwrap();
+    assert_eq!(described.config.scope, ThresholdScope::Batch);
+    assert!(
+        described.assumed[0].contains("--scope"),
+        "{:?}",
+        described.assumed
+    );
+}
+
+#[test]
+fn heads_of_a_file_without_any_start_fresh_if_their_classes_are_known() {
+    let device = Device::flex();
+    let config = tiny();
+    let student = config.init_stage2(&device).unwrap();
+    let tensors = bare(&Published::of(&student)).into_iter();
+    let headless = Published::new(tensors.filter(|(name, _)| !name.starts_with("head")));
+    let scope = Some(config.scope);
+    let hints = |classes| Hints {
+        classes,
+        scope,
+        heads: None,
+    };
+    let message = headless
+        .describe_with(&hints(None))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("--classes"), "{message}");
+    let found = headless.describe_with(&hints(Some(7))).unwrap();
+    assert_eq!(found.config.classes, 7);
+    let (student, report) = headless
+        .into_model::<Stage2Student>(&found.config, Strictness::Strict, &device)
+        .unwrap();
+    assert_eq!(report.reinitialized.len(), 10);
+    assert!(!student.class_head.input.is_calibrated());
+    assert_eq!(student.infer(images(&config, &device)).dims(), [3, 7]);
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused_by_name() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let native = folder.path().join("student.bpk");
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut student = tiny().init_stage2(&device).unwrap();
+        let bias = &mut student.blocks[1].norm1.beta;
+        *bias = Param::from_tensor(Tensor::from_floats(
+            [0.0, value, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            &device,
+        ));
+        let refused = Published::of(&student)
+            .into_model::<Stage2Student>(&tiny(), Strictness::Lenient, &device)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("blocks.1.norm1.bias holds values that are not finite"),
+            "{refused}"
+        );
+        save(&student, &native).unwrap();
+        let refused = load::<Stage2Student>(&native, &device)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("student.bpk: blocks.1.norm1.beta holds"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn leftovers_are_ignored_and_extras_are_not() {
+    let device = Device::flex();
+    let config = tiny().with_distillation_token(false);
+    let teacher = config.init_teacher(&device).unwrap();
+    let with = |extra: &str| {
+        let extra = (extra.to_string(), TensorData::from([1.0f32]));
+        let tensors = bare(&Published::of(&teacher)).into_iter().chain([extra]);
+        Published::new(tensors).into_model::<VisionTransformer>(
+            &config,
+            Strictness::Strict,
+            &device,
+        )
+    };
+    for name in ["blocks.0.attn.total_ops", "norm.num_batches_tracked"] {
+        assert_eq!(with(name).unwrap().1.ignored, [name]);
+    }
+    let message = with("extra.weight").unwrap_err().to_string();
+    assert!(
+        message.contains("1 unexpected: extra.weight; gsb import --lenient"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_packed_model_is_no_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("packed.safetensors");
+    let header = r#"{"__metadata__":{"format":"gsb-packed"},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let len = (header.len() as u64).to_le_bytes();
+    std::fs::write(&path, [&len, header.as_bytes(), &[0; 4]].concat()).unwrap();
+    let message = Published::read(&path).unwrap_err().to_string();
+    assert!(
+        message.contains("packed.safetensors") && message.contains("gsb predict"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_loaded_model_does_not_need_its_file() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("teacher.bpk");
+    let teacher = VitConfig::micro().init_teacher(&device).unwrap();
+    save(&teacher, &path).unwrap();
+    let loaded: VisionTransformer = load(&path, &device).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(Contents::of(&loaded), Contents::of(&teacher));
 }
 
 #[test]

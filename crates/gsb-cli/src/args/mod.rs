@@ -23,6 +23,7 @@ use clap::{Parser, Subcommand};
 use gsb_vit::Phase;
 
 use crate::compute::DeviceName;
+use crate::names::ScopeName;
 use crate::path;
 
 /// Binarized Vision Transformers by Group Superposition Binarization.
@@ -145,13 +146,25 @@ pub struct ImportArgs {
     #[arg(short, long, value_name = "FILE", value_parser = path::option())]
     pub output: PathBuf,
 
-    /// Another number of classes: the heads start fresh
+    /// Another number of classes, or that of a file without heads: the heads start fresh
     #[arg(long)]
     pub classes: Option<usize>,
 
     /// Another height and width of an image: positions are interpolated
     #[arg(long, value_name = "PIXELS")]
     pub image_size: Option<usize>,
+
+    /// Number of attention heads, where the file does not say it
+    #[arg(long, value_name = "HEADS", value_parser = numbers::positive())]
+    pub heads: Option<usize>,
+
+    /// Which elements share the thresholds of a stage-2 student, where the file does not say it
+    #[arg(long, value_enum)]
+    pub scope: Option<ScopeName>,
+
+    /// Take the moving average of the weights that the file holds beside them
+    #[arg(long)]
+    pub ema: bool,
 
     /// Leave fresh what is missing or does not fit
     #[arg(long)]

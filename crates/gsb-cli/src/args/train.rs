@@ -196,6 +196,14 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE", value_parser = path::option(), help_heading = "Distillation")]
     pub teacher_path: Option<PathBuf>,
 
+    /// Attention heads of the model of --teacher-path or --finetune, where its file does not say it
+    #[arg(long, value_name = "HEADS", value_parser = positive(), help_heading = "Recipe")]
+    pub heads: Option<usize>,
+
+    /// Take the moving average of the weights from the files to start from, where they hold one
+    #[arg(long, help_heading = "Recipe")]
+    pub ema: bool,
+
     /// How students learn from the teacher
     #[arg(long, value_enum, value_name = "TYPE", help_heading = "Distillation")]
     pub distillation_type: Option<DistillationName>,

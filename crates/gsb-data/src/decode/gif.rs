@@ -18,11 +18,11 @@ pub(super) fn size(reader: impl Read) -> Result<(u32, u32), String> {
 /// The pixels: colours of the palette, where there is no frame its transparent or first one.
 pub(super) fn decode(bytes: &[u8]) -> Result<Image, String> {
     let mut decoder = open(bytes)?;
-    // The size is checked before there is memory for it.
     let frame = decoder.next_frame_info().map_err(told)?.cloned();
-    let (width, height) = canvas(&decoder, &frame.ok_or_else(empty)?)?;
-    let frame = decoder.read_next_frame().map_err(told)?.cloned();
     let frame = frame.ok_or_else(empty)?;
+    let (width, height) = canvas(&decoder, &frame)?;
+    let mut indices = vec![0; decoder.buffer_size()];
+    decoder.read_into_buffer(&mut indices).map_err(told)?;
     let palette = frame.palette.as_deref().or(decoder.global_palette());
     let palette = palette
         .ok_or("it is a GIF file without a palette")?
@@ -31,7 +31,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Image, String> {
     let color = |index: u8| palette.get(usize::from(index)).copied().unwrap_or_default();
     let outside = color(frame.transparent.unwrap_or(0));
     let mut pixels = vec![outside; width as usize * height as usize];
-    let rows = frame.buffer.chunks_exact(frame.width.into());
+    let rows = indices.chunks_exact(frame.width.into());
     for (y, row) in rows.enumerate() {
         let start = (usize::from(frame.top) + y) * width as usize + usize::from(frame.left);
         for (pixel, &index) in pixels[start..].iter_mut().zip(row) {

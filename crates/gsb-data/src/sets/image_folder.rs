@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{FileSplits, Labelled};
-use crate::error::first_ten;
+use crate::error::{counted, first_ten};
 use crate::file_names::is_picture;
 use crate::{DataSplits, Error, Listing, Orientation, list_pictures, lists};
 
@@ -160,7 +160,10 @@ impl Found {
         if classes.is_empty() {
             let problem = match self.loose(path)? {
                 0 => "expected a folder for each class, got none".into(),
-                loose => format!("expected a folder for each class, got {loose} pictures and none"),
+                loose => format!(
+                    "expected a folder for each class, got {} and no folder",
+                    counted(loose, "picture")
+                ),
             };
             return Err(Error::format(path, problem));
         }
@@ -199,7 +202,8 @@ impl Found {
         let problem = match self.loose(path)? {
             0 => "expected pictures in a folder for each class, got none".into(),
             loose => format!(
-                "its {loose} pictures are in no class: put them into a folder for each class, as in train"
+                "{} in no class: put them into a folder for each class, as in train",
+                counted(loose, "picture")
             ),
         };
         Err(Error::format(path, problem))
@@ -248,8 +252,8 @@ impl Found {
     fn remark_loose(&mut self, path: &Path) -> Result<(), Error> {
         let loose = self.loose(path)?;
         if loose > 0 {
-            let path = path.display();
-            let remark = format!("left out {loose} pictures of {path} that are in no class");
+            let (loose, path) = (counted(loose, "picture"), path.display());
+            let remark = format!("left out {loose} in {path}, but in no folder of a class");
             self.remarks.push(remark);
         }
         Ok(())

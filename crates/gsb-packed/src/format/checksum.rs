@@ -1,6 +1,9 @@
 //! The checksum of a packed file: CRC-32 of all its bytes, its own digits taken as zeros.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::path::Path;
 
 use crc32fast::Hasher;
 
@@ -36,6 +39,16 @@ pub(super) fn check(bytes: &[u8]) -> Result<bool, Error> {
     } else {
         Err(Error::Damaged)
     }
+}
+
+/// Whether a file begins as one with a checksum.
+pub(super) fn begins(path: &Path) -> io::Result<bool> {
+    let mut beginning = Vec::new();
+    let length = LENGTH + START.len();
+    File::open(path)?
+        .take(length as u64)
+        .read_to_end(&mut beginning)?;
+    Ok(beginning.get(LENGTH..) == Some(START))
 }
 
 /// Where the digits are.

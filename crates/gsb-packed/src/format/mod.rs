@@ -169,6 +169,11 @@ impl Packed {
             .map_err(|error| error.of_file(path))
     }
 
+    /// Whether a file begins as those that [`write`](Self::write) writes, be the rest damaged or not.
+    pub fn is_in(path: impl AsRef<Path>) -> bool {
+        checksum::begins(path.as_ref()).unwrap_or(false)
+    }
+
     /// The contents as bytes of a file.
     ///
     /// # Errors

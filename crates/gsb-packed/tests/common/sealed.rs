@@ -22,7 +22,7 @@ pub fn unsealed(bytes: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(header).expect("JSON");
     let text = text[..entry].to_string() + &text[START.len() + "00000000\",".len()..];
     let mut text = text.replace("\"version\":\"2\"", "\"version\":\"1\"");
-    while text.len() % 8 != 0 {
+    while !text.len().is_multiple_of(8) {
         text.push(' ');
     }
     let length = (text.len() as u64).to_le_bytes();

@@ -7,7 +7,7 @@ pub use table::{Row, Table};
 pub use variant::Variant;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gsb::distill::Distillation;
 use gsb_data::DataSplits;
@@ -28,8 +28,8 @@ pub struct Ablation {
     pub variants: Vec<Variant>,
     /// The seeds.
     pub seeds: Vec<u64>,
-    /// A float model that the teachers start from, instead of fresh weights.
-    pub finetune: Option<PathBuf>,
+    /// What the teachers start from, instead of fresh weights: a float model to finetune.
+    pub start: Start,
     /// Whatever else decides about the results, the data set above all: what is finished counts only
     /// if it was trained with the same. Where the data are, `data.path`, may change.
     pub context: Map<String, Value>,
@@ -94,10 +94,7 @@ impl Ablation {
             let mut teacher = self.base.clone();
             teacher.seed = seed;
             teacher.phases = vec![Phase::Teacher];
-            let start = Start {
-                finetune: self.finetune.clone(),
-                ..Start::default()
-            };
+            let start = self.start.clone();
             rows[0].top1.push(train("teacher", teacher, start)?);
             let teacher = folder.join("teacher/teacher.bpk");
             let start = |variant: &Variant| Start {
@@ -163,9 +160,11 @@ fn trained(
     let mut run = if folder.join("config.json").exists() {
         let mut run = Run::resume(folder, devices.clone())?;
         let found = run.plan();
+        let place = |path: &Option<PathBuf>| path.as_deref().map(absolute);
         let same = found.recipe == plan.recipe
             && without_place(&found.context) == without_place(&plan.context)
-            && found.start.finetune == plan.start.finetune.as_deref().map(absolute);
+            && place(&found.start.finetune) == place(&plan.start.finetune)
+            && (found.start.ema, found.start.heads) == (plan.start.ema, plan.start.heads);
         if !same {
             let reason = "it holds a training of another recipe or data: choose another folder";
             return Err(Error::file(folder, reason));

@@ -1,20 +1,63 @@
 //! Which model published tensors are of.
 
+use gsb::binarize::ThresholdScope;
+
+use super::Format;
+use super::beside::{Beside, beside};
+use super::names::HEADS;
 use super::published::Published;
 use crate::{Error, Phase, VitConfig};
 
-/// Channels of a head of every DeiT: what tells the number of heads of a teacher, whose tensors do
-/// not.
+/// Channels of a head of every DeiT and ViT of these widths and depths.
 const HEAD_CHANNELS: usize = 64;
+const PUBLISHED: [(usize, usize); 4] = [(192, 12), (384, 12), (768, 12), (1024, 24)];
+
+/// What is known of a model besides its tensors, which do not tell everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hints {
+    /// Number of classes of a model without heads.
+    pub classes: Option<usize>,
+    /// Number of attention heads.
+    pub heads: Option<usize>,
+    /// The scope of the thresholds of a stage-2 student.
+    pub scope: Option<ThresholdScope>,
+}
+
+/// The model that tensors are of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// Its phase.
+    pub phase: Phase,
+    /// Its configuration.
+    pub config: VitConfig,
+    /// What neither tensors nor hints say, and what was taken instead, a sentence each.
+    pub assumed: Vec<String>,
+}
 
 impl Published {
-    /// The phase and the configuration of the model that these tensors are of: the recorded
-    /// configuration of an export, else by names and shapes. What shapes do not tell (dropout,
-    /// thresholds' scope, the heads of a teacher: of 64 channels, as DeiT's) is the default.
+    /// The phase and the configuration of the model that these tensors are of, see
+    /// [`describe_with`](Self::describe_with).
     ///
     /// # Errors
-    /// [`Error::Foreign`] if these are not the tensors of a model known here.
+    /// As [`describe_with`](Self::describe_with).
     pub fn describe(&self) -> Result<(Phase, VitConfig), Error> {
+        let described = self.describe_with(&Hints::default())?;
+        Ok((described.phase, described.config))
+    }
+
+    /// The model that these tensors are of: the recorded configuration of an export, else by names and
+    /// shapes.
+    ///
+    /// What shapes do not tell is taken from the hints, else from a `config.json` beside the file: of
+    /// this library, of Hugging Face or of timm. Two things are assumed, and said: heads of 64 channels
+    /// for a teacher of the width and depth of a published DeiT or ViT, and the scope of a batch for a
+    /// student of a `.pth` file, which the published code trains. Dropout is 0, and the bits of patch
+    /// embedding and heads are the published 8.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] if these are not the tensors of a model known here, [`Error::Unsaid`] if
+    /// something is missing that only its owner knows, [`Error::Contradiction`] if a hint is wrong.
+    pub fn describe_with(&self, hints: &Hints) -> Result<Description, Error> {
         let phase = if self.tensors.contains_key("patch_embed.proj.alpha") {
             Phase::Stage2
         } else if self.tensors.contains_key("patch_embed.norm.weight") {
@@ -22,20 +65,163 @@ impl Published {
         } else {
             Phase::Teacher
         };
+        let mut assumed = Vec::new();
         let config = match &self.config {
-            Some(config) => config.clone(),
-            None => self.config_of_shapes(phase)?,
+            Some(config) => self.recorded(phase, config, hints)?,
+            None => self.config_of_shapes(phase, hints, &mut assumed)?,
         };
         let elements = self.tensors.values().map(|data| data.num_elements() as u64);
         justified(phase, &config, elements.sum()).map_err(|reason| self.foreign(reason))?;
-        Ok((phase, config))
+        Ok(Description {
+            phase,
+            config,
+            assumed,
+        })
     }
 
-    fn config_of_shapes(&self, phase: Phase) -> Result<VitConfig, Error> {
+    /// The recorded configuration, which hints may repeat.
+    fn recorded(
+        &self,
+        phase: Phase,
+        config: &VitConfig,
+        hints: &Hints,
+    ) -> Result<VitConfig, Error> {
+        self.agree("heads", config.heads, hints.heads)?;
+        if phase == Phase::Stage2 {
+            self.agree("thresholds' scope", config.scope, hints.scope)?;
+        }
+        let classes = match self.has_heads() {
+            true => config.classes,
+            false => self.classes(hints)?,
+        };
+        Ok(VitConfig {
+            classes,
+            ..config.clone()
+        })
+    }
+
+    /// Whether there is a head for classes.
+    pub fn has_heads(&self) -> bool {
+        self.tensors
+            .keys()
+            .any(|name| HEADS.iter().any(|(head, _)| name.starts_with(head)))
+    }
+
+    /// The number of classes of a file without heads.
+    fn classes(&self, hints: &Hints) -> Result<usize, Error> {
+        hints.classes.ok_or_else(|| {
+            self.unsaid(
+                "for how many classes, as it has no head",
+                "give --classes of gsb import, whose heads then start fresh",
+            )
+        })
+    }
+
+    /// Fails if something was said that is not so.
+    fn agree<T: PartialEq + std::fmt::Debug>(
+        &self,
+        what: &'static str,
+        found: T,
+        given: Option<T>,
+    ) -> Result<(), Error> {
+        match given {
+            Some(given) if given != found => Err(Error::Contradiction {
+                source_name: self.source.clone(),
+                what,
+                found: format!("{found:?}"),
+                given: format!("{given:?}"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of heads, which is in the shapes of students alone.
+    fn heads(
+        &self,
+        config: &VitConfig,
+        hints: &Hints,
+        beside: Option<&Beside>,
+        assumed: &mut Vec<String>,
+    ) -> Result<usize, Error> {
+        if let Some([heads, ..]) = self.shape("blocks.0.attn.move_q.bias").as_deref() {
+            self.agree("heads", *heads, hints.heads)?;
+            return Ok(*heads);
+        }
+        if let Some(heads) = hints.heads {
+            return Ok(heads);
+        }
+        if let Some(beside) = beside {
+            assumed.push(format!(
+                "{} heads, as the config.json beside it says",
+                beside.heads
+            ));
+            return Ok(beside.heads);
+        }
+        if PUBLISHED.contains(&(config.width, config.depth)) {
+            let heads = config.width / HEAD_CHANNELS;
+            assumed.push(format!(
+                "{heads} heads of {HEAD_CHANNELS} channels, as every DeiT and ViT of width {} has; --heads says another number",
+                config.width
+            ));
+            return Ok(heads);
+        }
+        Err(self.unsaid(
+            "how many heads the attention has",
+            "give --heads of gsb import or gsb train, or put the model's config.json beside it",
+        ))
+    }
+
+    /// A student's configuration with what no shape tells.
+    fn scoped(
+        &self,
+        config: VitConfig,
+        hints: &Hints,
+        beside: Option<Beside>,
+        assumed: &mut Vec<String>,
+    ) -> Result<VitConfig, Error> {
+        let beside = beside.and_then(|beside| beside.config);
+        if let Some(beside) = beside {
+            assumed.push("thresholds and bits as the config.json beside it says".into());
+            let scope = hints.scope.unwrap_or(beside.scope);
+            return Ok(VitConfig {
+                scope,
+                initial_scales: beside.initial_scales,
+                head_bits: beside.head_bits,
+                patch_bits: beside.patch_bits,
+                ..config
+            });
+        }
+        let scope = match (hints.scope, self.found.format) {
+            (Some(scope), _) => scope,
+            (None, Format::Torch | Format::Legacy) => {
+                assumed.push(
+                    "thresholds of the whole batch, as the published code trains; --scope says others".into(),
+                );
+                ThresholdScope::Batch
+            }
+            (None, Format::Safetensors | Format::Memory) => {
+                return Err(self.unsaid(
+                    "which elements share the thresholds of the student",
+                    "give --scope of gsb import, or put the model's config.json beside it",
+                ));
+            }
+        };
+        Ok(config.with_scope(scope))
+    }
+
+    fn config_of_shapes(
+        &self,
+        phase: Phase,
+        hints: &Hints,
+        assumed: &mut Vec<String>,
+    ) -> Result<VitConfig, Error> {
         let foreign = |reason: String| self.foreign(reason);
         let [width, channels, patch_size, _] = self.dims("patch_embed.proj.weight")?;
         let [_, positions, _] = self.dims("pos_embed")?;
-        let [classes, _] = self.dims("head.weight")?;
+        let classes = match self.has_heads() {
+            true => self.dims::<2>("head.weight")?[0],
+            false => self.classes(hints)?,
+        };
         let [hidden, _] = self.dims("blocks.0.mlp.fc1.weight")?;
         let distilled = self.tensors.contains_key("dist_token");
         let depth = (0..)
@@ -44,10 +230,6 @@ impl Published {
                     .contains_key(&format!("blocks.{block}.norm1.weight"))
             })
             .count();
-        let heads = match self.shape("blocks.0.attn.move_q.bias").as_deref() {
-            Some([heads, ..]) => *heads,
-            _ => width / HEAD_CHANNELS.min(width.max(1)),
-        };
         let patches = positions.saturating_sub(1 + usize::from(distilled));
         let side = patches.isqrt();
         if side * side != patches {
@@ -61,11 +243,11 @@ impl Published {
         }
         let image_size = side.checked_mul(patch_size);
         let image_size = image_size.ok_or_else(|| foreign("the image is too large".into()))?;
-        let config = VitConfig::new(
-            image_size, patch_size, channels, classes, width, depth, heads,
-        )
-        .with_mlp_ratio(mlp_ratio(hidden, width))
-        .with_distillation_token(distilled);
+        let mut config = VitConfig::new(image_size, patch_size, channels, classes, width, depth, 1)
+            .with_mlp_ratio(mlp_ratio(hidden, width))
+            .with_distillation_token(distilled);
+        let beside = self.path.as_deref().and_then(|path| beside(path, &config));
+        config.heads = self.heads(&config, hints, beside.as_ref(), assumed)?;
         if phase != Phase::Stage2 {
             return Ok(config);
         }
@@ -76,9 +258,10 @@ impl Published {
             };
             1 + usize::from(has("2")) + usize::from(has("3"))
         };
-        Ok(config
+        let config = config
             .with_value_groups(groups("clip_value"))
-            .with_attention_groups(groups("clip_attn")))
+            .with_attention_groups(groups("clip_attn"));
+        self.scoped(config, hints, beside, assumed)
     }
 
     /// The shape of a tensor that every model has.
@@ -90,6 +273,14 @@ impl Published {
                 "{name} has shape {shape:?}, expected {D} dimensions"
             ))
         })
+    }
+
+    fn unsaid(&self, what: &'static str, remedy: &'static str) -> Error {
+        Error::Unsaid {
+            source_name: self.source.clone(),
+            what,
+            remedy,
+        }
     }
 
     fn foreign(&self, reason: String) -> Error {

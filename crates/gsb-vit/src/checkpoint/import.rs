@@ -5,11 +5,13 @@ use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
 
+use gsb_checkpoint::is_leftover;
+
 use super::names::{HEADS, Layout, Name, names};
 use super::positions::resized;
 use super::published::{Published, transposed};
 use super::report::{ImportReport, ShapeMismatch, Strictness};
-use crate::parameters::replaced;
+use crate::parameters::{not_finite, replaced};
 use crate::{Error, Model, VitConfig};
 
 /// What the published implementation starts a scale with, and then takes for one not yet set.
@@ -33,12 +35,12 @@ impl Published {
     /// The model of a configuration with these tensors, and what became of them.
     ///
     /// Positions of another square grid are interpolated. A head for another number of classes
-    /// starts fresh. A scale counts as calibrated unless the file says otherwise; in files that say
+    /// starts fresh, and so do the heads of a file without any. A scale counts as calibrated unless the file says otherwise; in files that say
     /// nothing, a scale of exactly 1, with which the published implementation starts, does not.
     ///
     /// # Errors
     /// [`Error::Import`] if the tensors do not fit and strictness does not allow it, or nothing
-    /// fits; see also [`VitConfig::validate`].
+    /// fits; [`Error::NotFinite`] if a weight is not a finite number; see also [`VitConfig::validate`].
     pub fn into_model<M: Model>(
         self,
         config: &VitConfig,
@@ -49,6 +51,12 @@ impl Published {
         let names = names(M::PHASE, config);
         let mut import = Import::new(&self, &names, config, device);
         let model = replaced(fresh, |path, shape| import.value(path, shape));
+        if let Some(name) = import.not_finite {
+            return Err(Error::NotFinite {
+                source_name: self.source,
+                name,
+            });
+        }
         let report = import.finish();
         let refused = match strictness {
             Strictness::Strict => !report.fits(),
@@ -74,6 +82,10 @@ struct Import<'a> {
     scales: HashMap<String, Vec<&'a Name>>,
     config: &'a VitConfig,
     device: &'a Device,
+    /// Whether there is none in the file.
+    headless: bool,
+    /// The first tensor with a value that is not finite.
+    not_finite: Option<String>,
     report: ImportReport,
 }
 
@@ -102,7 +114,13 @@ impl<'a> Import<'a> {
             scales,
             config,
             device,
-            report: ImportReport::default(),
+            headless: !file.has_heads(),
+            not_finite: None,
+            report: ImportReport {
+                ignored: file.found.ignored.clone(),
+                file: file.found.clone(),
+                ..ImportReport::default()
+            },
         }
     }
 
@@ -140,7 +158,7 @@ impl<'a> Import<'a> {
     /// The published tensor of a shape, and what became of it on record.
     fn part(&mut self, name: &Name, shape: &[usize]) -> Option<TensorData> {
         let published = name.published.clone();
-        if self.head_is_for_other_classes(&name.published) {
+        if self.head_starts_fresh(&name.published) {
             self.report.reinitialized.push(published);
             return None;
         }
@@ -148,6 +166,9 @@ impl<'a> Import<'a> {
             self.report.missing.push(published);
             return None;
         };
+        if self.not_finite.is_none() && not_finite(data) {
+            self.not_finite = Some(published.clone());
+        }
         let found = data.shape().to_vec();
         if found == shape {
             self.report.loaded.push(published);
@@ -185,7 +206,7 @@ impl<'a> Import<'a> {
         let Some(data) = self.file.tensors.get(scale) else {
             return false;
         };
-        if !data.shape().to_vec().is_empty() || self.head_is_for_other_classes(scale) {
+        if !data.shape().to_vec().is_empty() || self.head_starts_fresh(scale) {
             return false;
         }
         match &self.file.uncalibrated {
@@ -194,11 +215,15 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn head_is_for_other_classes(&self, published: &str) -> bool {
+    /// Whether a name is of a head, and those of the file, if it has any, are for other classes.
+    fn head_starts_fresh(&self, published: &str) -> bool {
         let head = HEADS
             .into_iter()
             .map(|(head, _)| head)
             .find(|head| published.starts_with(head));
+        if self.headless && head.is_some() {
+            return true;
+        }
         let weight = head.and_then(|head| self.file.shape(&format!("{head}weight")));
         match weight.as_deref() {
             Some(&[classes, width]) => classes != self.config.classes && width == self.config.width,
@@ -209,6 +234,7 @@ impl<'a> Import<'a> {
     fn finish(mut self) -> ImportReport {
         for name in self.file.tensors.keys() {
             match self.layouts.get(name.as_str()) {
+                None if is_leftover(name) => self.report.ignored.push(name.clone()),
                 None => self.report.unexpected.push(name.clone()),
                 Some(Layout::Constant(_) | Layout::StepCount) => {
                     self.report.ignored.push(name.clone());

@@ -4,11 +4,10 @@
 //! read and write files with the published names, those of GSB's students and of timm's DeiT;
 //! [`Published`] is what lies between.
 //!
-//! [`TensorFile`] reads what `torch.save` writes since PyTorch 1.6 (a zip archive with a pickle) and
-//! safetensors. A file is not trusted: nothing in it is executed, and one that is damaged or made to
-//! do harm gives a [`CheckpointError`]. What opening and reading allocate is bounded by the size of
-//! the file: opening takes at most 32 bytes for each of its bytes, and reading a tensor 10. For
-//! files that `torch.save` has written, the bytes of the tensor itself dominate.
+//! [`TensorFile`] reads what `torch.save` writes and safetensors, see [`gsb_checkpoint`]. A file is not
+//! trusted: nothing in it is executed, and one that is damaged or made to do harm gives a
+//! [`CheckpointError`]. Neither is it taken for a model that computes: a weight that is not a finite
+//! number is an error.
 //!
 //! ```no_run
 //! use burn::tensor::Device;
@@ -27,19 +26,24 @@
 //! # Ok::<(), gsb_vit::Error>(())
 //! ```
 
+mod beside;
 mod checksum;
 mod describe;
+mod file;
 mod import;
 mod names;
 mod native;
 mod positions;
 mod published;
-mod reader;
 mod report;
 
+pub use describe::{Description, Hints};
+pub use file::TensorFile;
+pub use gsb_checkpoint::{
+    CheckpointError, ElementType, Format, Found, Take, TensorInfo, refuse_folder,
+};
 pub use import::import;
 pub use names::published_names;
 pub use native::{inspect, load, save};
 pub use published::{Published, export};
-pub use reader::{CheckpointError, ElementType, TensorFile, TensorInfo};
 pub use report::{ImportReport, ShapeMismatch, Strictness};

@@ -10,7 +10,7 @@ use burn_pack::{HEADER_SIZE, Header, MAGIC_NUMBER, Reader, Tensor as Packed, Wri
 
 use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
 use super::describe::justified;
-use crate::parameters::parameters;
+use crate::parameters::{not_finite, parameters};
 use crate::{Error, Model, Phase, VitConfig, replace_file};
 
 const PHASE: &str = "gsb.phase";
@@ -84,7 +84,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<(Phase, VitConfig), Error> {
 ///
 /// # Errors
 /// [`Error::Read`] if the file cannot be read, is damaged, is not such a checkpoint, is of a model of
-/// another phase, or lacks a parameter.
+/// another phase, or lacks a parameter; [`Error::NotFinite`] if a weight is not a finite number.
 pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Error> {
     let path = path.as_ref();
     let failed = |reason: String| Error::Read {
@@ -112,9 +112,17 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
     }
     justified(phase, &config, elements).map_err(failed)?;
     let record = ModuleRecord::from_bytes(file.bytes).map_err(|error| failed(error.to_string()))?;
-    M::fresh(&config, device)?
+    let model = M::fresh(&config, device)?
         .try_load_record(record.cast_to_module_dtype())
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| failed(error.to_string()))?;
+    let mut parameters = parameters(&model).into_iter();
+    match parameters.find(|parameter| not_finite(&parameter.data)) {
+        Some(parameter) => Err(Error::NotFinite {
+            source_name: path.display().to_string(),
+            name: parameter.path,
+        }),
+        None => Ok(model),
+    }
 }
 
 /// A file as it was when it was opened, whatever becomes of it.

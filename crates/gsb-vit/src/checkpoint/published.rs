@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Shape, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::TensorFile;
 use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
 use super::names::{Layout, Name, names};
+use super::{Found, Take, TensorFile};
 use crate::parameters::parameters;
 use crate::{Error, Model, VitConfig, replace_file};
 
@@ -50,6 +50,10 @@ pub struct Published {
     pub(super) config: Option<VitConfig>,
     /// Where they come from, for messages.
     pub(super) source: String,
+    /// The file that they come from, if it is one.
+    pub(super) path: Option<PathBuf>,
+    /// Where in the file they were.
+    pub(super) found: Found,
 }
 
 impl Published {
@@ -60,6 +64,8 @@ impl Published {
             uncalibrated: None,
             config: None,
             source: "the tensors".into(),
+            path: None,
+            found: Found::default(),
         }
     }
 
@@ -98,16 +104,26 @@ impl Published {
             uncalibrated: Some(uncalibrated),
             config: Some(model.config().clone()),
             source: "the tensors of a model".into(),
+            path: None,
+            found: Found::default(),
         }
     }
 
-    /// Reads all tensors of a `.pth` or `.safetensors` file.
+    /// Reads the weights in a `.pth` or `.safetensors` file.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if the file cannot be read, [`Error::Read`] if an export is damaged,
-    /// [`Error::Foreign`] if an export holds a wrong
-    /// configuration or the tensors share so much data that they are far larger than the file.
+    /// As [`read_as`](Self::read_as).
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::read_as(path, Take::Weights)
+    }
+
+    /// Reads the weights in a `.pth` or `.safetensors` file, or their average.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if the file cannot be read or has no average, [`Error::Read`] if an export
+    /// is damaged, [`Error::Foreign`] if an export holds a wrong configuration, the file is a packed
+    /// model, or the tensors share so much data that they are far larger than the file.
+    pub fn read_as(path: impl AsRef<Path>, take: Take) -> Result<Self, Error> {
         let path = path.as_ref();
         // What cannot be read at all is for who opens it.
         let right = checksum::is_export_right(path).unwrap_or_default();
@@ -118,18 +134,26 @@ impl Published {
         if right == Some(false) {
             return Err(damaged());
         }
-        let file = TensorFile::open(path)?;
+        let file = TensorFile::open_as(path, take)?;
         if right.is_none() && file.metadata().contains_key(FORMAT) {
             return Err(damaged());
         }
         let source = file.path().display().to_string();
         refuse_aliases(&file, &source)?;
+        if file.metadata().get("format").map(String::as_str) == Some("gsb-packed") {
+            return Err(Error::Foreign {
+                source_name: source,
+                reason: "it is packed already: gsb predict and gsb inspect read it".into(),
+            });
+        }
         let tensors = file
             .names()
             .map(|name| Ok((name.to_string(), file.read(name)?)))
             .collect::<Result<Vec<_>, Error>>()?;
         let mut published = Self::new(tensors);
         published.source = source;
+        published.path = Some(file.path().into());
+        published.found = file.found().clone();
         published.with_metadata(file.metadata())
     }
 
@@ -141,6 +165,11 @@ impl Published {
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         self.tensors.get(name).map(|data| data.shape().to_vec())
+    }
+
+    /// Where in the file they were; empty for tensors from elsewhere.
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 
     /// A tensor.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::Found;
+
 /// Whether an import accepts what does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strictness {
@@ -25,7 +27,7 @@ pub struct ImportReport {
     pub loaded: Vec<String>,
     /// Interpolated to another grid of patches.
     pub resized: Vec<String>,
-    /// Fresh, as the file is for another number of classes.
+    /// Fresh, as the file is for another number of classes, or has no heads.
     pub reinitialized: Vec<String>,
     /// Known, and of no use here.
     pub ignored: Vec<String>,
@@ -35,6 +37,10 @@ pub struct ImportReport {
     pub unexpected: Vec<String>,
     /// Fresh, as the file has them in another shape.
     pub mismatched: Vec<ShapeMismatch>,
+    /// What the file does not say, and what was taken instead.
+    pub assumed: Vec<String>,
+    /// Where in the file they were.
+    pub file: Found,
 }
 
 /// A tensor of the wrong shape.
@@ -52,6 +58,13 @@ impl ImportReport {
     /// Whether the file and the model fit each other.
     pub fn fits(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
+    }
+
+    /// What was made of the file besides, a sentence each: where in it the weights were, what was left
+    /// out of their names, what was assumed.
+    pub fn notes(&self) -> Vec<String> {
+        let assumed = self.assumed.iter().cloned();
+        self.file.notes().into_iter().chain(assumed).collect()
     }
 }
 

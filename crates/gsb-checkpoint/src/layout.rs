@@ -1,6 +1,6 @@
 //! Where the elements of a tensor lie in a file.
 
-use super::{ElementType, TensorInfo};
+use crate::{ElementType, TensorInfo};
 
 /// The highest rank of a tensor.
 ///
@@ -9,7 +9,7 @@ const MAX_RANK: usize = 8;
 
 /// Bytes of a file that belong together.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block {
+pub(crate) struct Block {
     /// Where they start in the file.
     pub start: u64,
     /// How many they are.
@@ -20,7 +20,7 @@ pub(super) struct Block {
 
 /// A tensor's elements within a block: row by row, or as strides say.
 #[derive(Debug, Clone)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     pub info: TensorInfo,
     /// Elements from one index to the next, per dimension; row by row if there are none.
     strides: Option<Vec<usize>>,
@@ -35,7 +35,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// A tensor that fills the block row by row.
-    pub(super) fn contiguous(
+    pub(crate) fn contiguous(
         element: ElementType,
         shape: Vec<usize>,
         block: Block,
@@ -64,7 +64,7 @@ impl Layout {
     ///
     /// `limit` are the bytes that the elements may take together: a stride of zero can ask for more
     /// than the block has.
-    pub(super) fn strided(
+    pub(crate) fn strided(
         element: ElementType,
         shape: Vec<usize>,
         strides: Vec<usize>,
@@ -121,7 +121,7 @@ impl Layout {
     }
 
     /// The elements row by row, from the `span` bytes that hold them.
-    pub(super) fn gather(&self, bytes: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn gather(&self, bytes: Vec<u8>) -> Vec<u8> {
         let Some(strides) = &self.strides else {
             return bytes;
         };

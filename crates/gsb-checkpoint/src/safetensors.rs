@@ -7,10 +7,11 @@ use std::path::Path;
 use safetensors::{Dtype, tensor::TensorInfo};
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::file::Tensor;
-use super::layout::{Block, Layout};
-use super::source::Source;
-use super::{CheckpointError, ElementType};
+use crate::file::{Contents, Stored};
+use crate::layout::{Block, Layout};
+use crate::names::{Tidied, tidy};
+use crate::source::Source;
+use crate::{CheckpointError, ElementType, Format, Found, Take};
 
 /// Bytes of the header's length, which the file starts with.
 const PREFIX: u64 = 8;
@@ -19,20 +20,19 @@ const PREFIX: u64 = 8;
 const MAX_HEADER: u64 = 100_000_000;
 
 /// Whether a file that starts so looks like safetensors: a length, then JSON.
-pub(super) fn starts(head: &[u8]) -> bool {
-    let (prefix, json) = head.split_at(head.len().min(PREFIX as usize));
-    prefix
-        .try_into()
-        .map(u64::from_le_bytes)
-        .is_ok_and(|len| len <= MAX_HEADER)
-        && json.first() == Some(&b'{')
+pub(crate) fn starts(head: &[u8]) -> bool {
+    let Some((prefix, json)) = head.split_first_chunk::<{ PREFIX as usize }>() else {
+        return false;
+    };
+    u64::from_le_bytes(*prefix) <= MAX_HEADER && json.first() == Some(&b'{')
 }
 
 /// The tensors of a file in the order of their data, and its metadata.
-pub(super) fn open(
+pub(crate) fn open(
     path: &Path,
     source: &mut Source,
-) -> Result<(Vec<Tensor>, BTreeMap<String, String>), CheckpointError> {
+    take: Take,
+) -> Result<Contents, CheckpointError> {
     let io = |source| CheckpointError::Io {
         path: path.into(),
         source,
@@ -46,7 +46,8 @@ pub(super) fn open(
     let room = source.len() - PREFIX;
     if len > room {
         return Err(broken(format!(
-            "it is said to be {len} bytes long, the file has {room}"
+            "it is said to be {len} bytes long, the file has {room}: it was cut off, download or copy \
+             it again"
         )));
     }
     let json = source.read(PREFIX, len).map_err(io)?;
@@ -56,16 +57,24 @@ pub(super) fn open(
     let data = PREFIX + len;
     let room = room - len;
     let mut end = 0;
+    let mut found = Found {
+        format: Format::Safetensors,
+        ..Found::default()
+    };
+    let names = header.tensors.iter().map(|(name, _)| name.as_str());
+    let Tidied { names } = tidy(names.collect(), take, &mut found)
+        .ok_or_else(|| CheckpointError::NoAverage { path: path.into() })?;
     let mut tensors = Vec::with_capacity(header.tensors.len());
-    for (name, info) in header.tensors {
+    for ((full, info), name) in header.tensors.into_iter().zip(names) {
+        // Also of what is left out: the data of all follow each other.
         let layout = layout(info, data, room, &mut end);
-        match layout {
-            Ok(layout) => tensors.push(Tensor { name, layout }),
-            Err(problem) => {
-                let path = path.into();
+        match (layout, name) {
+            (Ok(layout), Some(name)) => tensors.push(Stored { name, layout }),
+            (Ok(_), None) => {}
+            (Err(problem), _) => {
                 return Err(CheckpointError::Tensor {
-                    path,
-                    name,
+                    path: path.into(),
+                    name: full,
                     problem,
                 });
             }
@@ -76,7 +85,17 @@ pub(super) fn open(
             "its tensors take {end} bytes, the file has {room} bytes of data"
         )));
     }
-    Ok((tensors, header.metadata))
+    if tensors.is_empty() {
+        return Err(CheckpointError::NoTensors {
+            path: path.into(),
+            reason: "expected tensors by name".into(),
+        });
+    }
+    Ok(Contents {
+        tensors,
+        metadata: header.metadata,
+        found,
+    })
 }
 
 /// Where the elements of the next tensor are, whose data follow those of the last without a gap.
@@ -85,7 +104,11 @@ fn layout(info: TensorInfo, data: u64, room: u64, end: &mut u64) -> Result<Layou
     if start != *end || stop < start || stop > room {
         return Err(format!(
             "its data are said to be at {start}..{stop}, expected them from {end} on and within the \
-             {room} bytes of data"
+             {room} bytes of data{}",
+            match stop > room {
+                true => ": the file was cut off, download or copy it again",
+                false => "",
+            }
         ));
     }
     *end = stop;

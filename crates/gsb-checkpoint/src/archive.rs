@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::layout::Block;
-use super::source::Source;
+use crate::layout::Block;
+use crate::source::Source;
 
 /// What every zip archive with entries starts with.
-pub(super) const SIGNATURE: &[u8] = b"PK\x03\x04";
+pub(crate) const SIGNATURE: &[u8] = b"PK\x03\x04";
 
 /// Bytes of the record at the end of an archive, without its comment.
 const END: u64 = 22;
@@ -26,7 +26,7 @@ const LOCAL: u64 = 30;
 const MAX_COMMENT: u64 = u16::MAX as u64;
 
 /// The archive cannot be read: by the operating system, or because of what is in it.
-pub(super) enum Problem {
+pub(crate) enum Problem {
     Io(io::Error),
     Archive(String),
 }
@@ -45,7 +45,7 @@ impl From<String> for Problem {
 
 /// The directory of an archive: where its entries are.
 #[derive(Debug)]
-pub(super) struct Archive {
+pub(crate) struct Archive {
     entries: HashMap<String, Entry>,
 }
 
@@ -61,7 +61,7 @@ struct Entry {
 }
 
 impl Archive {
-    pub(super) fn open(source: &mut Source) -> Result<Self, Problem> {
+    pub(crate) fn open(source: &mut Source) -> Result<Self, Problem> {
         let (start, len) = directory(source)?;
         if start.checked_add(len).is_none_or(|end| end > source.len()) {
             return Err(Problem::Archive(format!(
@@ -84,12 +84,12 @@ impl Archive {
         Ok(Self { entries })
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
     /// Where the data of an entry are; none if there is no such entry.
-    pub(super) fn locate(&self, source: &mut Source, name: &str) -> Result<Option<Block>, Problem> {
+    pub(crate) fn locate(&self, source: &mut Source, name: &str) -> Result<Option<Block>, Problem> {
         let Some(entry) = self.entries.get(name) else {
             return Ok(None);
         };
@@ -192,7 +192,10 @@ fn wide_fields(mut extra: &[u8]) -> &[u8] {
 
 /// Where the directory starts and how long it is.
 fn directory(source: &mut Source) -> Result<(u64, u64), Problem> {
-    let missing = || "the end of the archive is missing: the file was cut off".to_owned();
+    let missing = || {
+        "the end of the archive is missing: the file was cut off, download or copy it again"
+            .to_owned()
+    };
     let tail_len = source.len().min(LOCATOR + END + MAX_COMMENT);
     let tail = source.read(source.len() - tail_len, tail_len)?;
     let end = tail

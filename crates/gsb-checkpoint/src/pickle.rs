@@ -2,8 +2,8 @@
 //!
 //! A pickle is a program for a stack machine that can call any Python function. This machine runs
 //! the operations without calling anything: calls that make tensors are kept as they stand, for
-//! [`pth`](super::pth) to read, and everything else becomes a value without content.
-//! Lists are such values too.
+//! [`rebuild`](crate::rebuild) to read, and everything else becomes a value without content.
+//! Of lists only the outermost keeps its items.
 //!
 //! A hostile pickle finds nothing to blow up: values are 8 bytes and refer to each other by index, so
 //! that sharing copies nothing and no function recurses; text stays in the pickle. One byte of the
@@ -11,19 +11,27 @@
 
 /// What is wrong with a pickle, and where.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     pub position: usize,
     pub text: String,
+    /// Whether more bytes might have helped.
+    pub ends_early: bool,
 }
 
 /// The longest tuple that is kept. A call has up to 8 arguments, a shape up to 8 sizes.
 const MAX_TUPLE: usize = 16;
 
+/// The longest text that is kept, in bytes: keys and names are short. Each of many references to one
+/// text reads it again.
+const MAX_TEXT: usize = 1024;
+
 /// A value on the stack.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Something no tensor is made of.
     Other,
+    Bool(bool),
+    List,
     /// An integer of 0 or more, below 2^32.
     Int(u32),
     /// An integer of 2^32 or more, by its place among them.
@@ -39,9 +47,15 @@ pub(super) enum Value {
     /// The call of a known function: the place of the function, followed by the arguments.
     Call(u32),
     /// What a tensor's data are referred to by: a tuple's length and the place of its first item.
-    Storage { len: u8, at: u32 },
+    Storage {
+        len: u8,
+        at: u32,
+    },
     /// A tuple: its length and the place of its first item.
-    Tuple { len: u8, at: u32 },
+    Tuple {
+        len: u8,
+        at: u32,
+    },
     /// A dictionary, by its number.
     Dict(u32),
 }
@@ -51,7 +65,7 @@ const _: () = assert!(size_of::<Value>() == 8);
 
 /// Names in a pickle that have a meaning here.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Known {
+pub(crate) enum Known {
     OrderedDict,
     /// `_rebuild_tensor(storage, offset, shape, strides)`, and the versions with more arguments.
     RebuildTensor,
@@ -62,14 +76,14 @@ pub(super) enum Known {
     /// `_rebuild_from_type_v2(function, type, arguments, state)`.
     RebuildFromType,
     /// The class of a storage, or the type of its elements.
-    Element(super::ElementType),
+    Element(crate::ElementType),
     /// A storage of bytes.
     Untyped,
 }
 
 impl Known {
     fn find(module: &str, name: &str) -> Option<Self> {
-        use super::ElementType::*;
+        use crate::ElementType::*;
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
@@ -107,39 +121,89 @@ struct Item {
 }
 
 /// What a pickle says, once run.
-pub(super) struct Pickle<'a> {
+pub(crate) struct Pickle<'a> {
     bytes: &'a [u8],
     /// The items of tuples and calls.
     places: Vec<Value>,
     wide: Vec<u64>,
     /// The entries of all dictionaries that have text for a key.
     items: Vec<Item>,
+    /// The items of a list that is everything.
+    listed: Vec<Value>,
+    /// What data are referred to by, in order.
+    storages: Vec<Value>,
     root: Value,
+    len: usize,
 }
 
 impl<'a> Pickle<'a> {
     /// Runs a pickle.
-    pub(super) fn run(bytes: &'a [u8]) -> Result<Self, Problem> {
+    pub(crate) fn run(bytes: &'a [u8]) -> Result<Self, Problem> {
         if u32::try_from(bytes.len()).is_err() {
             let text = format!("it is {} bytes long, expected less than 4 GiB", bytes.len());
-            return Err(Problem { position: 0, text });
+            return Err(Problem {
+                position: 0,
+                text,
+                ends_early: false,
+            });
         }
-        Machine::new(bytes).run()
+        let mut pickle = Machine::new(bytes).run()?;
+        if !pickle.items.is_sorted_by_key(|item| item.dict) {
+            // Those of a dictionary stay in their order.
+            pickle.items.sort_by_key(|item| item.dict);
+        }
+        Ok(pickle)
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     /// What was pickled.
-    pub(super) fn root(&self) -> Value {
+    pub(crate) fn root(&self) -> Value {
         self.root
     }
 
     /// The entries of a dictionary in order, those with text for a key.
-    pub(super) fn items(&self, dict: u32) -> impl Iterator<Item = (&'a str, Value)> {
-        let items = self.items.iter().filter(move |item| item.dict == dict);
-        items.map(|item| (text_at(self.bytes, item.key), item.value))
+    pub(crate) fn items(&self, dict: u32) -> impl Iterator<Item = (&'a str, Value)> {
+        self.keyed(dict).map(|(key, value)| (self.key(key), value))
+    }
+
+    /// The same with keys as [`key`](Self::key) knows them.
+    pub(crate) fn keyed(&self, dict: u32) -> impl Iterator<Item = (u32, Value)> {
+        let start = self.items.partition_point(|item| item.dict < dict);
+        let items = self.items[start..]
+            .iter()
+            .take_while(move |item| item.dict == dict);
+        items.map(|item| (item.key, item.value))
+    }
+
+    /// The text of a key.
+    pub(crate) fn key(&self, key: u32) -> &'a str {
+        text_at(self.bytes, key)
+    }
+
+    /// The number of dictionaries; they count from 1.
+    pub(crate) fn dicts(&self) -> usize {
+        self.items.last().map_or(0, |item| item.dict as usize)
+    }
+
+    /// What data are referred to by, in order and as often as they are.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = Value> {
+        self.storages.iter().copied()
+    }
+
+    /// The items of a tuple, a storage or a list that is everything.
+    pub(crate) fn sequence(&self, value: Value) -> Option<&[Value]> {
+        match value {
+            Value::List => Some(&self.listed),
+            value => self.tuple(value),
+        }
     }
 
     /// The items of a tuple or storage.
-    pub(super) fn tuple(&self, value: Value) -> Option<&[Value]> {
+    pub(crate) fn tuple(&self, value: Value) -> Option<&[Value]> {
         match value {
             Value::Tuple { len, at } | Value::Storage { len, at } => {
                 let at = at as usize;
@@ -150,7 +214,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The function and the arguments of a call.
-    pub(super) fn call(&self, value: Value) -> Option<(Value, Value)> {
+    pub(crate) fn call(&self, value: Value) -> Option<(Value, Value)> {
         match value {
             Value::Call(at) => {
                 let at = at as usize;
@@ -160,7 +224,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    pub(super) fn size(&self, value: Value) -> Option<usize> {
+    pub(crate) fn size(&self, value: Value) -> Option<usize> {
         match value {
             Value::Int(value) => usize::try_from(value).ok(),
             Value::Wide(at) => usize::try_from(*self.wide.get(at as usize)?).ok(),
@@ -168,7 +232,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    pub(super) fn text(&self, value: Value) -> Option<&'a str> {
+    pub(crate) fn text(&self, value: Value) -> Option<&'a str> {
         match value {
             Value::Text(at) => Some(text_at(self.bytes, at)),
             _ => None,
@@ -176,7 +240,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// The name of a foreign function or class, or of the one that made an object.
-    pub(super) fn foreign(&self, value: Value) -> Option<&'a str> {
+    pub(crate) fn foreign(&self, value: Value) -> Option<&'a str> {
         match value {
             Value::Foreign(at) | Value::Object(at) => Some(text_at(self.bytes, at)),
             _ => None,
@@ -211,6 +275,14 @@ impl<'a> Reader<'a> {
         Err(Problem {
             position: self.at,
             text: text.into(),
+            ends_early: false,
+        })
+    }
+
+    fn ends_early<T>(&self, text: impl Into<String>) -> Result<T, Problem> {
+        self.fail(text).map_err(|problem| Problem {
+            ends_early: true,
+            ..problem
         })
     }
 
@@ -221,7 +293,7 @@ impl<'a> Reader<'a> {
                 self.at += taken.len();
                 Ok(taken)
             }
-            None => self.fail(format!(
+            None => self.ends_early(format!(
                 "the pickle ends early, expected {len} more bytes, got {}",
                 rest.len()
             )),
@@ -261,8 +333,8 @@ impl<'a> Reader<'a> {
     /// The text of a string operation.
     fn string(&mut self, op: u8) -> Result<&'a str, Problem> {
         let len = match op {
-            0x8c => self.byte()?.into(),
-            b'X' => self.u32()?.into(),
+            0x8c | b'U' => self.byte()?.into(),
+            b'X' | b'T' => self.u32()?.into(),
             _ => self.u64()?,
         };
         self.text(len)
@@ -271,7 +343,7 @@ impl<'a> Reader<'a> {
     fn line(&mut self) -> Result<&'a str, Problem> {
         let rest = &self.bytes[self.at..];
         let Some(len) = rest.iter().position(|&byte| byte == b'\n') else {
-            return self.fail("a name without an end");
+            return self.ends_early("a name without an end");
         };
         let line = self.text(len as u64)?;
         self.at += 1;
@@ -308,7 +380,10 @@ impl<'a> Machine<'a> {
                 places: Vec::new(),
                 wide: Vec::new(),
                 items: Vec::new(),
+                listed: Vec::new(),
+                storages: Vec::new(),
                 root: Value::Other,
+                len: 0,
             },
         }
     }
@@ -331,11 +406,13 @@ impl<'a> Machine<'a> {
                 0x95 => drop(self.reader.u64()?),
                 b'.' => {
                     self.out.root = self.pop()?;
+                    self.out.len = self.reader.at;
                     return Ok(self.out);
                 }
 
                 // Constants, None and booleans.
-                b'N' | 0x88 | 0x89 => self.push(Value::Other),
+                b'N' => self.push(Value::Other),
+                op @ (0x88 | 0x89) => self.push(Value::Bool(op == 0x88)),
                 b'K' => {
                     let value = self.reader.byte()?;
                     self.push(Value::Int(value.into()));
@@ -361,15 +438,31 @@ impl<'a> Machine<'a> {
                     self.push(Value::Other);
                 }
                 op @ (b'X' | 0x8c | 0x8d) => {
-                    self.reader.string(op)?;
-                    self.push(Value::Text(start));
+                    let text = self.reader.string(op)?;
+                    self.text(text, start);
                 }
-                // Bytes and the strings of Python 2.
-                b'C' | b'U' => {
+                // The strings of Python 2: text or bytes.
+                op @ (b'U' | b'T') => {
+                    let from = self.reader.at;
+                    match self.reader.string(op) {
+                        Ok(text) => self.text(text, start),
+                        Err(problem) if problem.ends_early => return Err(problem),
+                        Err(_) => {
+                            self.reader.at = from;
+                            let len = match op {
+                                b'U' => self.reader.byte()?.into(),
+                                _ => self.reader.u32()?,
+                            };
+                            self.skip(len.into())?;
+                        }
+                    }
+                }
+                // Bytes.
+                b'C' => {
                     let len = self.reader.byte()?;
                     self.skip(len.into())?;
                 }
-                b'B' | b'T' => {
+                b'B' => {
                     let len = self.reader.u32()?;
                     self.skip(len.into())?;
                 }
@@ -409,18 +502,23 @@ impl<'a> Machine<'a> {
                     let height = self.pop_mark()?;
                     self.tuple(self.stack.len() - height)?;
                 }
-                // Lists and sets, empty or of what is above the mark.
-                b']' | 0x8f => self.push(Value::Other),
+                b']' => self.push(Value::List),
+                b'a' => {
+                    self.expect(1)?;
+                    self.append(self.stack.len() - 1)?;
+                }
+                b'e' => {
+                    let height = self.pop_mark()?;
+                    self.append(height)?;
+                }
+                // Sets, empty or of what is above the mark, and lists of an old protocol.
+                0x8f => self.push(Value::Other),
                 b'l' | 0x91 => {
                     let height = self.pop_mark()?;
                     self.stack.truncate(height);
                     self.push(Value::Other);
                 }
-                b'a' => {
-                    self.pop()?;
-                    self.top()?;
-                }
-                b'e' | 0x90 => {
+                0x90 => {
                     let height = self.pop_mark()?;
                     self.stack.truncate(height);
                     self.top()?;
@@ -475,7 +573,11 @@ impl<'a> Machine<'a> {
                     self.top()?;
                 }
                 b'Q' => match self.pop()? {
-                    Value::Tuple { len, at } => self.push(Value::Storage { len, at }),
+                    Value::Tuple { len, at } => {
+                        let storage = Value::Storage { len, at };
+                        self.out.storages.push(storage);
+                        self.push(storage);
+                    }
                     _ => return self.reader.fail("a storage that is not a tuple"),
                 },
                 op => {
@@ -570,6 +672,14 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Text by the position of its operation, if it is short enough to be of use.
+    fn text(&mut self, text: &str, start: u32) {
+        self.push(match text.len() <= MAX_TEXT {
+            true => Value::Text(start),
+            false => Value::Other,
+        });
+    }
+
     fn skip(&mut self, len: u64) -> Result<(), Problem> {
         self.reader.take(len)?;
         self.push(Value::Other);
@@ -593,6 +703,20 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Moves values from the stack into the list below them.
+    fn append(&mut self, height: usize) -> Result<(), Problem> {
+        // Nothing else is on the stack when the items of the outermost list come.
+        if height == 1 && self.marks.is_empty() && self.stack[0] == Value::List {
+            let (values, listed) = (&self.stack[height..], &mut self.out.listed);
+            if values.len() > listed.len() {
+                listed.reserve_exact(values.len());
+            }
+            listed.extend_from_slice(values);
+        }
+        self.stack.truncate(height);
+        self.top().map(drop)
+    }
+
     fn next_dict(&mut self) -> u32 {
         self.dicts += 1;
         self.dicts
@@ -603,7 +727,12 @@ impl<'a> Machine<'a> {
         let below = height.checked_sub(1).and_then(|at| self.stack.get(at));
         match below.copied() {
             Some(Value::Dict(dict)) => self.fill(dict, height)?,
-            // An object that behaves like a dictionary.
+            // An object that behaves like a dictionary is one from now on.
+            Some(Value::Object(_)) => {
+                let dict = self.next_dict();
+                self.fill(dict, height)?;
+                self.stack[height - 1] = Value::Dict(dict);
+            }
             Some(_) => self.stack.truncate(height),
             None => return self.reader.fail("entries without a dictionary"),
         }
@@ -630,7 +759,12 @@ impl<'a> Machine<'a> {
         let empty = matches!(arguments, Value::Tuple { len: 0, .. });
         let value = match function {
             Value::Known(Known::OrderedDict) if empty => Value::Dict(self.next_dict()),
-            Value::Known(_) => {
+            Value::Known(
+                Known::RebuildTensor
+                | Known::RebuildTensorV3
+                | Known::RebuildParameter
+                | Known::RebuildFromType,
+            ) => {
                 let at = self.out.places.len() as u32;
                 self.out.places.extend([function, arguments]);
                 Value::Call(at)

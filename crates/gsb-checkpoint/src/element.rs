@@ -1,8 +1,26 @@
-//! The types of a stored tensor's elements.
+//! The elements of a tensor, stored and read.
 
 use std::fmt;
 
-use burn::tensor::{TensorData, bf16, f16};
+use half::{bf16, f16};
+
+/// A tensor that has been read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Its shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Its elements, row by row.
+    pub values: Values,
+}
+
+/// The elements of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Those of any type of float.
+    Floats(Vec<f32>),
+    /// Those of any type of integer, and booleans as 0 and 1.
+    Integers(Vec<i64>),
+}
 
 /// The type that the elements of a tensor have in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +63,8 @@ impl ElementType {
     }
 
     /// Little-endian elements as `f32` if they are floats and as `i64` if they are not.
-    ///
-    /// There must be as many as the shape has.
-    pub(super) fn decode(self, bytes: &[u8], shape: &[usize]) -> TensorData {
-        let floats = |values: Vec<f32>| TensorData::new(values, shape.to_vec());
-        let integers = |values: Vec<i64>| TensorData::new(values, shape.to_vec());
+    pub(crate) fn decode(self, bytes: &[u8]) -> Values {
+        let (floats, integers) = (Values::Floats, Values::Integers);
         match self {
             // To the nearest; magnitudes beyond the largest f32 become infinite.
             Self::F64 => floats(each(bytes, |b| f64::from_le_bytes(b) as f32)),

@@ -13,24 +13,34 @@ pub enum CheckpointError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A folder where a file was expected.
+    #[error("{}: a folder, expected a checkpoint file{hint}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Which file in it may be meant.
+        hint: String,
+    },
     /// The file starts like no format that is read.
     #[error(
-        "{}: neither a checkpoint of torch.save (a zip archive) nor a safetensors file",
+        "{}: neither a checkpoint of torch.save nor a safetensors file: it starts with {start}",
         path.display()
     )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
+        /// Its first bytes.
+        start: String,
     },
-    /// A checkpoint in a format of PyTorch that is not read.
-    #[error("{}: {format} is not read; expected {expected}", path.display())]
+    /// A file of another kind, known and not read.
+    #[error("{}: {format} is not read: {remedy}", path.display())]
     UnsupportedFormat {
         /// The file.
         path: PathBuf,
         /// What it is.
-        format: &'static str,
-        /// What to save instead.
-        expected: &'static str,
+        format: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The archive of a `.pth` file is broken, or one that `torch.save` does not write.
     #[error("{}: {problem}", path.display())]
@@ -61,12 +71,21 @@ pub enum CheckpointError {
         problem: String,
     },
     /// The file is sound, but holds no dictionary of tensors.
-    #[error("{}: no tensors; {expected}", path.display())]
+    #[error("{}: no tensors: {reason}", path.display())]
     NoTensors {
         /// The file.
         path: PathBuf,
-        /// What a checkpoint should hold.
-        expected: &'static str,
+        /// What it holds, and what a checkpoint should hold.
+        reason: String,
+    },
+    /// An average of the weights was asked for, and there is none.
+    #[error(
+        "{}: no average of the weights beside them: leave out --ema to take the weights",
+        path.display()
+    )]
+    NoAverage {
+        /// The file.
+        path: PathBuf,
     },
     /// A tensor of the file is inconsistent, damaged or of a kind that is not read.
     #[error("{}, tensor {name:?}: {problem}", path.display())]

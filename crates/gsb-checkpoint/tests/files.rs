@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::TensorData;
-use gsb_vit::checkpoint::{CheckpointError, ElementType, TensorFile};
+use gsb_checkpoint::{CheckpointError, ElementType, Format, Take, Tensor, TensorFile, Values};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -12,12 +11,12 @@ fn data(name: &str) -> PathBuf {
 }
 
 fn open(name: &str) -> TensorFile {
-    TensorFile::open(data(name)).unwrap_or_else(|error| panic!("{error}"))
+    TensorFile::open(data(name), Take::Weights).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The message of the error that opening a file gives.
 fn refusal(path: &Path) -> String {
-    let error = TensorFile::open(path).expect_err("it should be refused");
+    let error = TensorFile::open(path, Take::Weights).expect_err("it should be refused");
     let message = error.to_string();
     assert!(message.contains(&path.display().to_string()), "{message}");
     message
@@ -34,15 +33,12 @@ fn changed(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> (tempfile::TempDir,
 }
 
 /// Shape and bits of a tensor, `f32` or `i64`.
-fn bits(data: &TensorData) -> (Vec<usize>, Vec<u64>) {
-    let bits = match data.try_to_vec::<f32>() {
-        Ok(values) => values.iter().map(|v| v.to_bits().into()).collect(),
-        Err(_) => {
-            let values = data.try_to_vec::<i64>().expect("f32 or i64");
-            values.iter().map(|&v| v as u64).collect()
-        }
+fn bits(tensor: &Tensor) -> (Vec<usize>, Vec<u64>) {
+    let bits = match &tensor.values {
+        Values::Floats(values) => values.iter().map(|v| v.to_bits().into()).collect(),
+        Values::Integers(values) => values.iter().map(|&v| v as u64).collect(),
     };
-    (data.shape().to_vec(), bits)
+    (tensor.shape.clone(), bits)
 }
 
 fn assert_same(name: &str, expected: &str) {
@@ -63,6 +59,12 @@ fn every_element_type_stride_and_wrapper() {
 #[test]
 fn pickle_protocol_4() {
     assert_same("kinds_protocol4.pth", "kinds.safetensors");
+}
+
+#[test]
+fn the_format_before_pytorch_1_6() {
+    assert_same("legacy.pth", "kinds.safetensors");
+    assert_eq!(open("legacy.pth").found().format, Format::Legacy);
 }
 
 #[test]
@@ -112,14 +114,13 @@ fn missing_tensor() {
 #[test]
 fn formats_that_are_not_read() {
     for (name, expected) in [
-        ("legacy.pth", "before PyTorch 1.6"),
         ("script.pth", "TorchScript"),
-        ("module.pth", "save the state_dict"),
+        ("module.pth", "a whole pickled object (Sequential)"),
         (
             "sparse.pth",
             "tensor \"sparse\": tensors made by _rebuild_sparse_tensor",
         ),
-        ("README.md", "neither"),
+        ("README.md", "text (\"Checkpoints written by PyTorch"),
     ] {
         let message = refusal(&data(name));
         assert!(message.contains(expected), "{message}");
@@ -130,7 +131,7 @@ fn formats_that_are_not_read() {
 
 #[test]
 fn every_truncation_is_refused() {
-    for name in ["kinds.safetensors", "parallel.pth"] {
+    for name in ["kinds.safetensors", "parallel.pth", "legacy.pth"] {
         let (_folder, path) = changed(name, |_| {});
         let file = std::fs::File::options().write(true).open(&path);
         let file = file.expect("the file can be opened");
@@ -150,7 +151,7 @@ fn a_damaged_storage_is_found_when_it_is_read() {
         let scalar = at(bytes, &2.5f32.to_le_bytes()).expect("the scalar is stored");
         bytes[scalar] ^= 1;
     });
-    let file = TensorFile::open(&path).expect("nothing is wrong before the data");
+    let file = TensorFile::open(&path, Take::Weights).expect("nothing is wrong before the data");
     let message = file.read("scalar").expect_err("it is damaged").to_string();
     assert!(message.contains("\"scalar\"") && message.contains("checksum"));
     assert!(file.read("base").is_ok());
@@ -173,22 +174,4 @@ fn a_name_that_is_there_twice_is_refused() {
         bytes[at.expect("the name is stored")] = b'1';
     });
     assert!(refusal(&path).contains("tensor \"1.weight\": it is there twice"));
-}
-
-#[test]
-fn a_loaded_model_does_not_need_its_file() {
-    use burn::tensor::Device;
-    use gsb_vit::checkpoint::{load, save};
-    use gsb_vit::{VisionTransformer, VitConfig, parameters};
-
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let path = folder.path().join("teacher.bpk");
-    let device = Device::default();
-    let teacher = VitConfig::micro().init_teacher(&device).expect("possible");
-    save(&teacher, &path).expect("written");
-    let loaded: VisionTransformer = load(&path, &device).expect("read");
-    std::fs::remove_file(&path).expect("removed");
-    for (loaded, saved) in parameters(&loaded).iter().zip(parameters(&teacher)) {
-        assert_eq!(bits(&loaded.data), bits(&saved.data), "{}", saved.path);
-    }
 }

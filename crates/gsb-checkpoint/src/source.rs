@@ -2,40 +2,53 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::layout::{Block, Layout};
+use crate::layout::{Block, Layout};
 
 /// Bytes read at a time where they are not kept.
 const CHUNK: usize = 1 << 16;
 
+/// What bytes are read from: a file, or memory.
+trait Stored: Read + Seek + Send {}
+
+impl Stored for File {}
+impl Stored for Cursor<Vec<u8>> {}
+
 /// An open file, of the length it had when it was opened.
-#[derive(Debug)]
-pub(super) struct Source {
-    file: File,
+pub(crate) struct Source {
+    file: Box<dyn Stored>,
     len: u64,
     /// Where the blocks start whose checksums were found right.
     checked: HashSet<u64>,
 }
 
 impl Source {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let len = file.metadata()?.len();
         Ok(Self {
-            file,
+            file: Box::new(file),
             len,
             checked: HashSet::new(),
         })
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self {
+            len: bytes.len() as u64,
+            file: Box::new(Cursor::new(bytes)),
+            checked: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
     /// Bytes of the file; those beyond its end are an error, and nothing is allocated for them.
-    pub(super) fn read(&mut self, start: u64, len: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&mut self, start: u64, len: u64) -> io::Result<Vec<u8>> {
         let fits = start.checked_add(len).is_some_and(|end| end <= self.len);
         let size = usize::try_from(len).ok().filter(|_| fits).ok_or_else(|| {
             let problem = format!("{len} bytes at {start} leave a file of {}", self.len);
@@ -48,7 +61,7 @@ impl Source {
     }
 
     /// Whether a block has the checksum that the file states, if it states one.
-    pub(super) fn is_intact(&mut self, block: &Block) -> io::Result<bool> {
+    pub(crate) fn is_intact(&mut self, block: &Block) -> io::Result<bool> {
         let Some(expected) = block.crc32 else {
             return Ok(true);
         };
@@ -73,7 +86,7 @@ impl Source {
     }
 
     /// The elements of a tensor, row by row.
-    pub(super) fn elements(&mut self, layout: &Layout) -> io::Result<Vec<u8>> {
+    pub(crate) fn elements(&mut self, layout: &Layout) -> io::Result<Vec<u8>> {
         if !self.is_intact(&layout.block)? {
             let problem = "its bytes do not have the checksum that the file states";
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));

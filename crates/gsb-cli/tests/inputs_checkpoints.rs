@@ -1,0 +1,642 @@
+//! Checkpoints as people have them, from the command line.
+
+#[path = "../../gsb-checkpoint/tests/common/write.rs"]
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use gsb_checkpoint::{Take, TensorFile, Values};
+use serde_json::Value;
+use tempfile::TempDir;
+use write::{Tree, dict, legacy, pth, safetensors, scalar};
+
+/// A tiny student of stage 2 that the published code has saved: 83 tensors.
+const PUBLISHED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../tests/golden/d_ckpt_stage2.pth"
+);
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn gsb(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gsb"))
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn succeeds(folder: &Path, arguments: &[&str]) -> String {
+    let output = gsb(folder, arguments);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// What a command says that fails, after "error: ".
+fn fails(folder: &Path, arguments: &[&str]) -> String {
+    let output = gsb(folder, arguments);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+    assert_eq!(text(&output.stdout), "");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message.strip_prefix("error: ").expect(&message).to_string()
+}
+
+/// The tensors of a checkpoint.
+fn tensors(path: impl AsRef<Path>) -> Vec<(String, Tree)> {
+    let file = TensorFile::open(path, Take::Weights).expect("a checkpoint");
+    let tensor = |name: &str| {
+        let tensor = file.read(name).expect("a tensor");
+        let values = match tensor.values {
+            Values::Floats(values) => values,
+            Values::Integers(values) => values.iter().map(|&value| value as f32).collect(),
+        };
+        (name.to_string(), Tree::Tensor(tensor.shape, values))
+    };
+    file.names().map(tensor).collect()
+}
+
+/// The same with other names.
+fn renamed(tensors: &[(String, Tree)], name: impl Fn(&str) -> String) -> Vec<(String, Tree)> {
+    let renamed = tensors.iter();
+    renamed
+        .map(|(old, tensor)| (name(old), tensor.clone()))
+        .collect()
+}
+
+fn prefixed(tensors: &[(String, Tree)], prefix: &str) -> Tree {
+    Tree::OrderedDict(renamed(tensors, |name| format!("{prefix}{name}")))
+}
+
+/// The same with one value in place of all of a tensor's.
+fn with(tensors: &[(String, Tree)], changed: &str, value: f32) -> Vec<(String, Tree)> {
+    let mut tensors = tensors.to_vec();
+    let (_, tensor) = tensors
+        .iter_mut()
+        .find(|(name, _)| name == changed)
+        .expect("a tensor of that name");
+    if let Tree::Tensor(_, values) = tensor {
+        values.fill(value);
+    }
+    tensors
+}
+
+fn write(folder: &Path, name: &str, bytes: Vec<u8>) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("written");
+    path
+}
+
+#[test]
+fn the_state_dict_is_found_and_the_report_says_where() {
+    let folder = folder();
+    let all = tensors(PUBLISHED);
+    let good = || prefixed(&all, "");
+    let settings = || dict([("name", Tree::Text("deit".into())), ("depth", Tree::Int(2))]);
+    let mut counted = renamed(&all, |name| format!("module.{name}"));
+    counted.insert(0, ("n_averaged".into(), scalar(3.0)));
+    let mut profiled = all.clone();
+    for name in ["total_ops", "total_params", "blocks.0.attn.total_ops"] {
+        profiled.push((name.into(), scalar(0.0)));
+    }
+    let inner = renamed(&all, |name| {
+        name.replace("blocks.0.", "blocks.0._orig_mod.")
+    });
+    for (case, tree, key, prefixes, ignored) in [
+        (
+            "2.1",
+            dict([("model", prefixed(&all, "_orig_mod."))]),
+            "model",
+            &["_orig_mod."][..],
+            0,
+        ),
+        (
+            "2.1 around module",
+            dict([("model", prefixed(&all, "_orig_mod.module."))]),
+            "model",
+            &["_orig_mod.", "module."],
+            0,
+        ),
+        (
+            "2.1 within module",
+            dict([("model", prefixed(&all, "module._orig_mod."))]),
+            "model",
+            &["_orig_mod.", "module."],
+            0,
+        ),
+        (
+            "2.1 of blocks",
+            Tree::OrderedDict(inner),
+            "",
+            &["_orig_mod."],
+            0,
+        ),
+        (
+            "2.3",
+            dict([("epoch", Tree::Int(1)), ("model_state_dict", good())]),
+            "model_state_dict",
+            &[],
+            0,
+        ),
+        (
+            "2.3 nested",
+            dict([("model", dict([("state_dict", good())]))]),
+            "model.state_dict",
+            &[],
+            0,
+        ),
+        (
+            "2.4",
+            dict([("model", settings()), ("state_dict", good())]),
+            "state_dict",
+            &[],
+            0,
+        ),
+        (
+            "2.4 in a list",
+            Tree::List(vec![settings(), good()]),
+            "[1]",
+            &[],
+            0,
+        ),
+        (
+            "2.4 under its own key",
+            dict([("mine", good()), ("config", settings())]),
+            "mine",
+            &[],
+            0,
+        ),
+        (
+            "2.5",
+            dict([
+                ("epoch", Tree::Int(3)),
+                ("state_dict", prefixed(&all, "model.")),
+            ]),
+            "state_dict",
+            &["model."],
+            0,
+        ),
+        (
+            "a counter among the names",
+            Tree::OrderedDict(counted),
+            "",
+            &["module."],
+            1,
+        ),
+        (
+            "leftovers of a profiler",
+            dict([("model", Tree::Dict(profiled))]),
+            "model",
+            &[],
+            3,
+        ),
+    ] {
+        // 2.9: each of them in both formats.
+        for bytes in [pth(&tree), legacy(&tree)] {
+            write(folder.path(), "a.pth", bytes);
+            let report = succeeds(folder.path(), &["import", "a.pth", "-o", "a.bpk", "--json"]);
+            let report: Value = serde_json::from_str(&report).expect("JSON");
+            assert_eq!(
+                report["loaded"].as_array().map(Vec::len),
+                Some(83),
+                "{case}: {report}"
+            );
+            assert_eq!(
+                report["file"]["key"].as_str().unwrap_or_default(),
+                key,
+                "{case}"
+            );
+            assert_eq!(
+                report["file"]["prefixes"],
+                serde_json::json!(prefixes),
+                "{case}"
+            );
+            assert_eq!(
+                report["ignored"].as_array().map(Vec::len),
+                Some(ignored),
+                "{case}"
+            );
+            assert!(
+                report["assumed"][0]
+                    .as_str()
+                    .is_some_and(|said| said.contains("--scope"))
+            );
+        }
+        let report = succeeds(folder.path(), &["import", "a.pth", "-o", "a.bpk"]);
+        assert!(report.starts_with("stage2: 83 loaded"), "{case}: {report}");
+        assert!(
+            report.contains(key) && report.contains("written to a.bpk"),
+            "{report}"
+        );
+        for prefix in prefixes {
+            assert!(report.contains(prefix), "{report}");
+        }
+        // The other commands find it too.
+        assert!(succeeds(folder.path(), &["summary", "a.pth"]).contains("stage2"));
+    }
+    succeeds(folder.path(), &["pack", "a.pth", "-o", "a.safetensors"]);
+}
+
+#[test]
+fn prefixes_in_safetensors() {
+    let folder = folder();
+    let mut all = renamed(&tensors(PUBLISHED), |name| {
+        format!("module._orig_mod.model.{name}")
+    });
+    all.push(("n_averaged".into(), scalar(1.0)));
+    write(folder.path(), "a.safetensors", safetensors(&all));
+    let import = ["import", "a.safetensors", "-o", "a.bpk"];
+    // 1.3: nothing says which thresholds it was trained with.
+    let message = fails(folder.path(), &import);
+    assert!(
+        message.contains("a.safetensors") && message.contains("--scope"),
+        "{message}"
+    );
+    assert!(!folder.path().join("a.bpk").exists());
+    let report = succeeds(
+        folder.path(),
+        &[&import[..], &["--scope", "batch"]].concat(),
+    );
+    assert!(report.starts_with("stage2: 83 loaded"), "{report}");
+    assert!(report.contains("_orig_mod., module., model."), "{report}");
+    let summary = succeeds(folder.path(), &["summary", "a.bpk", "--json"]);
+    let summary: Value = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!(summary["config"]["scope"], "Batch");
+}
+
+#[test]
+fn a_model_without_heads_needs_its_classes() {
+    let folder = folder();
+    let mut all = tensors(PUBLISHED);
+    all.retain(|(name, _)| !name.starts_with("head"));
+    write(folder.path(), "a.pth", pth(&Tree::OrderedDict(all)));
+    let message = fails(folder.path(), &["import", "a.pth", "-o", "a.bpk"]);
+    assert!(
+        message.contains("a.pth") && message.contains("--classes"),
+        "{message}"
+    );
+    let report = succeeds(
+        folder.path(),
+        &["import", "a.pth", "-o", "a.bpk", "--classes", "7"],
+    );
+    assert!(
+        report.starts_with("stage2: 73 loaded; 10 reinitialized: head.bias"),
+        "{report}"
+    );
+    let summary = succeeds(folder.path(), &["summary", "a.bpk"]);
+    assert!(summary.contains("classes      7"), "{summary}");
+}
+
+#[test]
+fn an_average_beside_the_weights() {
+    let folder = folder();
+    let all = tensors(PUBLISHED);
+    let untrained = Tree::OrderedDict(with(&all, "norm.bias", 0.25));
+    let average = Tree::OrderedDict(with(&all, "norm.bias", 0.75));
+    let both = [("model", untrained), ("model_ema", average.clone())];
+    write(folder.path(), "a.pth", pth(&dict(both)));
+    let bias = |arguments: &[&str]| {
+        let report = succeeds(
+            folder.path(),
+            &[&["import"][..], arguments, &["-o", "a.bpk"]].concat(),
+        );
+        succeeds(folder.path(), &["export", "a.bpk", "-o", "a.safetensors"]);
+        let bias = tensors(folder.path().join("a.safetensors"))
+            .into_iter()
+            .find(|(name, _)| name == "norm.bias");
+        let Some((_, Tree::Tensor(_, values))) = bias else {
+            panic!("no tensor");
+        };
+        (report, values[0])
+    };
+    let (report, value) = bias(&["a.pth"]);
+    assert_eq!(value, 0.25);
+    assert!(
+        report.contains("model_ema and was not taken: --ema takes it"),
+        "{report}"
+    );
+    let (report, value) = bias(&["a.pth", "--ema"]);
+    assert_eq!(value, 0.75);
+    assert!(
+        report.contains("an average of the weights was taken"),
+        "{report}"
+    );
+    // Alone, it is what there is.
+    write(folder.path(), "b.pth", pth(&dict([("model_ema", average)])));
+    let (report, value) = bias(&["b.pth"]);
+    assert_eq!(value, 0.75);
+    assert!(
+        report.contains("an average of the weights was taken"),
+        "{report}"
+    );
+    let message = fails(
+        folder.path(),
+        &["import", PUBLISHED, "--ema", "-o", "c.bpk"],
+    );
+    assert!(
+        message.contains("no average") && message.contains("leave out --ema"),
+        "{message}"
+    );
+}
+
+#[test]
+fn extras_are_named_and_can_be_left_out() {
+    let folder = folder();
+    let mut all = tensors(PUBLISHED);
+    all.push(("extra.weight".into(), scalar(1.0)));
+    write(folder.path(), "a.pth", pth(&Tree::OrderedDict(all)));
+    let message = fails(folder.path(), &["import", "a.pth", "-o", "a.bpk"]);
+    assert!(message.contains("1 unexpected: extra.weight"), "{message}");
+    assert!(message.contains("--lenient"), "{message}");
+    succeeds(
+        folder.path(),
+        &["import", "a.pth", "-o", "a.bpk", "--lenient"],
+    );
+}
+
+#[test]
+fn a_weight_that_is_not_finite_is_named() {
+    let folder = folder();
+    for value in [f32::NAN, f32::INFINITY] {
+        let all = with(&tensors(PUBLISHED), "blocks.1.norm1.weight", value);
+        for bytes in [pth(&Tree::OrderedDict(all.clone())), safetensors(&all)] {
+            write(folder.path(), "a.pth", bytes);
+            let import = ["import", "a.pth", "-o", "a.bpk", "--scope", "batch"];
+            let message = fails(folder.path(), &import);
+            assert!(
+                message.contains("a.pth: blocks.1.norm1.weight holds"),
+                "{message}"
+            );
+            assert!(!folder.path().join("a.bpk").exists());
+        }
+    }
+}
+
+#[test]
+fn a_name_that_promises_another_format_is_refused() {
+    let folder = folder();
+    for name in ["a.safetensors", "a.pth", "a.PT", "a.bin", "a.ckpt"] {
+        let message = fails(folder.path(), &["import", PUBLISHED, "-o", name]);
+        assert!(
+            message.contains(name) && message.contains("gsb export"),
+            "{message}"
+        );
+    }
+    succeeds(folder.path(), &["import", PUBLISHED, "-o", "a.bpk"]);
+    for name in ["b.bpk", "b.pth"] {
+        let message = fails(folder.path(), &["export", "a.bpk", "-o", name]);
+        assert!(
+            message.contains(name) && message.contains(".safetensors"),
+            "{message}"
+        );
+    }
+    let left = std::fs::read_dir(folder.path()).expect("a folder");
+    assert_eq!(left.count(), 1);
+}
+
+#[test]
+fn what_is_no_checkpoint_is_named() {
+    let folder = folder();
+    for (name, bytes, expected) in [
+        ("empty.pth", &b""[..], "an empty file"),
+        ("page.pth", b"<!DOCTYPE html>\n<html>", "a web page"),
+        (
+            "pointer.bin",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "git lfs pull",
+        ),
+    ] {
+        write(folder.path(), name, bytes.to_vec());
+        for arguments in [
+            &["import", name, "-o", "a.bpk"][..],
+            &["summary", name],
+            &["test", name, "--data-set", "digits"],
+            &["pack", name, "-o", "a.safetensors"],
+            &["train", "--teacher-path", name, "--output-dir", "run"],
+            &["train", "--finetune", name, "--output-dir", "run"],
+            &["train", "--stage1-path", name, "--output-dir", "run"],
+        ] {
+            let message = fails(folder.path(), arguments);
+            assert!(
+                message.contains(name) && message.contains(expected),
+                "{message}"
+            );
+        }
+    }
+    std::fs::create_dir(folder.path().join("model")).expect("a folder");
+    write(folder.path(), "model/pytorch_model.bin", pth(&dict([])));
+    for arguments in [
+        &["import", "model", "-o", "a.bpk"][..],
+        &["export", "model", "-o", "a.safetensors"],
+        &["summary", "model"],
+        &["train", "--teacher-path", "model", "--output-dir", "run"],
+    ] {
+        let message = fails(folder.path(), arguments);
+        assert!(
+            message.contains("a folder") && message.contains("model/pytorch_model.bin"),
+            "{message}"
+        );
+    }
+    assert!(!folder.path().join("run").exists() && !folder.path().join("a.bpk").exists());
+}
+
+/// Options of a run of seconds.
+const SHORT: [&str; 7] = [
+    "train",
+    "--epochs",
+    "1",
+    "--per-class",
+    "2",
+    "--batch-size",
+    "10",
+];
+
+/// What runs start from, beside their own files: the same leniency, the same questions, and a refused
+/// file leaves no folder.
+#[test]
+fn a_run_starts_from_what_people_have() {
+    let folder = folder();
+    let train = |arguments: &[&'static str]| [&SHORT[..], arguments].concat();
+    succeeds(
+        folder.path(),
+        &train(&["--output-dir", "first", "--phase", "teacher,stage1"]),
+    );
+    for phase in ["teacher", "stage1"] {
+        let (from, to) = (format!("first/{phase}.bpk"), format!("{phase}.safetensors"));
+        succeeds(folder.path(), &["export", &from, "-o", &to]);
+    }
+    let teacher = tensors(folder.path().join("teacher.safetensors"));
+    let stage1 = tensors(folder.path().join("stage1.safetensors"));
+    let wrapped = || prefixed(&teacher, "module._orig_mod.");
+
+    // 1.3: four heads of 16 channels, of which the tensors do not tell.
+    write(
+        folder.path(),
+        "teacher.pth",
+        legacy(&dict([("state_dict", wrapped())])),
+    );
+    for option in ["--teacher-path", "--finetune"] {
+        let start = train(&["--output-dir", "run", option, "teacher.pth"]);
+        let message = fails(folder.path(), &start);
+        assert!(
+            message.contains("teacher.pth") && message.contains("--heads"),
+            "{message}"
+        );
+        assert!(!folder.path().join("run").exists());
+        let output = gsb(folder.path(), &[&start[..], &["--heads", "4"]].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains("teacher.pth: ") && said.contains("_orig_mod., module."),
+            "{said}"
+        );
+        std::fs::remove_dir_all(folder.path().join("run")).expect("a run");
+    }
+    let other = train(&[
+        "--output-dir",
+        "run",
+        "--finetune",
+        "teacher.pth",
+        "--heads",
+        "2",
+    ]);
+    let message = fails(folder.path(), &other);
+    assert!(
+        message.contains("a model of 2 heads, but that of the run has 4"),
+        "{message}"
+    );
+    // The heads are those of the file, not of the student.
+    let two = ["summary", "teacher.pth"];
+    assert!(fails(folder.path(), &two).contains("--heads"));
+    succeeds(
+        folder.path(),
+        &["import", "teacher.pth", "-o", "teacher.bpk", "--heads", "4"],
+    );
+    let whole = ["test", "first/teacher.bpk", "--json"];
+    let imported = ["test", "teacher.bpk", "--data-set", "digits", "--json"];
+    let loss = |arguments: &[&str]| {
+        let value: Value = serde_json::from_str(&succeeds(folder.path(), arguments)).expect("JSON");
+        value["loss"].clone()
+    };
+    assert_eq!(loss(&whole), loss(&imported));
+
+    // A headless model to finetune; as a teacher it is of no use.
+    let mut headless = teacher.clone();
+    headless.retain(|(name, _)| !name.starts_with("head"));
+    write(
+        folder.path(),
+        "headless.pth",
+        pth(&Tree::OrderedDict(headless)),
+    );
+    let start = train(&[
+        "--output-dir",
+        "run",
+        "--heads",
+        "4",
+        "--finetune",
+        "headless.pth",
+    ]);
+    let output = gsb(folder.path(), &start);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("2 reinitialized: head.bias"),
+        "{}",
+        text(&output.stderr)
+    );
+    let start = train(&[
+        "--output-dir",
+        "none",
+        "--heads",
+        "4",
+        "--teacher-path",
+        "headless.pth",
+    ]);
+    assert!(fails(folder.path(), &start).contains("no head"));
+
+    // 2.5 and a stage-1 student, whose shapes tell its heads.
+    write(
+        folder.path(),
+        "stage1.pth",
+        pth(&dict([("state_dict", prefixed(&stage1, "model."))])),
+    );
+    let start = [
+        "--stage1-path",
+        "stage1.pth",
+        "--teacher-path",
+        "first/teacher.bpk",
+        "--output-dir",
+        "second",
+    ];
+    succeeds(folder.path(), &train(&start));
+
+    // An average, a weight that is not finite, a tensor that is missing.
+    let good = Tree::OrderedDict(teacher.clone());
+    let bad = || Tree::OrderedDict(with(&teacher, "norm.weight", f32::NAN));
+    write(
+        folder.path(),
+        "ema.pth",
+        pth(&dict([("model", bad()), ("ema", good)])),
+    );
+    let nan = [
+        "--teacher-path",
+        "ema.pth",
+        "--heads",
+        "4",
+        "--output-dir",
+        "none",
+    ];
+    let message = fails(folder.path(), &train(&nan));
+    assert!(message.contains("ema.pth: norm.weight holds"), "{message}");
+    let taken = [
+        "--teacher-path",
+        "ema.pth",
+        "--heads",
+        "4",
+        "--ema",
+        "--output-dir",
+        "third",
+    ];
+    let output = gsb(folder.path(), &train(&taken));
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("an average of the weights was taken"),
+        "{said}"
+    );
+    let without = [
+        "--teacher-path",
+        "first/teacher.bpk",
+        "--ema",
+        "--output-dir",
+        "none",
+    ];
+    assert!(fails(folder.path(), &train(&without)).starts_with("--ema: "));
+    let mut lacking = teacher.clone();
+    lacking.retain(|(name, _)| name != "norm.bias");
+    write(
+        folder.path(),
+        "lacking.pth",
+        pth(&Tree::OrderedDict(lacking)),
+    );
+    let start = [
+        "--teacher-path",
+        "lacking.pth",
+        "--heads",
+        "4",
+        "--output-dir",
+        "none",
+    ];
+    let message = fails(folder.path(), &train(&start));
+    assert!(message.contains("1 missing: norm.bias"), "{message}");
+    assert!(!folder.path().join("none").exists());
+}
