@@ -125,7 +125,7 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
     }
 }
 
-/// A file as it was when it was opened, whatever becomes of it.
+/// A file as it was when it was opened, even if it is replaced later.
 struct Open {
     bytes: Bytes,
     reader: Reader,
