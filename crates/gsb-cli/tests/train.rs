@@ -305,7 +305,10 @@ fn an_image_folder_with_images_of_all_kinds_is_trained_on() {
     succeeds(gsb(folder.path()).args(arguments));
 
     std::fs::write(folder.path().join("train/a/x.png"), b"no image").expect("written");
-    let message = fails(gsb(folder.path()).args(arguments));
+    let output = gsb(folder.path()).args(arguments).output();
+    let output = output.expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
     assert!(message.contains("x.png"), "{message}");
 
     let message = fails(gsb(folder.path()).args([
