@@ -96,7 +96,10 @@ pub fn list_readable_pictures(folder: &Path) -> (Listing, Vec<Error>) {
                     path.to_path_buf()
                 }
                 _ => {
-                    problems.push(Error::format(folder, error.to_string()));
+                    let (path, text) = (error.path().unwrap_or(folder), error.to_string());
+                    let problem = Error::format(folder, text);
+                    let io = Error::io(path);
+                    problems.push(error.into_io_error().map_or(problem, io));
                     continue;
                 }
             },
