@@ -7,7 +7,7 @@ pub use table::{Row, Table};
 pub use variant::Variant;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gsb::distill::Distillation;
 use gsb_data::DataSplits;
