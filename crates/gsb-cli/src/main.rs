@@ -18,6 +18,8 @@ mod args;
 mod compute;
 mod config;
 mod convert;
+#[cfg(feature = "dashboard")]
+mod dashboard;
 mod data;
 mod defaults;
 mod error;

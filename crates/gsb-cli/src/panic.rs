@@ -9,6 +9,8 @@ use crate::say;
 pub fn explain() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        #[cfg(feature = "dashboard")]
+        crate::dashboard::exit_without_terminal();
         // One panic makes others, in the threads that wait for it.
         static SAID: AtomicBool = AtomicBool::new(false);
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {

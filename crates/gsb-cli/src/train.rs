@@ -14,6 +14,8 @@ use serde::Serialize;
 
 use crate::args::{Cli, DataArgs, TrainArgs};
 use crate::config::{RunConfig, to_value};
+#[cfg(feature = "dashboard")]
+use crate::dashboard::Dashboard;
 use crate::data::Purpose;
 use crate::error::Error;
 use crate::model_file::expect_file;
@@ -139,29 +141,30 @@ fn plan(config: &RunConfig) -> Result<Plan, Error> {
     Ok(serde_json::from_value(to_value(config)?).map_err(std::io::Error::from)?)
 }
 
+/// How the training is shown and stopped.
 fn hooks(args: &TrainArgs) -> Hooks {
     let interrupter = Interrupter::new();
-    #[cfg(feature = "dashboard")]
-    if args.dashboard && std::io::stdout().is_terminal() {
-        let stop = interrupter.clone();
-        return Hooks {
-            renderer: Box::new(move |_| {
-                gsb_train::burn_train::renderer::default_renderer(stop.clone(), None)
-            }),
-            interrupter,
-            note: Box::new(|text| say(text)),
-        };
-    }
+    let (stop, quiet, full) = (interrupter.clone(), args.quiet, full_screen(args));
     Hooks {
-        renderer: match args.quiet {
-            true => Box::new(|_| Box::new(Quiet)),
-            false => {
-                let stop = interrupter.clone();
-                Box::new(move |phase| Box::new(Progress::new(phase, stop.clone())))
-            }
-        },
+        renderer: Box::new(move |phase| match (quiet, full) {
+            #[cfg(feature = "dashboard")]
+            (_, true) => Box::new(Dashboard::new(stop.clone())),
+            (true, _) => Box::new(Quiet),
+            (false, _) => Box::new(Progress::new(phase, stop.clone())),
+        }),
         interrupter,
         note: Box::new(|text| say(text)),
+    }
+}
+
+/// Whether the training fills the terminal.
+fn full_screen(args: &TrainArgs) -> bool {
+    #[cfg(feature = "dashboard")]
+    return args.dashboard && std::io::stdout().is_terminal();
+    #[cfg(not(feature = "dashboard"))]
+    {
+        let _ = args;
+        false
     }
 }
 

@@ -114,7 +114,6 @@ impl PhaseRun<'_> {
             saved,
             started: Instant::now(),
         };
-        let failure = Arc::clone(&journal.failure);
         // Patience may have run out in the epoch before the interruption.
         let epochs = if journal.enough(resumed) {
             resumed
@@ -140,7 +139,7 @@ impl PhaseRun<'_> {
             .num_epochs(epochs)
             .label(phase.name());
         if settings.patience.is_some() {
-            training = training.early_stopping(journal);
+            training = training.early_stopping(journal.clone());
         }
         if settings.accumulation > 1 {
             training = training.grads_accumulation(settings.accumulation);
@@ -150,7 +149,7 @@ impl PhaseRun<'_> {
         }
         let scheduler = ModuleLrScheduler::new(scheduler);
         let result = training.launch(Learner::new(trainee, optimizer, scheduler));
-        self.finished::<M>(result, &checkpoints, &divergence, &failure)
+        self.finished::<M>(result, &checkpoints, &divergence, &journal)
     }
 
     /// The models of a training that ended as it should.
@@ -159,7 +158,7 @@ impl PhaseRun<'_> {
         result: LearningResult<Trainee<M>>,
         checkpoints: &Checkpoints,
         divergence: &Mutex<Option<Divergence>>,
-        failure: &Mutex<Option<Error>>,
+        journal: &Journal,
     ) -> Result<Trained<M>, Error> {
         let phase = M::PHASE;
         let last = self.lock().of(phase).last().map_or(0, |epoch| epoch.epoch);
@@ -173,7 +172,12 @@ impl PhaseRun<'_> {
                 saved: divergence.saved?,
             });
         }
-        if let Some(error) = failure.lock().expect("nobody panics with it").take() {
+        if let Some(error) = journal
+            .failure
+            .lock()
+            .expect("nobody panics with it")
+            .take()
+        {
             return Err(error);
         }
         if let Some(error) = result.error {
@@ -188,7 +192,9 @@ impl PhaseRun<'_> {
                 },
             });
         }
-        if result.interrupted.is_some() {
+        // A renderer may have taken back the stop, as burn-train's own does: the epochs tell as well.
+        let whole = last >= journal.epochs || journal.enough(last);
+        if result.interrupted.is_some() || !whole {
             let epoch = last + 1;
             return Err(Error::Stopped { phase, epoch });
         }

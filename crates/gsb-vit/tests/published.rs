@@ -312,7 +312,7 @@ fn shapes_tell_the_model() {
     let student = config.init_stage1(&device).unwrap();
     assert_eq!(anonymous(Published::of(&student)), (Phase::Stage1, config));
     // The heads of a teacher have 64 channels, if it has the size of a published one.
-    let config = VitConfig::new(12, 4, 3, 5, 192, 12, 3).with_mlp_ratio(0.1);
+    let config = VitConfig::new(12, 4, 3, 5, 192, 12, 3).with_mlp_ratio(0.125);
     let teacher = config.init_teacher(&device).unwrap();
     assert_eq!(anonymous(Published::of(&teacher)), (Phase::Teacher, config));
 }
@@ -494,8 +494,8 @@ fn weights_that_are_not_finite_are_refused_by_name() {
     let native = folder.path().join("student.bpk");
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut student = tiny().init_stage2(&device).unwrap();
-        let bias = &mut student.blocks[1].norm1.beta;
-        *bias = Param::from_tensor(Tensor::from_floats(
+        let weight = &mut student.blocks[1].norm1.gamma;
+        *weight = Param::from_tensor(Tensor::from_floats(
             [0.0, value, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
             &device,
         ));
@@ -504,7 +504,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
             .unwrap_err()
             .to_string();
         assert!(
-            refused.contains("blocks.1.norm1.bias holds values that are not finite"),
+            refused.contains("blocks.1.norm1.weight holds values that are not finite"),
             "{refused}"
         );
         save(&student, &native).unwrap();
@@ -512,7 +512,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
             .unwrap_err()
             .to_string();
         assert!(
-            refused.contains("student.bpk: blocks.1.norm1.beta holds"),
+            refused.contains("student.bpk: blocks.1.norm1.gamma holds"),
             "{refused}"
         );
     }
