@@ -67,6 +67,7 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
                 teacher: args.teacher_path.clone(),
                 finetune: args.finetune.clone(),
                 stage1: args.stage1_path.clone(),
+                ..Start::default()
             })?;
             run.set_context(plan.context);
             (run, splits, folder.clone())

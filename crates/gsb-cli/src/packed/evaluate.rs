@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gsb_data::DataSet;
-use gsb_packed::{Image, Packed, PackedModel};
+use gsb_packed::{Image, PackedModel};
 use gsb_train::Evaluation;
 use rayon::prelude::*;
 
