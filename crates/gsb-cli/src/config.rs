@@ -196,29 +196,6 @@ impl RunConfig {
         Ok(())
     }
 
-    /// Checks that `config.json`, which is text, can hold all paths.
-    ///
-    /// # Errors
-    /// With the first that it cannot.
-    pub fn check_paths(&self) -> Result<(), Error> {
-        let start = &self.start;
-        for (option, path) in [
-            ("--data-path", &self.data.path),
-            ("--teacher-path", &start.teacher),
-            ("--finetune", &start.finetune),
-            ("--stage1-path", &start.stage1),
-        ] {
-            if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
-                let reason = format!(
-                    "{} is no text in UTF-8, as config.json is: rename it, or give a link to it",
-                    path.display()
-                );
-                return Err(Error::Option { option, reason });
-            }
-        }
-        Ok(())
-    }
-
     fn apply(&mut self, args: &TrainArgs, rates: &Rates) -> Result<(), Error> {
         set(&mut self.device, args.device);
         set(&mut self.devices, args.devices);

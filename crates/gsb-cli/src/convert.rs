@@ -22,7 +22,7 @@ pub fn import(args: &ImportArgs) -> Result<String, Error> {
     let remedy = "name it .bpk; gsb export writes .safetensors from that";
     check_ending(&args.output, "our own format (.bpk)", &foreign, remedy)?;
     output::check(&args.output, &args.checkpoint)?;
-    expect_checkpoint(&args.checkpoint, &[])?;
+    expect_checkpoint(&args.checkpoint)?;
     let take = match args.ema {
         true => Take::Average,
         false => Take::Weights,
@@ -86,10 +86,7 @@ pub fn export_published(args: &ExportArgs) -> Result<String, Error> {
         remedy,
     )?;
     output::check(&args.output, &args.checkpoint)?;
-    expect_checkpoint(
-        &args.checkpoint,
-        &["stage2.bpk", "stage1.bpk", "teacher.bpk"],
-    )?;
+    expect_checkpoint(&args.checkpoint)?;
     let (phase, _) = inspect(&args.checkpoint)?;
     let (from, to) = (&args.checkpoint, &args.output);
     match phase {

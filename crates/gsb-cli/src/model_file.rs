@@ -6,30 +6,27 @@ use gsb_data::image_size;
 use gsb_packed::Packed;
 use gsb_train::describe;
 use gsb_vit::Phase;
-use gsb_vit::checkpoint::TensorFile;
+use gsb_vit::checkpoint::{TensorFile, refuse_folder};
 
 use crate::error::Error;
 use crate::path::quoted;
 
-/// Refuses a folder; of a run, it says which of its files was meant.
-pub fn expect_file(path: &Path, usual: &[&str]) -> Result<(), Error> {
+/// Refuses a folder; if it has the file that was meant, says so.
+pub fn expect_file(path: &Path, usual: &str) -> Result<(), Error> {
     if !path.is_dir() {
         return Ok(());
     }
-    let mut files = usual.iter().map(|name| path.join(name));
-    let reason = match files.find(|file| file.is_file()) {
-        Some(file) => format!(
-            "is a folder, expected a file; the run in it has {}",
-            quoted(&file)
-        ),
-        None => "is a folder, expected a file".into(),
+    let file = path.join(usual);
+    let reason = match file.is_file() {
+        true => format!("is a folder, expected a file: give {}", quoted(&file)),
+        false => "is a folder, expected a file".into(),
     };
     Err(Error::file(path, reason))
 }
 
 /// Refuses a folder and a packed model, where a checkpoint is expected.
-pub fn expect_checkpoint(path: &Path, usual: &[&str]) -> Result<(), Error> {
-    expect_file(path, usual)?;
+pub fn expect_checkpoint(path: &Path) -> Result<(), Error> {
+    refuse_folder(path).map_err(gsb_vit::Error::from)?;
     if is_packed(path) {
         let reason = "is a packed model, expected a checkpoint; gsb inspect, predict, bench and test take it";
         return Err(Error::file(path, reason));
@@ -58,7 +55,7 @@ pub fn open_packed<T>(
     path: &Path,
     open: impl FnOnce(&Path) -> Result<T, gsb_packed::Error>,
 ) -> Result<T, Error> {
-    expect_file(path, &["stage2.packed.safetensors"])?;
+    expect_file(path, "stage2.packed.safetensors")?;
     open(path).map_err(|error| match other_kind(path) {
         Some(reason) => Error::file(path, reason),
         None => error.into(),

@@ -40,7 +40,7 @@ fn model(path: &Path) -> Result<(Option<Phase>, VitConfig), Error> {
             .extension()
             .is_none_or(|extension| !extension.eq_ignore_ascii_case("json"))
     {
-        expect_checkpoint(path, &["stage2.bpk", "stage1.bpk", "teacher.bpk"])?;
+        expect_checkpoint(path)?;
         let (phase, config) = describe(path)?;
         return Ok((Some(phase), config));
     }

@@ -16,7 +16,7 @@ use crate::config::RunConfig;
 use crate::data::{DataConfig, Purpose};
 use crate::defaults;
 use crate::error::Error;
-use crate::model_file::{expect_file, is_packed};
+use crate::model_file::is_packed;
 use crate::{output, packed};
 
 /// Largest number of classes whose confusion matrix is printed.
@@ -27,10 +27,6 @@ const MATRIX: usize = 20;
 /// # Errors
 /// If checkpoint or data cannot be read or do not go together.
 pub fn run(args: &TestArgs) -> Result<String, Error> {
-    expect_file(
-        &args.checkpoint,
-        &["stage2.bpk", "stage1.bpk", "teacher.bpk"],
-    )?;
     if is_packed(&args.checkpoint) {
         let model = PackedModel::open(&args.checkpoint)?;
         let splits = images(args, &VitConfig::of_packed(model.config())?)?.0;

@@ -36,15 +36,8 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
         // Better now than after hours.
         output::check_json(json)?;
     }
-    for (file, usual) in [
-        (&args.config, "config.json"),
-        (&args.finetune, "teacher.bpk"),
-        (&args.teacher_path, "teacher.bpk"),
-        (&args.stage1_path, "stage1.bpk"),
-    ] {
-        if let Some(file) = file {
-            expect_file(file, &[usual])?;
-        }
+    if let Some(file) = &args.config {
+        expect_file(file, "config.json")?;
     }
     let (mut run, splits, folder) = match &args.resume {
         Some(folder) => {

@@ -21,7 +21,7 @@ use crate::{output, say};
 /// If the checkpoint cannot be read or packed, or the file not written.
 pub fn run(args: &PackArgs) -> Result<String, Error> {
     output::check(&args.output, &args.checkpoint)?;
-    expect_checkpoint(&args.checkpoint, &["stage2.bpk"])?;
+    expect_checkpoint(&args.checkpoint)?;
     let (phase, config) = describe(&args.checkpoint)?;
     if phase != Phase::Stage2 {
         let reason = format!("a model of {phase}; packed are those of stage2 alone");
