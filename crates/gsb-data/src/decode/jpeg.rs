@@ -86,8 +86,6 @@ struct Header {
     height: u32,
     /// Horizontal and vertical sampling factor of each component.
     sampling: Vec<(u8, u8)>,
-    /// Whether every block takes a bit at least.
-    huffman: bool,
 }
 
 impl Header {
@@ -105,12 +103,14 @@ impl Header {
             let length = u16::from_be_bytes(length);
             let left = length.checked_sub(2).ok_or("a segment has no length")?;
             match marker {
-                0xC0..=0xC2 | 0xC9 | 0xCA => {
+                0xC0..=0xC2 => {
                     let mut segment = vec![0; left.into()];
                     reader.read_exact(&mut segment).map_err(short)?;
-                    frame = Some(Self::frame(&segment, marker < 0xC9)?);
+                    frame = Some(Self::frame(&segment)?);
                 }
                 0xC3 | 0xCB => return Err(refused("lossless")),
+                // Nobody else reads them, and a few bytes may claim any number of blocks.
+                0xC9 | 0xCA => return Err(refused("arithmetic-coded")),
                 0xC5..=0xC7 | 0xCD..=0xCF | 0xDE => return Err(refused("hierarchical")),
                 0xDA => return frame.ok_or_else(|| "a scan comes before its frame".into()),
                 _ => reader.seek_relative(left.into()).map_err(told)?,
@@ -119,12 +119,12 @@ impl Header {
     }
 
     /// What a frame segment says.
-    fn frame(segment: &[u8], huffman: bool) -> Result<Self, String> {
+    fn frame(segment: &[u8]) -> Result<Self, String> {
         let damaged = || "its frame is damaged".to_owned();
         let (&[precision, y1, y0, x1, x0, count], components) =
             segment.split_first_chunk().ok_or_else(damaged)?;
         if precision != 8 {
-            return Err(refused(&format!("{precision}-bit")));
+            return Err(refused(&format!("{precision} bits a sample")));
         }
         if ![1, 3, 4].contains(&count) {
             return Err(format!("it is a JPEG file of {count} components"));
@@ -140,12 +140,9 @@ impl Header {
             width: u16::from_be_bytes([x1, x0]).into(),
             height: u16::from_be_bytes([y1, y0]).into(),
             sampling: sampling.collect(),
-            huffman,
         };
         if header.height == 0 {
-            return Err(refused(
-                "without a height, which may follow its first scan,",
-            ));
+            return Err(refused("its height follows a scan"));
         }
         let (across, down) = header.most();
         for &(x, y) in &header.sampling {
@@ -190,7 +187,7 @@ impl Header {
             .iter()
             .map(|&(x, y)| blocks(self.width, x, across) * blocks(self.height, y, down));
         // A Huffman code has one bit at least, and every block one code.
-        if self.huffman && all.sum::<u64>() > len * 8 {
+        if all.sum::<u64>() > len * 8 {
             return Err(format!(
                 "{len} bytes cannot hold {}x{} pixels: the JPEG file is cut off or damaged",
                 self.width, self.height
@@ -201,7 +198,7 @@ impl Header {
 }
 
 fn refused(kind: &str) -> String {
-    format!("it is a {kind} JPEG file: convert it to PNG or to JPEG of 8 bits")
+    format!("its kind of JPEG is not read ({kind}): convert it to PNG or baseline JPEG")
 }
 
 /// The next marker that has a segment, or the end.

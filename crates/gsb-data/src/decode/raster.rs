@@ -17,13 +17,14 @@ pub(super) fn size(reader: impl BufRead + Seek, kind: Raster) -> Result<(u32, u3
 
 /// The pixels, and how the camera says that they are to be turned.
 pub(super) fn decode(bytes: &[u8], kind: Raster) -> Result<(Image, Turn), String> {
-    let mut decoder = decoder(Cursor::new(bytes), kind)?;
-    let turn = match kind {
-        Raster::Format(ImageFormat::Png) => orientation::of_exif(png_exif(bytes)),
-        _ => decoder.orientation().unwrap_or(Turn::NoTransforms),
+    let decoder = decoder(Cursor::new(bytes), kind)?;
+    let exif = match kind {
+        Raster::Format(ImageFormat::Png) => png_exif(bytes),
+        Raster::Format(ImageFormat::WebP) => webp_exif(bytes),
+        _ => None,
     };
     let image = DynamicImage::from_decoder(decoder).map_err(told)?;
-    Ok((eight_bits(image)?, turn))
+    Ok((eight_bits(image)?, orientation::of_exif(exif)))
 }
 
 fn decoder<'a>(
@@ -64,6 +65,23 @@ fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
         }
         // Behind the data is a checksum.
         chunks = rest.get(4..)?;
+    }
+}
+
+/// The EXIF chunk of a WebP file. The decoder would take memory for whatever size it claims.
+fn webp_exif(bytes: &[u8]) -> Option<&[u8]> {
+    let mut chunks = bytes.get(12..)?;
+    loop {
+        let (name, rest) = chunks.split_first_chunk::<4>()?;
+        let (&length, rest) = rest.split_first_chunk()?;
+        let length = u32::from_le_bytes(length) as usize;
+        if name == b"EXIF" {
+            // Some programs write the name of the JPEG segment first.
+            let data = rest.get(..length)?;
+            return Some(data.strip_prefix(b"Exif\0\0").unwrap_or(data));
+        }
+        // Data of an odd length are filled up.
+        chunks = rest.get(length..)?.get(length % 2..)?;
     }
 }
 

@@ -22,8 +22,7 @@ SAMPLINGS = {"444": "1x1", "422": "2x1", "420": "2x2", "411": "4x1", "440": "1x2
 RARE = {"31": "3x1", "32": "3x2", "13": "1x3", "24": "2x4", "fine": "1x1,2x2,2x2", "between": "4x1,2x1,2x1",
         "mixed": "2x1,1x1,2x1", "221": "2x2,2x1,2x1", "212": "2x2,1x2,1x2", "331": "3x2,3x1,1x1"}
 KINDS = {"plain": [], "progressive": ["-progressive"], "optimized": ["-optimize"], "restarts": ["-restart", "1"],
-         "restart_blocks": ["-restart", "3B"], "progressive_restarts": ["-progressive", "-restart", "2B"],
-         "arithmetic": ["-arithmetic"]}
+         "restart_blocks": ["-restart", "3B"], "progressive_restarts": ["-progressive", "-restart", "2B"]}
 SCANS = "0;\n1;\n2;\n"
 
 
@@ -108,7 +107,6 @@ def cases():
             file = cjpeg(photograph(width, height, "noise"), "-quality", "60", "-optimize", "-sample", SAMPLINGS[name])
             yield f"jpeg_{name}_{width}x{height}", file
     yield "jpeg_optimized", cjpeg(noise, "-optimize")
-    yield "jpeg_arithmetic", cjpeg(photo, "-arithmetic")
     yield "jpeg_gray", cjpeg(photo, "-grayscale")
     yield "jpeg_gray_progressive", cjpeg(photo, "-grayscale", "-progressive")
     yield "jpeg_rgb", cjpeg(photo, "-rgb")
@@ -200,9 +198,11 @@ def refused():
     yield "tiff_jpeg", saved(image, "TIFF", compression="jpeg"), "JPEG data inside"
     yield "tiff_palette", saved(image.quantize(9), "TIFF"), "with a palette"
     yield "tiff_float", saved(photo[..., 0].astype(np.float32), "TIFF"), "not read"
+    yield "jpeg_arithmetic", cjpeg(photo, "-arithmetic"), "arithmetic"
+    yield "jpeg_arithmetic_progressive", cjpeg(photo, "-arithmetic", "-progressive"), "arithmetic"
     twelve = bytearray(cjpeg(photo))
     twelve[twelve.index(b"\xFF\xC0") + 4] = 12
-    yield "jpeg_12_bits", bytes(twelve), "12-bit"
+    yield "jpeg_12_bits", bytes(twelve), "12 bits"
     for marker, name in ((0xC3, "lossless"), (0xC7, "hierarchical"), (0xCB, "lossless")):
         file = bytearray(cjpeg(photo))
         file[file.index(b"\xFF\xC0") + 1] = marker
