@@ -1,7 +1,7 @@
 //! The pictures in a folder.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -86,20 +86,20 @@ pub fn list_readable_pictures(folder: &Path) -> (Listing, Vec<Error>) {
         let path = match entry {
             Ok(entry) if entry.file_type().is_dir() => continue,
             Ok(entry) => entry.into_path(),
-            Err(error) => match (error.path(), error.io_error()) {
-                (Some(path), Some(cause))
-                    if cause.kind() == ErrorKind::NotFound && error.depth() > 0 =>
-                {
+            Err(error) => match (error.path(), error.io_error().map(io::Error::kind)) {
+                (Some(path), Some(ErrorKind::NotFound)) if error.depth() > 0 => {
                     if is_service(path.file_name().unwrap_or_default()) {
                         continue;
                     }
                     path.to_path_buf()
                 }
                 _ => {
-                    let (path, text) = (error.path().unwrap_or(folder), error.to_string());
-                    let problem = Error::format(folder, text);
-                    let io = Error::io(path);
-                    problems.push(error.into_io_error().map_or(problem, io));
+                    let path = error.path().unwrap_or(folder).to_path_buf();
+                    let circle = Error::format(folder, error.to_string());
+                    problems.push(match error.into_io_error() {
+                        Some(source) => Error::Io { path, source },
+                        None => circle,
+                    });
                     continue;
                 }
             },
