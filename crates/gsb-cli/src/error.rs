@@ -72,7 +72,7 @@ pub enum Error {
     /// A training came to a picture that cannot be read.
     #[error(
         "{error}; go on without such pictures: gsb train --resume {} --skip-broken --changed-data",
-        folder.display()
+        quoted(folder)
     )]
     BrokenInRun {
         /// What ended it.

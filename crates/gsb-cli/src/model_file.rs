@@ -18,7 +18,10 @@ pub fn expect_file(path: &Path, usual: &str) -> Result<(), Error> {
     }
     let file = path.join(usual);
     let reason = match file.is_file() {
-        true => format!("is a folder, expected a file: give {}", quoted(&file)),
+        true => format!(
+            "is a folder, expected a file; the run in it has {}",
+            quoted(&file)
+        ),
         false => "is a folder, expected a file".into(),
     };
     Err(Error::file(path, reason))

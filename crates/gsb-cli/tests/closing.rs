@@ -125,7 +125,7 @@ fn endless(mut command: Command, folder: &Path) -> Child {
             "--phase",
             "teacher",
             "--epochs",
-            "100000",
+            "2000",
             "--warmup-epochs",
             "0",
         ])

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::array::digit_names;
 use super::idx;
-use crate::{DataSplits, Error, ImageArray};
+use crate::{DataSplits, Error, ImageArray, lists};
 
 /// Reads MNIST, or a set in its format, from a folder.
 ///
@@ -20,9 +20,7 @@ use crate::{DataSplits, Error, ImageArray};
 /// # Errors
 /// Names the file that is missing, is cut off, has a wrong header, or does not go with its labels.
 pub fn mnist(folder: &Path) -> Result<DataSplits, Error> {
-    if !folder.is_dir() {
-        return Err(Error::missing(folder, "a folder with the files of MNIST"));
-    }
+    lists::folder(folder, "a folder with the files of MNIST")?;
     let train = part(folder, "train")?;
     // EMNIST calls it by another name.
     let test = match part(folder, "t10k") {
