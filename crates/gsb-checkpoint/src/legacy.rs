@@ -152,7 +152,8 @@ fn blocks<'a>(
     sizes.sort_unstable();
     sizes.dedup();
     let listed = keys.sequence(keys.root()).unwrap_or_default();
-    let mut blocks = Vec::with_capacity(listed.len());
+    // Before any place is looked for: each of them follows from those before.
+    let mut known = Vec::with_capacity(listed.len());
     let mut seen = vec![false; sizes.len()];
     for &key in listed {
         let key = keys.text(key);
@@ -170,6 +171,10 @@ fn blocks<'a>(
                 "the elements of its storage {key:?} are of a type not known"
             ))
         })?;
+        known.push((key, size));
+    }
+    let mut blocks = Vec::with_capacity(known.len());
+    for (key, size) in known {
         let cut = || {
             broken(format!(
                 "its storage {key:?} goes beyond the end: the file was cut off, download or copy it again"
