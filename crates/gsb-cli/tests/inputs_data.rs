@@ -95,6 +95,30 @@ fn png(red: u8) -> Vec<u8> {
     picture(red, ImageFormat::Png)
 }
 
+/// A TIFF file of four gray pixels in a row.
+fn tiff() -> Vec<u8> {
+    const PIXELS: [u8; 4] = [10, 20, 30, 40];
+    // Size, bits, compression, gray from black, where the pixels are.
+    let entries: [(u16, u32); 8] = [
+        (256, 4),
+        (257, 1),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (278, 1),
+        (279, 4),
+    ];
+    let mut bytes = [b"II*\0\x0C\0\0\0", &PIXELS[..]].concat();
+    bytes.extend((entries.len() as u16).to_le_bytes());
+    for (tag, value) in entries {
+        bytes.extend([tag.to_le_bytes(), 4u16.to_le_bytes()].concat());
+        bytes.extend([1u32.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
 /// A folder with the model and `data`, an image folder: four pictures of each class to train on, two to
 /// test on.
 fn image_folder() -> TempDir {
@@ -124,11 +148,7 @@ fn pictures_of_all_formats_are_trained_on_and_other_files_counted() {
         write(root, &format!("data/train/a/{name}"), picture(50, format));
     }
     write(root, "data/train/a/6.jfif", JPEG);
-    write(
-        root,
-        "data/train/a/7.TIF",
-        include_bytes!("pictures/lzw.tif"),
-    );
+    write(root, "data/train/a/7.TIF", tiff());
     for name in [
         "train/a/9.avif",
         "train/a/readme.txt",

@@ -424,6 +424,8 @@ fn mnist_is_found_under_its_other_names() {
         write(root, train, gzip(&images(7)));
         write(root, train_labels, label(1));
         write(root, &format!("{train_labels}.gz"), gzip(&label(1)));
+        let dashed = train_labels.replace(".idx1", "-idx1");
+        write(root, &format!("{dashed}.gz"), gzip(&label(1)));
         write(root, test, images(8));
         write(
             root,

@@ -55,7 +55,7 @@ const DEPTH: usize = 3;
 /// # Errors
 /// If there is none, or several folders hold one.
 pub(crate) fn find(folder: &Path, name: &str) -> Result<PathBuf, Error> {
-    let mut found: Vec<(usize, PathBuf)> = Vec::new();
+    let mut found: Vec<(usize, PathBuf, String)> = Vec::new();
     let entries = WalkDir::new(folder)
         .max_depth(DEPTH)
         .follow_links(true)
@@ -68,30 +68,22 @@ pub(crate) fn find(folder: &Path, name: &str) -> Result<PathBuf, Error> {
         let called = entry.file_name().to_string_lossy().to_lowercase();
         let called = called.trim_end_matches(".gz").replace('.', "-");
         if entry.file_type().is_file() && called.ends_with(name) {
-            found.push((entry.depth(), entry.into_path()));
+            found.push((entry.depth(), entry.into_path(), called));
         }
     }
     // Those of the outermost folder, a file before the same with `.gz`.
-    found.sort_by_key(|(depth, path)| (*depth, path.as_os_str().len()));
-    let Some((depth, first)) = found.first() else {
+    found.sort_by_key(|(depth, path, _)| (*depth, path.as_os_str().len()));
+    let Some((depth, first, name)) = found.first() else {
         return Err(Error::missing(
             &folder.join(name),
             "an IDX file of this name, or of this name and .gz, here or in MNIST/raw",
         ));
     };
-    let beside = |path: &Path| {
-        path.parent() == first.parent() && {
-            let plain = first.to_string_lossy().to_lowercase();
-            path.to_string_lossy()
-                .to_lowercase()
-                .trim_end_matches(".gz")
-                == plain
-        }
-    };
-    let another = found[1..]
-        .iter()
-        .find(|(deep, path)| deep == depth && !beside(path));
-    if let Some((_, another)) = another {
+    // The same file spelled in several ways, side by side, is none too many.
+    let another = found.iter().find(|(deep, path, called)| {
+        deep == depth && (path.parent() != first.parent() || called != name)
+    });
+    if let Some((_, another, _)) = another {
         let problem = format!(
             "{} is there as well: give the folder of one of them",
             another.display()
