@@ -616,7 +616,7 @@ fn a_run_starts_from_what_people_have() {
         "--output-dir",
         "none",
     ];
-    assert!(fails(folder.path(), &train(&without)).starts_with("--ema: "));
+    assert!(fails(folder.path(), &train(&without)).starts_with("start.ema: "));
     let mut lacking = teacher.clone();
     lacking.retain(|(name, _)| name != "norm.bias");
     write(

@@ -63,6 +63,12 @@ impl Plan {
                 "the run trains no teacher that would start from it",
             );
         }
+        if start.heads.is_some() && start.teacher.is_none() && start.finetune.is_none() {
+            return conflict(
+                "start.heads",
+                "there is no teacher or float model of a file",
+            );
+        }
         let students = [Phase::Stage1, Phase::Stage2];
         let distils = students.into_iter().any(|phase| {
             recipe.trains(phase) && recipe.phase(phase).distillation != Distillation::None

@@ -32,7 +32,7 @@ use crate::phase::{PhaseRun, Trained};
 use crate::plan::Plan;
 use crate::quiet::Quiet;
 use crate::report::{PhaseReport, Report};
-use crate::start::{Heads, Start};
+use crate::start::{Heads, Start, notes};
 use crate::{Error, TeacherLogits};
 
 const CONFIG: &str = "config.json";
@@ -111,8 +111,12 @@ impl Run {
             return Err(Error::Occupied(folder));
         }
         // Before there is a run that could never begin.
-        let notes = plan.start.check(&plan.recipe.model)?;
-        plan.start = absolute_start(plan.start);
+        let reports = plan.start.check(&plan.recipe.model)?;
+        plan.start.check_average(&reports)?;
+        let start = &mut plan.start;
+        for path in [&mut start.teacher, &mut start.finetune, &mut start.stage1] {
+            *path = path.take().map(|path| absolute(&path));
+        }
         let missing: Vec<&Path> = folder
             .ancestors()
             .take_while(|path| !path.exists())
@@ -131,7 +135,7 @@ impl Run {
             devices,
             report: Report::default(),
             is_moved: false,
-            notes,
+            notes: notes(&reports),
         })
     }
 
@@ -174,12 +178,12 @@ impl Run {
     /// for one that it cannot start from.
     pub fn set_start(&mut self, start: Start) -> Result<(), Error> {
         let old = &mut self.plan.start;
-        let mut moved = Start {
+        let unmoved = Start {
             ema: old.ema,
             heads: old.heads,
             ..Start::default()
         };
-        let unmoved = moved.clone();
+        let mut moved = unmoved.clone();
         for (name, new, old, moved) in [
             ("teacher", start.teacher, &old.teacher, &mut moved.teacher),
             (
@@ -198,10 +202,8 @@ impl Run {
             let new = new.filter(is_other).map(|path| absolute(&path));
             *moved = new.filter(is_other);
         }
-        if moved != unmoved {
-            self.notes = moved.check(&self.plan.recipe.model)?;
-            self.is_moved = true;
-        }
+        self.notes = notes(&moved.check(&self.plan.recipe.model)?);
+        self.is_moved |= moved != unmoved;
         old.teacher = moved.teacher.or(old.teacher.take());
         old.finetune = moved.finetune.or(old.finetune.take());
         old.stage1 = moved.stage1.or(old.stage1.take());
@@ -466,16 +468,6 @@ fn logits(
         all.extend(teacher.infer(images).into_data().iter::<f32>());
     }
     Ok(TensorData::new(all, [images, classes]))
-}
-
-fn absolute_start(start: Start) -> Start {
-    let absolute = |path: Option<PathBuf>| path.map(|path| absolute(&path));
-    Start {
-        teacher: absolute(start.teacher),
-        finetune: absolute(start.finetune),
-        stage1: absolute(start.stage1),
-        ..start
-    }
 }
 
 /// Writes the first files of a run; of those that it has written, none stays if one fails.

@@ -153,12 +153,12 @@ impl Start {
         self.load(path, &config, Heads::Replaced, device)
     }
 
-    /// Loads the files as the run will, for these classes and images, and says what was made of them, a
-    /// line each.
+    /// Loads the files as the run will, for these classes and images; what was made of those with the
+    /// published names.
     ///
     /// # Errors
-    /// As [`load_model`], and [`Error::Option`] for what is said of files that are not there.
-    pub(crate) fn check(&self, model: &VitConfig) -> Result<Vec<String>, Error> {
+    /// As [`load_model`].
+    pub(crate) fn check(&self, model: &VitConfig) -> Result<Vec<(PathBuf, ImportReport)>, Error> {
         let device = Device::default();
         let mut reports = Vec::new();
         if let Some(path) = &self.teacher {
@@ -176,23 +176,32 @@ impl Start {
             Stage2Student::from_stage1(&stage1, model, PatchNormalization::default())?;
             reports.push((path, report));
         }
-        let of_files = || reports.iter().filter_map(|(_, report)| report.as_ref());
-        if self.ema && !of_files().any(|report| report.file.average) {
-            let reason = "no file that the run starts from holds an average of the weights";
-            return Err(Error::option("--ema", reason));
-        }
-        if self.heads.is_some() && self.teacher.is_none() && self.finetune.is_none() {
-            let reason = "it is of the file of --teacher-path or --finetune, and there is none";
-            return Err(Error::option("--heads", reason));
-        }
-        let lines = reports.iter().filter_map(|(path, report)| {
-            let report = report.as_ref()?;
-            let notes = report.notes().into_iter();
-            let all: Vec<String> = std::iter::once(report.to_string()).chain(notes).collect();
-            Some(format!("{}: {}", path.display(), all.join("; ")))
-        });
-        Ok(lines.collect())
+        let of_others =
+            |(path, report): (&PathBuf, Option<ImportReport>)| Some((path.clone(), report?));
+        Ok(reports.into_iter().filter_map(of_others).collect())
     }
+
+    /// Checks that averages are not asked for in vain.
+    ///
+    /// # Errors
+    /// [`Error::Option`] if no file holds one.
+    pub(crate) fn check_average(&self, reports: &[(PathBuf, ImportReport)]) -> Result<(), Error> {
+        if self.ema && !reports.iter().any(|(_, report)| report.file.average) {
+            let reason = "no file that the run starts from holds an average of the weights";
+            return Err(Error::option("start.ema", reason));
+        }
+        Ok(())
+    }
+}
+
+/// What was made of the files that a run starts from, a line each.
+pub(crate) fn notes(reports: &[(PathBuf, ImportReport)]) -> Vec<String> {
+    let line = |(path, report): &(PathBuf, ImportReport)| {
+        let notes = report.notes().into_iter();
+        let all: Vec<String> = std::iter::once(report.to_string()).chain(notes).collect();
+        format!("{}: {}", path.display(), all.join("; "))
+    };
+    reports.iter().map(line).collect()
 }
 
 /// Fails for our own file of another phase.
