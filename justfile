@@ -35,11 +35,12 @@ compare-packed student images:
 test-packed:
     .ci/packed
 
-# Fuzz packed models for some minutes: `read` takes any bytes as a file, `predict` compares the
-# instruction sets. Needs cargo-fuzz and a nightly toolchain.
-fuzz target="read" seconds="300":
-    cd crates/gsb-packed/fuzz && cargo +nightly run --example seeds -- corpus/read
-    cd crates/gsb-packed/fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=65536
+# Fuzz what reads files of others for some minutes. `gsb-packed`: `read` takes any bytes as a packed
+# model, `predict` compares the instruction sets; `gsb-data`: `picture` takes any bytes as a picture.
+# Needs cargo-fuzz and a nightly toolchain.
+fuzz crate="gsb-packed" target="read" seconds="300":
+    cd crates/{{crate}}/fuzz && cargo +nightly run --example seeds -- corpus/{{target}}
+    cd crates/{{crate}}/fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=65536 -rss_limit_mb=6144 -malloc_limit_mb=1100
 
 # Kill a training at random moments and resume it: it ends as one that nobody killed.
 kill kills="100":

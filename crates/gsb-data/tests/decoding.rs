@@ -6,7 +6,6 @@ mod pictures;
 use std::path::{Path, PathBuf};
 
 use gsb_data::{Image, Orientation, decode_image, image_size, read_image};
-use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
 /// The largest difference of the values. Gray may be told as three channels, or the other way.
@@ -21,8 +20,7 @@ fn difference(ours: &Image, theirs: &TensorView<'_>) -> u8 {
 
 #[test]
 fn pictures_equal_those_of_pillow() {
-    let bytes = pictures::bundle();
-    let bundle = SafeTensors::deserialize(&bytes).unwrap();
+    let bundle = pictures::bundle();
     let folder = tempfile::tempdir().unwrap();
     let mut compared = [0; 2];
     let mut wrong = Vec::new();
@@ -60,8 +58,7 @@ fn pictures_equal_those_of_pillow() {
 
 #[test]
 fn what_is_not_read_is_named() {
-    let bytes = pictures::bundle();
-    let bundle = SafeTensors::deserialize(&bytes).unwrap();
+    let bundle = pictures::bundle();
     let folder = tempfile::tempdir().unwrap();
     let mut refused = 0;
     for (name, file) in pictures::files(&bundle) {
@@ -107,8 +104,7 @@ fn a_folder_of_jpegs_equals_djpeg() {
 /// A scan for each colour decodes to the same as one scan for all.
 #[test]
 fn scans_of_one_colour_are_put_together() {
-    let bytes = pictures::bundle();
-    let bundle = SafeTensors::deserialize(&bytes).unwrap();
+    let bundle = pictures::bundle();
     for sampling in ["444", "422", "420", "411", "440", "410", "441"] {
         let [one, several] = ["plain", "scans"].map(|kind| {
             let name = format!("jpeg_{sampling}_{kind}/file");

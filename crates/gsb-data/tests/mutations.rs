@@ -11,24 +11,9 @@ use gsb_data::{Orientation, decode_image};
 use peak_alloc::PeakAlloc;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use safetensors::SafeTensors;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
-
-/// Bytes that decoding a file of `len` bytes may take.
-///
-/// Each block of 64 samples of a JPEG file takes a bit at least, and a pixel up to 15 bytes (three
-/// samples, coefficients of 16 bits and the result, with the intermediates of the decoder). Other
-/// formats may say much with few bytes, and have the limit of the pixels, 1 GiB, twice: as they are
-/// decoded and as they are returned.
-fn most_bytes(file: &[u8]) -> usize {
-    let constant = 4 << 20;
-    match file.starts_with(b"\xFF\xD8") {
-        true => constant + 8 * 64 * 15 * file.len(),
-        false => constant + 2 * (1 << 30),
-    }
-}
 
 /// A file with some bytes changed, taken out or repeated.
 fn damaged(file: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
@@ -66,8 +51,7 @@ fn damaged_pictures_are_read_or_refused() {
     let count = std::env::var("GSB_MUTATIONS").map_or(2_000, |count| {
         count.parse().expect("GSB_MUTATIONS is a number")
     });
-    let bytes = pictures::bundle();
-    let bundle = SafeTensors::deserialize(&bytes).unwrap();
+    let bundle = pictures::bundle();
     let files = pictures::files(&bundle);
     let mut random = ChaCha8Rng::seed_from_u64(11);
     let (mut read, mut largest, mut slowest) = (0, 0, Default::default());
@@ -84,7 +68,7 @@ fn damaged_pictures_are_read_or_refused() {
         slowest = start.elapsed().max(slowest);
         largest = most.max(largest);
         assert!(
-            most <= most_bytes(&file),
+            most <= pictures::most_bytes(&file),
             "{name}: {most} bytes for {}",
             file.len()
         );

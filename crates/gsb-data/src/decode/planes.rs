@@ -11,7 +11,17 @@ use crate::Image;
 
 /// RGB of JPEG data of three or four components.
 pub(super) fn decode(decoder: Decoder<'_>) -> Result<Image, String> {
-    let space = decoder.jpeg_color_space();
+    let convert: fn([u8; 4]) -> [u8; 3] = match decoder.jpeg_color_space() {
+        ColorSpace::Rgb => |[red, green, blue, _]| [red, green, blue],
+        ColorSpace::YCbCr => |[y, cb, cr, _]| ycc_to_rgb([y, cb, cr]),
+        // As Adobe stores inks, 255 is none.
+        ColorSpace::Cmyk => |inks| cmyk_to_rgb(inks.map(|ink| 255 - ink)),
+        ColorSpace::Ycck => |[y, cb, cr, black]| {
+            let [cyan, magenta, yellow] = ycc_to_rgb([y, cb, cr]);
+            cmyk_to_rgb([cyan, magenta, yellow, 255 - black])
+        },
+        other => return Err(format!("its JPEG data have colours of {other:?}")),
+    };
     let components = decoder.header().components.iter();
     let sampling: Vec<_> = components
         .map(|part| {
@@ -45,21 +55,11 @@ pub(super) fn decode(decoder: Decoder<'_>) -> Result<Image, String> {
         for (plane, row) in planes.iter().zip(&mut rows) {
             plane.row(y, row);
         }
-        for x in 0..raw.width {
-            let [a, b, c] = [rows[0][x], rows[1][x], rows[2][x]];
-            let black = || rows[3][x];
-            pixels.extend(match space {
-                ColorSpace::Rgb => [a, b, c],
-                ColorSpace::YCbCr => ycc_to_rgb([a, b, c]),
-                // As Adobe stores inks, 255 is none.
-                ColorSpace::Cmyk => cmyk_to_rgb([a, b, c, black()].map(|ink| 255 - ink)),
-                ColorSpace::Ycck => {
-                    let [cyan, magenta, yellow] = ycc_to_rgb([a, b, c]);
-                    cmyk_to_rgb([cyan, magenta, yellow, 255 - black()])
-                }
-                other => return Err(format!("its JPEG data have colours of {other:?}")),
-            });
-        }
+        pixels.extend((0..raw.width).flat_map(|x| {
+            // Three components have no fourth sample.
+            let sample = |which: usize| rows.get(which).map_or(0, |row| row[x]);
+            convert([0, 1, 2, 3].map(sample))
+        }));
     }
     picture(raw.width as u32, raw.height as u32, 3, pixels)
 }
