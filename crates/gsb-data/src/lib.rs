@@ -60,6 +60,7 @@ pub use fingerprint::Fingerprint;
 pub use image::Image;
 pub use label_noise::{NoisyLabels, with_label_noise};
 pub use listing::{Listing, list_pictures, list_readable_pictures};
+pub use lists::read_text;
 pub use loader::{Batches, Loader, LoaderConfig};
 pub use mixup::Mixup;
 pub use normalization::Normalization;

@@ -30,8 +30,15 @@ pub(crate) fn read(path: &Path, expected: &str) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// A text file that must be there.
-pub(crate) fn read_text(path: &Path, expected: &str) -> Result<String, Error> {
+/// Reads a text file that must be there, without the byte order mark that Windows programs begin it
+/// with, and unpacked if it is gzipped.
+///
+/// `expected` says what the file should hold, for errors.
+///
+/// # Errors
+/// [`Error::Missing`] if there is no such file, [`Error::Io`] if it cannot be read, [`Error::Format`]
+/// if it is not UTF-8.
+pub fn read_text(path: &Path, expected: &str) -> Result<String, Error> {
     text(path, read(path, expected)?)
 }
 

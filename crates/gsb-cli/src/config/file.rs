@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use gsb_data::read_text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -29,7 +30,7 @@ pub fn read(path: &Path) -> Result<Value, Error> {
 }
 
 fn value(path: &Path) -> Result<Value, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+    let text = read_text(path, "a configuration in TOML or JSON")?;
     let extension = path.extension().unwrap_or_default();
     if !extension.eq_ignore_ascii_case("toml") {
         return serde_json::from_str(&text).map_err(|error| Error::file(path, error));

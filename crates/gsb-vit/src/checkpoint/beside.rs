@@ -36,7 +36,10 @@ pub(super) fn beside(checkpoint: &Path, shapes: &VitConfig) -> Option<Beside> {
     if std::fs::metadata(&path).ok()?.len() > MAX {
         return None;
     }
-    let value: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let bytes = std::fs::read(path).ok()?;
+    // A byte order mark, which Windows programs begin text with.
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    let value: Value = serde_json::from_slice(text).ok()?;
     ours(&value, shapes).or_else(|| {
         Some(Beside {
             heads: heads(&value, shapes.width)?,
