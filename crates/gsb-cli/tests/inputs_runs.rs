@@ -120,7 +120,7 @@ fn configurations_may_begin_with_a_byte_order_mark() {
     let folder = folder();
     let mut command = gsb(folder.path());
     command.args(["train", "--phase", "teacher", "--output-dir", "first"]);
-    succeeds(command.args(["--epochs", "1", "--per-class", "2"]));
+    succeeds(command.args(["--teacher-epochs", "1", "--per-class", "2"]));
     let marked = |from: &str, to: &str| {
         let text = std::fs::read_to_string(folder.path().join(from)).expect("a file");
         std::fs::write(folder.path().join(to), format!("\u{FEFF}{text}")).expect("a file");
