@@ -9,7 +9,7 @@ use gsb_data::{
     EvalTransform, Image, ImageFiles, Loader, LoaderConfig, Normalization, TrainTransform,
     image_size, read_image,
 };
-use image::{DynamicImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use proptest::prelude::*;
 use support::{encode, png, write};
@@ -237,6 +237,30 @@ fn what_is_no_picture_is_refused() {
     assert!(missing.starts_with("/nowhere/1.png: "), "{missing}");
     let folder = tempdir().unwrap();
     assert!(read_image(folder.path()).is_err());
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_told_so() {
+    let photo = DynamicImage::from(RgbImage::from_fn(40, 30, |x, y| Rgb([x as u8, y as u8, 7])));
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Bmp,
+        ImageFormat::Pnm,
+        ImageFormat::WebP,
+    ] {
+        let mut file = std::io::Cursor::new(Vec::new());
+        photo.write_to(&mut file, format).unwrap();
+        let file = file.into_inner();
+        assert_eq!(
+            decoded(&file).unwrap().pixels,
+            photo.as_bytes(),
+            "{format:?}"
+        );
+        for end in [file.len() / 2, file.len() - 9] {
+            let error = decoded(&file[..end]).unwrap_err();
+            assert!(error.contains("cut off"), "{format:?}: {error}");
+        }
+    }
 }
 
 #[test]

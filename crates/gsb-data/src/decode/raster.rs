@@ -1,10 +1,10 @@
 //! What the `image` crate decodes: PNG, WebP, BMP and PNM.
 
-use std::io::{BufRead, Cursor, Seek};
+use std::io::{BufRead, Cursor, Seek, SeekFrom};
 
 use image::codecs::bmp::BmpDecoder;
 use image::metadata::Orientation as Turn;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::kind::Raster;
 use super::{MAX_BYTES, MAX_SIDE, check_size, orientation, picture, told};
@@ -23,14 +23,17 @@ pub(super) fn decode(bytes: &[u8], kind: Raster) -> Result<(Image, Turn), String
         Raster::Format(ImageFormat::WebP) => webp_exif(bytes),
         _ => None,
     };
-    let image = DynamicImage::from_decoder(decoder).map_err(told)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(problem)?;
     Ok((eight_bits(image)?, orientation::of_exif(exif)))
 }
 
 fn decoder<'a>(
-    reader: impl BufRead + Seek + 'a,
+    mut reader: impl BufRead + Seek + 'a,
     kind: Raster,
 ) -> Result<Box<dyn ImageDecoder + 'a>, String> {
+    if kind == Raster::Format(ImageFormat::WebP) {
+        check_riff(&mut reader)?;
+    }
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
@@ -39,11 +42,11 @@ fn decoder<'a>(
         Raster::Format(format) => {
             let mut reader = ImageReader::with_format(reader, format);
             reader.limits(limits);
-            Box::new(reader.into_decoder().map_err(told)?)
+            Box::new(reader.into_decoder().map_err(problem)?)
         }
         Raster::Dib => {
-            let mut decoder = BmpDecoder::new_without_file_header(reader).map_err(told)?;
-            decoder.set_limits(limits).map_err(told)?;
+            let mut decoder = BmpDecoder::new_without_file_header(reader).map_err(problem)?;
+            decoder.set_limits(limits).map_err(problem)?;
             Box::new(decoder)
         }
     };
@@ -51,6 +54,25 @@ fn decoder<'a>(
     let bytes = decoder.color_type().bytes_per_pixel();
     check_size(width, height, bytes.into())?;
     Ok(decoder)
+}
+
+fn problem(error: ImageError) -> String {
+    match error {
+        ImageError::IoError(error) => told(error),
+        error => told(error),
+    }
+}
+
+/// Refuses a WebP file that is cut off, which the decoder would fill up.
+fn check_riff(reader: &mut (impl BufRead + Seek)) -> Result<(), String> {
+    let mut head = [0; 8];
+    reader.read_exact(&mut head).map_err(told)?;
+    let claimed = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+    let len = reader.seek(SeekFrom::End(0)).map_err(told)?;
+    if len < u64::from(claimed) + head.len() as u64 {
+        return Err("the file is cut off".into());
+    }
+    reader.rewind().map_err(told)
 }
 
 /// The EXIF chunk of a PNG file, which may also stand behind the pixels.

@@ -11,7 +11,7 @@ use tiff::tags::{CompressionMethod, PhotometricInterpretation, Tag};
 use tiff::{ColorType, TiffError};
 
 use super::orientation::turned;
-use super::{MAX_BYTES, check_size, cmyk_to_rgb, picture};
+use super::{MAX_BYTES, check_size, cmyk_to_rgb, picture, told};
 use crate::Image;
 
 /// Width and height as the picture is shown, by the directory.
@@ -111,7 +111,7 @@ fn open<R: Read + Seek>(reader: R) -> Result<Decoder<R>, String> {
 fn problem(error: TiffError) -> String {
     match error {
         TiffError::UnsupportedError(_) => format!("{error}: convert it to PNG"),
-        _ => error.to_string(),
+        _ => told(error),
     }
 }
 
