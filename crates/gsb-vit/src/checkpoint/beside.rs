@@ -64,7 +64,7 @@ fn ours(value: &Value, shapes: &VitConfig) -> Option<Beside> {
         } = *config;
         (width, depth, patch_size, channels, config.hidden_width())
     };
-    (sizes(&config) == sizes(shapes)).then(|| Beside {
+    (sizes(&config) == sizes(shapes)).then_some(Beside {
         heads: config.heads,
         config: Some(config),
     })
