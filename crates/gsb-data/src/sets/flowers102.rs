@@ -16,7 +16,7 @@ const CLASSES: usize = 102;
 ///
 /// In the official layout that is `jpg/image_00001.jpg` and so on, `imagelabels.mat` (`labels`) and
 /// `setid.mat` (`trnid`, `valid`, `tstid`); the classes are named `1` to `102`, as the official
-/// files have no other names. A folder with `train` and `val` is read as an [`image_folder`].
+/// files have no other names. A folder with `train` and `val` is read as by [`image_folder`](crate::image_folder).
 ///
 /// By M.-E. Nilsback and A. Zisserman (2008), <https://www.robots.ox.ac.uk/~vgg/data/flowers/102/>.
 ///
