@@ -3,7 +3,7 @@
 use std::io::{BufRead, Cursor, Read, Seek, SeekFrom};
 
 use image::metadata::Orientation as Turn;
-use libjpeg_turbo_rs::{DecodeLimits, DecodeWarning, Decoder, PixelFormat};
+use libjpeg_turbo_rs::{DecodeLimits, DecodeWarning, Decoder, FrameHeader, PixelFormat};
 
 use super::{MAX_BYTES, MAX_SIDE, check_size, orientation, picture, planes, told};
 use crate::Image;
@@ -42,16 +42,20 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Image, Turn), String> {
         max_height: MAX_SIDE as usize,
         max_pixels: MAX_BYTES,
         max_scans: MAX_SCANS,
+        // Bounded by the size of the file.
         max_memory: None,
     };
     let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(told)?;
+    if !header.agrees(decoder.header()) {
+        return Err("it has two frames".into());
+    }
     // What libjpeg warns of comes back as warnings.
     decoder.set_lenient(true);
     // As libjpeg does by default where progressive scans leave coefficients out.
     decoder.set_block_smoothing(true);
     let turn = orientation::of_exif(decoder.exif_data());
     if !header.is_common() {
-        return Ok((planes::decode(decoder)?, turn));
+        return Ok((planes::decode(decoder, &header.sampling)?, turn));
     }
     let (format, channels) = match header.sampling.len() {
         1 => (PixelFormat::Grayscale, 1),
@@ -156,6 +160,15 @@ impl Header {
             }
         }
         Ok(header)
+    }
+
+    /// Whether the decoder reads the same frame.
+    fn agrees(&self, frame: &FrameHeader) -> bool {
+        let sampling = frame.components.iter();
+        (self.width, self.height) == (frame.width.into(), frame.height.into())
+            && sampling
+                .map(|part| (part.horizontal_sampling, part.vertical_sampling))
+                .eq(self.sampling.iter().copied())
     }
 
     /// The largest sampling factors.

@@ -9,8 +9,8 @@ use super::jpeg::check_damage;
 use super::{cmyk_to_rgb, picture, told};
 use crate::Image;
 
-/// RGB of JPEG data of three or four components.
-pub(super) fn decode(decoder: Decoder<'_>) -> Result<Image, String> {
+/// RGB of JPEG data of three or four components, by their sampling factors.
+pub(super) fn decode(decoder: Decoder<'_>, sampling: &[(u8, u8)]) -> Result<Image, String> {
     let convert: fn([u8; 4]) -> [u8; 3] = match decoder.jpeg_color_space() {
         ColorSpace::Rgb => |[red, green, blue, _]| [red, green, blue],
         ColorSpace::YCbCr => |[y, cb, cr, _]| ycc_to_rgb([y, cb, cr]),
@@ -22,25 +22,21 @@ pub(super) fn decode(decoder: Decoder<'_>) -> Result<Image, String> {
         },
         other => return Err(format!("its JPEG data have colours of {other:?}")),
     };
-    let components = decoder.header().components.iter();
-    let sampling: Vec<_> = components
-        .map(|part| {
-            (
-                part.horizontal_sampling.into(),
-                part.vertical_sampling.into(),
-            )
-        })
-        .collect();
     let (raw, warnings) = decoder.decode_raw_with_warnings().map_err(told)?;
     check_damage(&warnings)?;
-    let most = |which: fn(&(usize, usize)) -> usize| sampling.iter().map(which).max().unwrap_or(1);
+    let sampling = || {
+        sampling
+            .iter()
+            .map(|&(x, y)| (usize::from(x), usize::from(y)))
+    };
+    let most = |which: fn((usize, usize)) -> usize| sampling().map(which).max().unwrap_or(1);
     let (across, down) = (most(|factors| factors.0), most(|factors| factors.1));
     let planes: Vec<_> = raw
         .planes
         .into_iter()
         .zip(raw.plane_widths)
-        .zip(&sampling)
-        .map(|((samples, stride), &(x, y))| Plane {
+        .zip(sampling())
+        .map(|((samples, stride), (x, y))| Plane {
             samples,
             stride,
             width: (raw.width * x).div_ceil(across),
