@@ -1,7 +1,7 @@
 """Pictures of every kind, with the pixels that Pillow (libjpeg-turbo, libwebp, libtiff) makes of them.
 
     python3 pictures.py                 writes pictures.safetensors beside this file
-    python3 pictures.py sweep FOLDER    writes some 30,000 JPEG files of all samplings, sizes of 1 to 40 and
+    python3 pictures.py sweep FOLDER    writes 23,341 JPEG files of all samplings, sizes of 1 to 40 and
                                         kinds, and beside each what djpeg makes of it; the test
                                         `a_folder_of_jpegs_equals_djpeg` reads them: GSB_JPEGS=FOLDER
 
