@@ -26,15 +26,21 @@ check-cuda:
 check-tch:
     cargo check -p gsb --features tch
 
-# Packed models on NEON and SIMD128 by emulation, and under Miri: what there are tools for.
+# Every decision of a stage-2 student (.bpk) against its packed form, on the test images of an image folder.
+compare-packed student images:
+    GSB_STUDENT="{{absolute_path(student)}}" GSB_IMAGES="{{absolute_path(images)}}" \
+        cargo test -p gsb-tests --test packed -- --ignored --nocapture of_an_image_folder
+
+# Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
 test-packed:
     .ci/packed
 
-# Fuzz packed models for some minutes: `read` takes any bytes as a file, `predict` compares the
-# instruction sets. Needs cargo-fuzz and a nightly toolchain.
-fuzz target="read" seconds="300":
-    cd crates/gsb-packed/fuzz && cargo +nightly run --example seeds -- corpus/read
-    cd crates/gsb-packed/fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=65536
+# Fuzz what reads files of others for some minutes. `gsb-packed`: `read` takes any bytes as a packed
+# model, `predict` compares the instruction sets; `gsb-data`: `picture` takes any bytes as a picture.
+# Needs cargo-fuzz and a nightly toolchain.
+fuzz crate="gsb-packed" target="read" seconds="300":
+    cd crates/{{crate}}/fuzz && cargo +nightly run --example seeds -- corpus/{{target}}
+    cd crates/{{crate}}/fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=65536 -rss_limit_mb=6144 -malloc_limit_mb=1100
 
 # Kill a training at random moments and resume it: it ends as one that nobody killed.
 kill kills="100":

@@ -11,9 +11,11 @@
 use burn::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, TensorData};
+use gsb_data::{Orientation, read_image_as};
 use gsb_vit::checkpoint::{Published, Strictness};
 use gsb_vit::{Classifier, Phase, Stage2Student, VitConfig};
 use image::imageops::FilterType;
+use image::{DynamicImage, RgbImage};
 
 const CHECKPOINT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -55,8 +57,15 @@ fn main() -> Result<()> {
 /// The middle of a photograph at the size of the model, `[1, 3, height, width]`.
 fn normalized(path: &str, config: &VitConfig, device: &Device) -> Result<Tensor<4>> {
     let size = config.image_size;
-    let photograph =
-        image::open(path)?.resize_to_fill(size as u32, size as u32, FilterType::CatmullRom);
+    let picture = read_image_as(path.as_ref(), Orientation::Upright)?;
+    let picture = picture.to_channels(3).into_owned();
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    let photograph = RgbImage::from_raw(width, height, picture.pixels).expect("its shape");
+    let photograph = DynamicImage::from(photograph).resize_to_fill(
+        size as u32,
+        size as u32,
+        FilterType::CatmullRom,
+    );
     let pixels = photograph.to_rgb32f();
     let plane = |colour: usize| {
         let (mean, deviation) = COLOURS[colour];

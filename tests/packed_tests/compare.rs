@@ -27,6 +27,8 @@ pub(crate) struct Outcome {
     pub agreeing: usize,
     /// Those with the same class.
     pub same_class: usize,
+    /// A line on each of the others.
+    pub other_class: Vec<String>,
     /// Largest relative difference of the logits from those that follow from the packed decisions.
     pub logits: f64,
     /// Largest relative difference from Burn's.
@@ -47,7 +49,7 @@ impl Outcome {
              {} wrong; {} images agree in all; logits off by {:.1e} given the decisions, {:.1e} in all; \
              tokens by {:.1e}; {} classes equal",
             self.images,
-            tally.decisions,
+            tally.decisions.values().sum::<u64>(),
             tally.flips.len(),
             tally.wrong.len(),
             self.agreeing,
@@ -56,8 +58,15 @@ impl Outcome {
             tally.stream,
             self.same_class,
         );
-        for flip in tally.flips.iter().take(2) {
+        for (kind, decisions) in &tally.decisions {
+            let flips = tally.flips.iter().filter(|flip| flip.kind == *kind).count();
+            println!("{name}: {kind}: {decisions} decisions, {flips} within rounding");
+        }
+        for flip in tally.flips.iter().take(10) {
             println!("{name}: {}", flip.name);
+        }
+        for line in &self.other_class {
+            println!("{name}: {line}");
         }
         assert!(
             tally.wrong.is_empty(),
@@ -139,7 +148,20 @@ impl Outcome {
             assert_eq!(logits, burn, "this test computes what Burn computes");
             self.agreeing += 1;
         }
-        self.same_class += usize::from(Prediction::new(burn).class() == packed.class());
+        let burn = Prediction::new(burn);
+        if burn.class() == packed.class() {
+            self.same_class += 1;
+        } else {
+            self.other_class.push(format!(
+                "image {}: {} and not {} after {} decisions within rounding; logits {:.4?} and {:.4?}",
+                self.images - 1,
+                packed.class(),
+                burn.class(),
+                tally.flips.len(),
+                packed.logits(),
+                burn.logits(),
+            ));
+        }
         self.tally.add(tally);
     }
 }

@@ -1,13 +1,15 @@
 //! One binarization: what the packed engine decided against what Burn's floats say.
 
+use std::collections::BTreeMap;
+
 use burn::Tensor;
 use burn::tensor::TensorData;
 
 /// What a comparison came to.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Binary decisions compared.
-    pub decisions: u64,
+    /// Binary decisions compared, by kind: those of all blocks together.
+    pub decisions: BTreeMap<String, u64>,
     /// Those that differ, all of them within rounding of a threshold.
     pub flips: Vec<Flip>,
     /// Those that differ although they should not.
@@ -21,6 +23,8 @@ pub(crate) struct Tally {
 pub(crate) struct Flip {
     /// Which.
     pub name: String,
+    /// Its [kind](Tally::decisions).
+    pub kind: String,
     /// How far Burn's float is from the threshold, over the rounding allowed.
     pub distance: f64,
 }
@@ -57,6 +61,7 @@ impl Tally {
         let floats = numbers(floats);
         let burn = numbers(binarized);
         assert_eq!(packed.len(), floats.len(), "{name}: decisions traced");
+        let kind = name.rsplit('.').next().unwrap_or(name);
         let largest = floats.iter().fold(magnitude, |most, x| most.max(x.abs()));
         let allowed = ROUNDINGS * f64::from(largest) * f64::from(f32::EPSILON);
         for (index, (&x, &burn)) in floats.iter().zip(&burn).enumerate() {
@@ -74,6 +79,7 @@ impl Tally {
                 );
                 let flip = Flip {
                     name,
+                    kind: kind.into(),
                     distance: margin / allowed,
                 };
                 match margin <= allowed {
@@ -82,7 +88,7 @@ impl Tally {
                 }
             }
         }
-        self.decisions += packed.len() as u64;
+        *self.decisions.entry(kind.into()).or_default() += packed.len() as u64;
         let values = packed.iter().map(|&decision| (quantizer.value)(decision));
         Tensor::from_data(
             TensorData::new(values.collect::<Vec<f32>>(), shape),
@@ -99,7 +105,9 @@ impl Tally {
 
     /// Adds the tally of another image.
     pub(crate) fn add(&mut self, other: Self) {
-        self.decisions += other.decisions;
+        for (kind, decisions) in other.decisions {
+            *self.decisions.entry(kind).or_default() += decisions;
+        }
         self.flips.extend(other.flips);
         self.wrong.extend(other.wrong);
         self.stream = self.stream.max(other.stream);

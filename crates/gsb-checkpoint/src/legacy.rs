@@ -152,7 +152,9 @@ fn blocks<'a>(
     sizes.sort_unstable();
     sizes.dedup();
     let listed = keys.sequence(keys.root()).unwrap_or_default();
-    let mut blocks = Vec::with_capacity(listed.len());
+    // Before any place is looked for: each of them follows from those before.
+    let mut known = Vec::with_capacity(listed.len());
+    let mut seen = vec![false; sizes.len()];
     for &key in listed {
         let key = keys.text(key);
         let key = key.ok_or_else(|| broken("a key of its storages is no text".into()))?;
@@ -161,11 +163,18 @@ fn blocks<'a>(
             Some(&(known, size)) if known == key => size,
             _ => return Err(broken(format!("its storage {key:?} is used by no tensor"))),
         };
+        if std::mem::replace(&mut seen[place], true) {
+            return Err(broken(format!("its storage {key:?} is there twice")));
+        }
         let size = size.ok_or_else(|| {
             broken(format!(
                 "the elements of its storage {key:?} are of a type not known"
             ))
         })?;
+        known.push((key, size));
+    }
+    let mut blocks = Vec::with_capacity(known.len());
+    for (key, size) in known {
         let cut = || {
             broken(format!(
                 "its storage {key:?} goes beyond the end: the file was cut off, download or copy it again"
@@ -189,13 +198,7 @@ fn blocks<'a>(
         ));
     }
     blocks.sort_unstable_by_key(|&(key, _)| key);
-    match blocks.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => Err(broken(format!(
-            "its storage {:?} is there twice",
-            pair[0].0
-        ))),
-        None => Ok(blocks),
-    }
+    Ok(blocks)
 }
 
 /// Bytes of an element of a storage, also of types that are not read, which lie between others.

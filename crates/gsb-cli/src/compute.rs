@@ -92,9 +92,16 @@ impl DeviceName {
     /// Opens so many devices.
     ///
     /// # Errors
-    /// [`Error::NoDevice`] if the machine has fewer of this kind.
+    /// [`Error::NoDevice`] if the machine has fewer of this kind, [`Error::Option`] if the strategy is not
+    /// one of so many devices.
     pub fn open_all(self, count: usize, strategy: Strategy) -> Result<Devices, Error> {
         if count == 1 {
+            if strategy == Strategy::Ddp {
+                return Err(Error::Option {
+                    option: "--strategy",
+                    reason: "ddp is for several devices: expected --devices 2 or more".into(),
+                });
+            }
             return Ok(Devices::Single(self.open()?));
         }
         let devices = match self {

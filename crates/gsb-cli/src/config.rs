@@ -4,7 +4,7 @@ mod file;
 
 use std::path::Path;
 
-use gsb_data::{ColorJitter, DataSplits, Mixup, RandomErasing};
+use gsb_data::{ColorJitter, DataSplits, Fingerprint, Mixup, RandomErasing};
 use gsb_train::{PhaseRecipe, Recipe, Start, TeacherLogits, absolute};
 use gsb_vit::{Phase, VitConfig};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde_json::Value;
 use self::file::{merged, parsed, read};
 use crate::args::{DataArgs, TrainArgs};
 use crate::compute::{DeviceName, Strategy};
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Purpose};
 use crate::defaults;
 use crate::error::Error;
 use crate::model_name::ModelName;
@@ -28,6 +28,9 @@ pub struct RunConfig {
     /// Names of the classes, as the data had them.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// What tells the images from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     /// Where to compute.
     #[serde(default)]
     pub device: DeviceName,
@@ -58,7 +61,7 @@ impl RunConfig {
             None => Value::Object(serde_json::Map::new()),
         };
         let data = data(&args.data, file.get("data"), args.config.as_deref())?;
-        let splits = data.open()?;
+        let splits = data.open(Purpose::Training)?;
         let name = args.model.as_deref().map(ModelName::new).transpose()?;
         let mut model = defaults::model(&data, &splits, name)?;
         // The size of the images decides about much else, so the model comes first.
@@ -77,6 +80,7 @@ impl RunConfig {
         let config = Self {
             data: data.clone(),
             classes: Vec::new(),
+            fingerprint: None,
             device: DeviceName::default(),
             devices: 1,
             strategy: Strategy::default(),
@@ -98,6 +102,7 @@ impl RunConfig {
             let option = "model.classes".into();
             return Err(gsb_train::Error::Option { option, reason }.into());
         }
+        config.fingerprint = Some(splits.fingerprint()?);
         Ok((config, splits))
     }
 
@@ -125,7 +130,7 @@ impl RunConfig {
     ///
     /// # Errors
     /// If they cannot be opened, or have other classes than they had.
-    pub fn open_data(&self) -> Result<DataSplits, Error> {
+    pub fn open_data(&self, purpose: Purpose) -> Result<DataSplits, Error> {
         if let Some(path) = &self.data.path
             && !self.data.download
             && !path.exists()
@@ -140,7 +145,7 @@ impl RunConfig {
                 reason,
             });
         }
-        let splits = self.data.open()?;
+        let splits = self.data.open(purpose)?;
         if !self.classes.is_empty() && self.classes != splits.classes() {
             let reason = format!(
                 "the run was trained on the classes {}, but {} has {}",
@@ -163,31 +168,31 @@ impl RunConfig {
     /// [`open_data`](Self::open_data).
     pub fn class_names(&self) -> Result<Vec<String>, Error> {
         if self.classes.is_empty() {
-            return Ok(self.open_data()?.classes().to_vec());
+            return Ok(self.open_data(Purpose::Names)?.classes().to_vec());
         }
         Ok(self.classes.clone())
     }
 
-    /// Checks that `config.json`, which is text, can hold all paths.
+    /// Checks that the images are those that the run began with, or keeps what tells them from others now.
     ///
     /// # Errors
-    /// With the first that it cannot.
-    pub fn check_paths(&self) -> Result<(), Error> {
-        let start = &self.start;
-        for (option, path) in [
-            ("--data-path", &self.data.path),
-            ("--teacher-path", &start.teacher),
-            ("--finetune", &start.finetune),
-            ("--stage1-path", &start.stage1),
-        ] {
-            if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
-                let reason = format!(
-                    "{} is no text in UTF-8, as config.json is: rename it, or give a link to it",
-                    path.display()
-                );
-                return Err(Error::Option { option, reason });
-            }
+    /// If they are not, unless that is `allowed`.
+    pub fn check_images(&mut self, splits: &DataSplits, allowed: bool) -> Result<(), Error> {
+        // Earlier versions kept nothing to compare with.
+        let Some(begun) = &self.fingerprint else {
+            return Ok(());
+        };
+        let now = splits.fingerprint()?;
+        if now == *begun {
+            return Ok(());
         }
+        if !allowed {
+            return Err(Error::ChangedData {
+                begun: begun.clone(),
+                now,
+            });
+        }
+        self.fingerprint = Some(now);
         Ok(())
     }
 

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use gsb_vit::checkpoint::{
-    Description, Hints, ImportReport, Published, Strictness, Take, export, inspect, load,
-    refuse_folder, save,
+    Description, Hints, ImportReport, Published, Strictness, Take, export, inspect, load, save,
 };
 use gsb_vit::{Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 
 use crate::args::{ExportArgs, ImportArgs};
 use crate::compute::DeviceName;
 use crate::error::Error;
+use crate::model_file::expect_checkpoint;
 use crate::output;
 
 /// Runs `gsb import`; the text that it prints.
@@ -22,6 +22,7 @@ pub fn import(args: &ImportArgs) -> Result<String, Error> {
     let remedy = "name it .bpk; gsb export writes .safetensors from that";
     check_ending(&args.output, "our own format (.bpk)", &foreign, remedy)?;
     output::check(&args.output, &args.checkpoint)?;
+    expect_checkpoint(&args.checkpoint)?;
     let take = match args.ema {
         true => Take::Average,
         false => Take::Weights,
@@ -49,8 +50,7 @@ pub fn import(args: &ImportArgs) -> Result<String, Error> {
     }?;
     report.assumed = assumed;
     if args.json {
-        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
-        return Ok(format!("{json}\n"));
+        return output::json(&report);
     }
     let output = args.output.display();
     let notes = report.notes().into_iter().map(|note| note + "\n");
@@ -86,7 +86,7 @@ pub fn export_published(args: &ExportArgs) -> Result<String, Error> {
         remedy,
     )?;
     output::check(&args.output, &args.checkpoint)?;
-    refuse_folder(&args.checkpoint).map_err(gsb_vit::Error::from)?;
+    expect_checkpoint(&args.checkpoint)?;
     let (phase, _) = inspect(&args.checkpoint)?;
     let (from, to) = (&args.checkpoint, &args.output);
     match phase {

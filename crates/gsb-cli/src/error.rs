@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use gsb_data::Fingerprint;
+
+use crate::path::quoted;
+
 /// Errors of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -36,7 +40,7 @@ pub enum Error {
         reason: String,
     },
     /// The training was stopped or failed, and can go on.
-    #[error("{error}; go on with: gsb train --resume {}", folder.display())]
+    #[error("{error}; go on with: gsb train --resume {}", quoted(folder))]
     Resumable {
         /// What ended it.
         error: gsb_train::Error,
@@ -54,9 +58,34 @@ pub enum Error {
     /// The training is impossible or failed.
     #[error(transparent)]
     Training(#[from] gsb_train::Error),
+    /// The images are not those that a run began with.
+    #[error(
+        "{}: bring them back, or go on with --changed-data",
+        changed(begun, now)
+    )]
+    ChangedData {
+        /// The images that it began with.
+        begun: Fingerprint,
+        /// The images that there are.
+        now: Fingerprint,
+    },
+    /// A training came to a picture that cannot be read.
+    #[error(
+        "{error}; go on without such pictures: gsb train --resume {} --skip-broken --changed-data",
+        quoted(folder)
+    )]
+    BrokenInRun {
+        /// What ended it.
+        error: gsb_train::Error,
+        /// The folder of the run.
+        folder: PathBuf,
+    },
+    /// Pictures that cannot be read.
+    #[error("{0}\nmend or replace them, or leave them out with --skip-broken")]
+    BrokenPictures(gsb_data::BrokenPictures),
     /// The data are broken.
     #[error(transparent)]
-    Data(#[from] gsb_data::Error),
+    Data(gsb_data::Error),
     /// The model is impossible.
     #[error(transparent)]
     Model(#[from] gsb_vit::Error),
@@ -74,6 +103,28 @@ pub enum Error {
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl From<gsb_data::Error> for Error {
+    fn from(error: gsb_data::Error) -> Self {
+        match error {
+            gsb_data::Error::Broken(pictures) => Self::BrokenPictures(pictures),
+            error => Self::Data(error),
+        }
+    }
+}
+
+/// How images differ.
+fn changed(begun: &Fingerprint, now: &Fingerprint) -> String {
+    let Fingerprint { train, test, .. } = begun;
+    let (now_train, now_test) = (now.train, now.test);
+    let images = format!("{train} images to train on and {test} to test on");
+    if (*train, *test) == (now_train, now_test) {
+        return format!(
+            "the run began with {images}; there are as many now, but others: names, labels or contents differ"
+        );
+    }
+    format!("the run began with {images}; now there are {now_train} and {now_test}")
 }
 
 impl Error {

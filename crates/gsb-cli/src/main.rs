@@ -2,7 +2,8 @@
 //! accuracy of each; tests checkpoints; says what a model costs; and converts checkpoints. Results
 //! are on stdout, progress and errors on stderr.
 //!
-//! Exit codes: 0 for success, 1 for a failed run, 2 for wrong usage.
+//! Exit codes: 0 for success, also if nobody reads the results to their end; 1 for a failed run, 2 for wrong
+//! usage, 128 and the number of the signal for a run that a signal stopped.
 
 #[cfg(not(any(
     feature = "flex",
@@ -17,15 +18,22 @@ mod args;
 mod compute;
 mod config;
 mod convert;
+#[cfg(feature = "dashboard")]
+mod dashboard;
 mod data;
 mod defaults;
 mod error;
+mod model_file;
 mod model_name;
 mod names;
 mod output;
 mod packed;
+mod panic;
+mod path;
 mod plot;
 mod progress;
+mod signals;
+mod stdout;
 mod summary;
 mod table;
 mod test;
@@ -40,17 +48,15 @@ use crate::args::{Cli, Command};
 use crate::error::Error;
 
 fn main() -> ExitCode {
+    panic::explain();
     // Wrong usage ends here, with code 2.
     let cli = Cli::parse();
-    let outcome = run(cli).and_then(|text| {
-        let mut stdout = std::io::stdout().lock();
-        Ok(stdout.write_all(text.as_bytes())?)
-    });
+    let outcome = run(cli).and_then(|text| Ok(stdout::print(text.as_bytes())?));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("error: {error}"));
-            ExitCode::FAILURE
+            signals::exit_code(&error)
         }
     }
 }

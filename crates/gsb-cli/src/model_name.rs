@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use gsb_data::read_text;
 use gsb_vit::VitConfig;
 
 use crate::error::Error;
@@ -19,13 +20,12 @@ impl ModelName {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn new(name: &str) -> Result<Self, Error> {
-        let path = Path::new(name);
-        let extension = path.extension();
-        if extension.is_none_or(|extension| extension != "json") {
-            return Ok(Self::Preset(name.into()));
+    pub fn new(path: &Path) -> Result<Self, Error> {
+        let extension = path.extension().unwrap_or_default();
+        if !extension.eq_ignore_ascii_case("json") {
+            return Ok(Self::Preset(path.display().to_string()));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+        let text = read_text(path, "a configuration of a model")?;
         let config = VitConfig::from_json(&text).map_err(|error| Error::file(path, error))?;
         Ok(Self::Config(Box::new(config)))
     }

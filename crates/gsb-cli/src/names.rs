@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use gsb::binarize::{InitialScales, ThresholdScope};
 use gsb::distill::Distillation;
+use gsb_data::Orientation;
 
 /// A threshold scope on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,6 +61,24 @@ impl From<DistillationName> for Distillation {
             DistillationName::None => Self::None,
             DistillationName::Soft => Self::Soft,
             DistillationName::Hard => Self::Hard,
+        }
+    }
+}
+
+/// The orientation of pictures on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OrientationName {
+    /// As the pixels are stored
+    Stored,
+    /// As people see them
+    Upright,
+}
+
+impl From<OrientationName> for Orientation {
+    fn from(name: OrientationName) -> Self {
+        match name {
+            OrientationName::Stored => Self::Stored,
+            OrientationName::Upright => Self::Upright,
         }
     }
 }

@@ -7,14 +7,26 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use gsb_vit::check_replaceable;
+use serde::Serialize;
 
 use crate::error::Error;
+
+/// The file name that stands for standard output.
+const STDOUT: &str = "-";
+
+/// Whether results are to be printed.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new(STDOUT)
+}
 
 /// Checks that results may be written to a file, a terminal or a pipe, before hours of work.
 ///
 /// # Errors
 /// If its folder is not there or nothing can be written in it, or it is a folder or protected.
 pub fn check_json(path: &Path) -> Result<(), Error> {
+    if is_stdout(path) {
+        return Ok(());
+    }
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -45,6 +57,12 @@ pub fn check_json(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// If its folder is not there, it is no file, or it is the one that is read.
 pub fn check(path: &Path, source: &Path) -> Result<(), Error> {
+    if is_stdout(path) {
+        return Err(Error::file(
+            path,
+            "a model is written to a file: expected its name",
+        ));
+    }
     if path.exists() && !path.is_file() && !path.is_dir() {
         return Err(Error::file(path, "expected a file, this is something else"));
     }
@@ -57,4 +75,13 @@ pub fn check(path: &Path, source: &Path) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Results as JSON, to be printed.
+///
+/// # Errors
+/// If they are not what JSON holds.
+pub fn json(results: &impl Serialize) -> Result<String, Error> {
+    let text = serde_json::to_string_pretty(results).map_err(std::io::Error::from)?;
+    Ok(text + "\n")
 }

@@ -1,7 +1,9 @@
-//! Progress on stderr, where that is a terminal.
+//! Progress on stderr: a bar where that is a terminal, else a line for each epoch.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
+use gsb_train::Interrupter;
 use gsb_train::burn_train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use gsb_train::burn_train::metric::{MetricDefinition, MetricId};
 use gsb_train::burn_train::renderer::{
@@ -11,24 +13,35 @@ use gsb_train::burn_train::renderer::{
 use gsb_vit::Phase;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar that counts the images of a phase. It draws nothing unless stderr is a terminal.
-pub struct Bars {
+use crate::say;
+
+/// The progress of a phase: a bar that counts images, or lines.
+pub struct Progress {
+    phase: Phase,
+    /// Hidden unless stderr is a terminal.
     bar: ProgressBar,
+    interrupter: Interrupter,
     /// Number of epochs.
     epochs: usize,
     /// The epoch, counted from 1.
     epoch: usize,
+    /// Epochs that ended while this was watching.
+    ended: usize,
     /// Images of the epochs before.
     before: u64,
     training: bool,
-    loss: String,
-    accuracy: String,
+    /// Mean loss of the training images, once the epoch ends.
+    loss: f64,
+    /// Top-1 of the test images in percent, once the epoch ends.
+    accuracy: f64,
     names: HashMap<MetricId, String>,
+    /// When the first epoch began, and this one.
+    began: [Instant; 2],
 }
 
-impl Bars {
-    /// A bar for a phase.
-    pub fn new(phase: Phase) -> Self {
+impl Progress {
+    /// The progress of a phase that somebody may stop.
+    pub fn new(phase: Phase, interrupter: Interrupter) -> Self {
         let bar = ProgressBar::new(0).with_prefix(phase.name());
         let template = "{prefix:8} {bar:30} {percent:>3}% {elapsed} (left {eta}) {msg}";
         let bar = match ProgressStyle::with_template(template) {
@@ -36,22 +49,69 @@ impl Bars {
             Err(_) => bar,
         };
         Self {
+            phase,
             bar,
+            interrupter,
             epochs: 0,
             epoch: 1,
+            ended: 0,
             before: 0,
             training: true,
-            loss: String::new(),
-            accuracy: String::new(),
+            loss: f64::NAN,
+            accuracy: f64::NAN,
             names: HashMap::new(),
+            began: [Instant::now(); 2],
         }
+    }
+
+    fn keep(&mut self, state: MetricState, training: bool) {
+        let MetricState::Numeric(entry, Some(value)) = state else {
+            return;
+        };
+        match (
+            self.names.get(&entry.metric_id).map(String::as_str),
+            training,
+        ) {
+            (Some("Loss"), true) => self.loss = value.current(),
+            (Some("Accuracy"), false) => self.accuracy = value.current(),
+            _ => {}
+        }
+    }
+
+    fn line(&mut self, epoch: usize) {
+        self.ended += 1;
+        let [first, this] = self.began.map(|began| began.elapsed().as_secs_f64());
+        let left = first / self.ended as f64 * self.epochs.saturating_sub(epoch) as f64;
+        let left = match epoch == self.epochs {
+            true => String::new(),
+            false => format!(", about {} left", duration(left)),
+        };
+        say(format_args!(
+            "{} epoch {epoch}/{}: loss {:.3}, top-1 {:.1} %, {}{left}",
+            self.phase,
+            self.epochs,
+            self.loss,
+            self.accuracy,
+            duration(this)
+        ));
     }
 }
 
-impl TrainingProgressLogger for Bars {
+/// A time in the unit that suits it.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        ..9.95 => format!("{seconds:.1} s"),
+        ..119.5 => format!("{seconds:.0} s"),
+        ..7170.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+impl TrainingProgressLogger for Progress {
     fn start(&mut self, epochs: usize, first: usize, _: Option<usize>, _: Option<&str>) {
         self.epochs = epochs;
         self.epoch = first;
+        self.began = [Instant::now(); 2];
     }
 
     fn start_split(&mut self, split: &str, total_items: usize) {
@@ -75,10 +135,19 @@ impl TrainingProgressLogger for Bars {
     }
 
     fn update_epoch(&mut self, epoch: usize) {
-        let (epochs, loss, accuracy) = (self.epochs, &self.loss, &self.accuracy);
-        let message = format!("epoch {epoch}/{epochs}, loss {loss}, top-1 {accuracy} %");
-        self.bar.set_message(message);
+        // An epoch that somebody stopped counts for nothing: it is done again.
+        if self.interrupter.should_stop() {
+            return;
+        }
+        self.bar.set_message(format!(
+            "epoch {epoch}/{}, loss {:.3}, top-1 {:.1} %",
+            self.epochs, self.loss, self.accuracy
+        ));
+        if self.bar.is_hidden() {
+            self.line(epoch);
+        }
         self.epoch = epoch + 1;
+        self.began[1] = Instant::now();
     }
 
     fn end(&mut self) {
@@ -88,7 +157,7 @@ impl TrainingProgressLogger for Bars {
     fn log_event_training(&mut self, _event: String) {}
 }
 
-impl MetricsRendererTraining for Bars {
+impl MetricsRendererTraining for Progress {
     fn update_train(&mut self, state: MetricState) {
         self.keep(state, true);
     }
@@ -98,30 +167,11 @@ impl MetricsRendererTraining for Bars {
     }
 }
 
-impl Bars {
-    fn keep(&mut self, state: MetricState, training: bool) {
-        if let MetricState::Numeric(entry, _) = state {
-            let text = &entry.serialized_entry.formatted;
-            // "epoch 0.12 - batch 0.34": the mean so far.
-            let mean = text.split(" - ").next().unwrap_or(text);
-            let mean = mean.trim_start_matches("epoch ").to_string();
-            match (
-                self.names.get(&entry.metric_id).map(String::as_str),
-                training,
-            ) {
-                (Some("Loss"), true) => self.loss = mean,
-                (Some("Accuracy"), false) => self.accuracy = mean,
-                _ => {}
-            }
-        }
-    }
-}
-
-impl MetricsRendererEvaluation for Bars {
+impl MetricsRendererEvaluation for Progress {
     fn update_test(&mut self, _name: EvaluationName, _state: MetricState) {}
 }
 
-impl EvaluationProgressLogger for Bars {
+impl EvaluationProgressLogger for Progress {
     fn start_global_progress(&mut self, _total_tests: usize) {}
 
     fn start_test(&mut self, _name: &str, _total_items: usize) {}
@@ -135,11 +185,27 @@ impl EvaluationProgressLogger for Bars {
     fn log_event_evaluation(&mut self, _event: String) {}
 }
 
-impl MetricsRenderer for Bars {
+impl MetricsRenderer for Progress {
     fn manual_close(&mut self) {}
 
     fn register_metric(&mut self, definition: MetricDefinition) {
         let name = definition.name.to_string();
         self.names.insert(definition.metric_id, name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn a_time_has_the_unit_that_suits_it() {
+        let times = [0.04, 9.94, 9.96, 119.0, 119.6, 7100.0, 7200.0].map(duration);
+        assert_eq!(
+            times,
+            [
+                "0.0 s", "9.9 s", "10 s", "119 s", "2 min", "118 min", "2.0 h"
+            ]
+        );
     }
 }

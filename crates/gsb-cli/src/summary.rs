@@ -7,6 +7,8 @@ use gsb_vit::{Phase, VitConfig};
 
 use crate::args::SummaryArgs;
 use crate::error::Error;
+use crate::model_file::expect_checkpoint;
+use crate::model_name::ModelName;
 
 /// The text that `gsb summary` prints.
 ///
@@ -32,25 +34,23 @@ pub fn run(args: &SummaryArgs) -> Result<String, Error> {
 }
 
 /// The configuration of a name or file, and its phase if it has one.
-fn model(name: &str) -> Result<(Option<Phase>, VitConfig), Error> {
-    let path = Path::new(name);
-    if !path.exists() {
-        // The error lists the presets.
-        let classes = if name == "micro" { 10 } else { 1000 };
-        return Ok((None, VitConfig::preset(name, classes)?));
-    }
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "json")
+fn model(path: &Path) -> Result<(Option<Phase>, VitConfig), Error> {
+    if path.exists()
+        && path
+            .extension()
+            .is_none_or(|extension| !extension.eq_ignore_ascii_case("json"))
     {
-        let file = |error: &dyn std::fmt::Display| Error::File {
-            path: path.into(),
-            reason: error.to_string(),
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| file(&error))?;
-        let config = VitConfig::from_json(&text).map_err(|error| file(&error))?;
-        return Ok((None, config));
+        expect_checkpoint(path)?;
+        let (phase, config) = describe(path)?;
+        return Ok((Some(phase), config));
     }
-    let (phase, config) = describe(path)?;
-    Ok((Some(phase), config))
+    let config = match ModelName::new(path)? {
+        ModelName::Config(config) => *config,
+        // The error lists the presets.
+        ModelName::Preset(name) => {
+            let classes = if name == "micro" { 10 } else { 1000 };
+            VitConfig::preset(&name, classes)?
+        }
+    };
+    Ok((None, config))
 }

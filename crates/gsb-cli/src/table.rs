@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use gsb_train::{Ablation, Error as TrainError, Hooks, Table, Variant};
+use gsb_train::{Ablation, Error as TrainError, Hooks, Recipe, Table, Variant};
+use gsb_vit::Phase;
+use indicatif::ProgressBar;
 use serde_json::Map;
 
 use crate::args::TableArgs;
 use crate::config::{RunConfig, to_value};
 use crate::error::Error;
-use crate::train::stop_on_ctrl_c;
-use crate::{output, plot};
+use crate::signals::stop_on_signals;
+use crate::{output, plot, say};
 
 /// Trains the variants of the paper's tables; the table in Markdown, which is also written to the
 /// folder with `table.csv`, `table.json` and `table.svg`.
@@ -48,6 +50,7 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         let option = "--config";
         return Err(Error::Option { option, reason });
     }
+    ignored(&config.recipe);
     let devices = config.device.open_all(config.devices, config.strategy)?;
     let model = &config.recipe.model;
     let mut variants = Vec::new();
@@ -67,17 +70,27 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         context: Map::from_iter([
             ("data".into(), to_value(&config.data)?),
             ("classes".into(), to_value(&config.classes)?),
+            ("fingerprint".into(), to_value(&config.fingerprint)?),
         ]),
     };
-    let hooks = Hooks::default();
-    stop_on_ctrl_c(&hooks);
+    let hooks = Hooks {
+        note: Box::new(|text| say(text)),
+        ..Hooks::default()
+    };
+    stop_on_signals(&hooks.interrupter);
     let folder = &args.table_dir;
-    let bar = indicatif::ProgressBar::new(0);
+    let bar = match args.train.quiet {
+        true => ProgressBar::hidden(),
+        false => ProgressBar::new(0),
+    };
     let mut training = String::new();
     let table = ablation.train(folder, &splits, &devices, &hooks, |all, done, next| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         bar.set_message(next.to_string());
+        if bar.is_hidden() && !args.train.quiet {
+            say(format_args!("training {} of {all}: {next}", done + 1));
+        }
         training = next.into();
     });
     let table = table.map_err(|error| match error {
@@ -88,9 +101,29 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     let text = table.to_markdown();
     write(folder, &table, &text)?;
     if let Some(json) = &args.train.json {
+        if output::is_stdout(json) {
+            return output::json(&table);
+        }
         gsb_train::write_json(json, &table)?;
     }
     Ok(text)
+}
+
+/// Says what of a configuration file does not count.
+fn ignored(recipe: &Recipe) {
+    let model = &recipe.model;
+    for (entry, given) in [
+        ("recipe.phases", recipe.phases != Phase::ALL),
+        ("recipe.seed", recipe.seed != 0),
+        ("recipe.model.attention_groups", model.attention_groups != 3),
+        ("recipe.model.value_groups", model.value_groups != 3),
+    ] {
+        if given {
+            say(format_args!(
+                "{entry} of the configuration does not count: the table decides it"
+            ));
+        }
+    }
 }
 
 /// The values of an option, or the model's own.

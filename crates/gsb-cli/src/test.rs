@@ -13,10 +13,11 @@ use serde_json::json;
 
 use crate::args::TestArgs;
 use crate::config::RunConfig;
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Purpose};
 use crate::defaults;
 use crate::error::Error;
-use crate::packed;
+use crate::model_file::is_packed;
+use crate::{output, packed};
 
 /// Largest number of classes whose confusion matrix is printed.
 const MATRIX: usize = 20;
@@ -26,7 +27,7 @@ const MATRIX: usize = 20;
 /// # Errors
 /// If checkpoint or data cannot be read or do not go together.
 pub fn run(args: &TestArgs) -> Result<String, Error> {
-    if packed::is_packed(&args.checkpoint) {
+    if is_packed(&args.checkpoint) {
         let model = PackedModel::open(&args.checkpoint)?;
         let splits = images(args, &VitConfig::of_packed(model.config())?)?.0;
         let evaluation = packed::measure(&model, &args.checkpoint, &*splits.test)?;
@@ -64,8 +65,7 @@ fn report(
             "classes": classes,
             "confusion": evaluation.confusion,
         });
-        let text = serde_json::to_string_pretty(&value).map_err(std::io::Error::from)?;
-        return Ok(text + "\n");
+        return output::json(&value);
     }
     Ok(text(phase, evaluation, classes))
 }
@@ -122,10 +122,10 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
                 return Err(Error::file(&args.checkpoint, reason));
             }
             data = run.data.clone();
-            (run.open_data()?, run.recipe)
+            (run.open_data(Purpose::Testing)?, run.recipe)
         }
         _ => {
-            let splits = data.open()?;
+            let splits = data.open(Purpose::Testing)?;
             let recipe = defaults::recipe(&data, &splits, config.clone())?;
             (splits, recipe)
         }

@@ -7,14 +7,23 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use gsb_data::DataSplits;
-use gsb_train::{Error as TrainError, Hooks, Interrupter, Plan, Report, Run, Start, absolute};
+use gsb_train::{
+    Error as TrainError, Hooks, Interrupter, Plan, Quiet, Report, Run, Start, absolute,
+};
 use serde::Serialize;
 
 use crate::args::{Cli, DataArgs, TrainArgs};
 use crate::config::{RunConfig, to_value};
+#[cfg(feature = "dashboard")]
+use crate::dashboard::Dashboard;
+use crate::data::Purpose;
 use crate::error::Error;
+use crate::model_file::expect_file;
 use crate::packed::{PackedReport, after_training};
-use crate::{output, progress, say};
+use crate::path::quoted;
+use crate::progress::Progress;
+use crate::signals::stop_on_signals;
+use crate::{output, say};
 
 /// Trains, or goes on; the table of results.
 ///
@@ -27,9 +36,13 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
         // Better now than after hours.
         output::check_json(json)?;
     }
+    if let Some(file) = &args.config {
+        expect_file(file, "config.json")?;
+    }
     let (mut run, splits, folder) = match &args.resume {
         Some(folder) => {
             alone(args);
+            expect_folder(folder)?;
             let mut config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
                 path: folder.clone(),
                 file: "config.json",
@@ -37,7 +50,9 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
             if let Some(path) = &args.data.data_path {
                 config.data.path = Some(absolute(path));
             }
-            let splits = config.open_data()?;
+            config.data.skip_broken |= args.data.skip_broken;
+            let splits = config.open_data(Purpose::Training)?;
+            config.check_images(&splits, args.changed_data)?;
             let plan = plan(&config)?;
             let devices = config.device.open_all(config.devices, config.strategy)?;
             let mut run = Run::resume(folder, devices)?;
@@ -45,6 +60,7 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
                 teacher: args.teacher_path.clone(),
                 finetune: args.finetune.clone(),
                 stage1: args.stage1_path.clone(),
+                ..Start::default()
             })?;
             run.set_context(plan.context);
             (run, splits, folder.clone())
@@ -62,20 +78,31 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
             (Run::new(&folder, plan, devices)?, splits, folder)
         }
     };
-    say(format_args!("run in {}", folder.display()));
+    if !args.quiet {
+        say(format_args!("run in {}", folder.display()));
+    }
     let hooks = hooks(args);
-    stop_on_ctrl_c(&hooks);
+    stop_on_signals(&hooks.interrupter);
     run.train(&splits, &hooks).map_err(|error| match error {
         TrainError::Stopped { .. } => Error::Resumable {
             error,
             folder: folder.clone(),
         },
+        TrainError::Images { .. }
+        | TrainError::Data(gsb_data::Error::Picture { .. } | gsb_data::Error::Io { .. }) => {
+            let folder = folder.clone();
+            Error::BrokenInRun { error, folder }
+        }
         error => error.into(),
     })?;
     let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
     let text = report.to_string() + &packed.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(json) = &args.json {
-        let written = gsb_train::write_json(json, &Results { report, packed });
+        let results = Results { report, packed };
+        if output::is_stdout(json) {
+            return output::json(&results);
+        }
+        let written = gsb_train::write_json(json, &results);
         if let Err(error) = written {
             // The results are not lost.
             say(text);
@@ -105,29 +132,33 @@ fn packed_student(run: &Run, splits: &DataSplits, folder: &Path) -> Option<Packe
 }
 
 fn plan(config: &RunConfig) -> Result<Plan, Error> {
-    config.check_paths()?;
     Ok(serde_json::from_value(to_value(config)?).map_err(std::io::Error::from)?)
 }
 
+/// How the training is shown and stopped.
 fn hooks(args: &TrainArgs) -> Hooks {
     let interrupter = Interrupter::new();
-    #[cfg(feature = "dashboard")]
-    if args.dashboard && std::io::stdout().is_terminal() {
-        let stop = interrupter.clone();
-        return Hooks {
-            renderer: Box::new(move |_| {
-                gsb_train::burn_train::renderer::default_renderer(stop.clone(), None)
-            }),
-            interrupter,
-            note: Box::new(|text| say(text)),
-        };
-    }
-    #[cfg(not(feature = "dashboard"))]
-    let _ = args;
+    let (stop, quiet, full) = (interrupter.clone(), args.quiet, full_screen(args));
     Hooks {
-        renderer: Box::new(|phase| Box::new(progress::Bars::new(phase))),
+        renderer: Box::new(move |phase| match (quiet, full) {
+            #[cfg(feature = "dashboard")]
+            (_, true) => Box::new(Dashboard::new(stop.clone())),
+            (true, _) => Box::new(Quiet),
+            (false, _) => Box::new(Progress::new(phase, stop.clone())),
+        }),
         interrupter,
         note: Box::new(|text| say(text)),
+    }
+}
+
+/// Whether the training fills the terminal.
+fn full_screen(args: &TrainArgs) -> bool {
+    #[cfg(feature = "dashboard")]
+    return args.dashboard && std::io::stdout().is_terminal();
+    #[cfg(not(feature = "dashboard"))]
+    {
+        let _ = args;
+        false
     }
 }
 
@@ -149,15 +180,36 @@ fn free_folder(name: &str) -> PathBuf {
     folder(number)
 }
 
+/// Refuses a file of a run in the place of its folder.
+fn expect_folder(path: &Path) -> Result<(), Error> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let reason = match path.parent() {
+        Some(folder) if folder.join("config.json").is_file() => {
+            let folder = match folder.as_os_str().is_empty() {
+                true => ".".into(),
+                false => quoted(folder),
+            };
+            format!("is a file, expected the folder of a run: gsb train --resume {folder}")
+        }
+        _ => "is a file, expected the folder of a run".into(),
+    };
+    Err(Error::file(path, reason))
+}
+
 /// Ends the program, as for other wrong usage, if a run that goes on is to be another one.
 fn alone(args: &TrainArgs) {
     let allowed = TrainArgs {
         resume: args.resume.clone(),
         json: args.json.clone(),
+        quiet: args.quiet,
         data: DataArgs {
             data_path: args.data.data_path.clone(),
+            skip_broken: args.data.skip_broken,
             ..DataArgs::default()
         },
+        changed_data: args.changed_data,
         teacher_path: args.teacher_path.clone(),
         finetune: args.finetune.clone(),
         stage1_path: args.stage1_path.clone(),
@@ -166,22 +218,11 @@ fn alone(args: &TrainArgs) {
         ..TrainArgs::default()
     };
     if *args != allowed {
-        let reason = "--resume goes on with a run as it is: it takes --json and --dashboard, and where things \
-                      are now by --data-path, --teacher-path, --finetune and --stage1-path";
+        let reason = "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
+                      are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
+                      --changed-data and --skip-broken";
         Cli::command()
             .error(ErrorKind::ArgumentConflict, reason)
             .exit();
     }
-}
-
-/// Ctrl-C stops a training after its batch, and a second one at once.
-pub fn stop_on_ctrl_c(hooks: &Hooks) {
-    let interrupter = hooks.interrupter.clone();
-    // A second handler cannot be set within one process; then Ctrl-C does as it always did.
-    let _ = ctrlc::set_handler(move || {
-        if interrupter.should_stop() {
-            std::process::exit(130);
-        }
-        interrupter.stop(Some("stopped by the user"));
-    });
 }

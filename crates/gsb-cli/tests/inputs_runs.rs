@@ -116,6 +116,41 @@ fn a_configuration_repeats_its_run_to_the_last_bit() {
 }
 
 #[test]
+fn configurations_may_begin_with_a_byte_order_mark() {
+    let folder = folder();
+    let mut command = gsb(folder.path());
+    command.args(["train", "--phase", "teacher", "--output-dir", "first"]);
+    succeeds(command.args(["--teacher-epochs", "1", "--per-class", "2"]));
+    let marked = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(folder.path().join(from)).expect("a file");
+        std::fs::write(folder.path().join(to), format!("\u{FEFF}{text}")).expect("a file");
+    };
+    marked("first/config.json", "run.json");
+    let toml = "\u{FEFF}[data]\nper_class = 2\n[recipe]\nphases = [\"teacher\"]\n[recipe.teacher]\nepochs = 1\n";
+    std::fs::write(folder.path().join("run.toml"), toml).expect("a file");
+    for (config, output) in [("run.json", "second"), ("run.toml", "third")] {
+        let mut command = gsb(folder.path());
+        command.args(["train", "--config", config, "--output-dir", output]);
+        succeeds(&mut command);
+        let text = |run: &str| {
+            let path = folder.path().join(run).join("config.json");
+            std::fs::read_to_string(path).expect("a file")
+        };
+        assert_eq!(text(output), text("first"));
+    }
+    // An editor that saved the run's own file.
+    marked("second/config.json", "second/config.json");
+    let mut command = gsb(folder.path());
+    succeeds(command.args(["train", "--resume", "second"]));
+
+    let mut model = gsb_vit::VitConfig::micro().to_json();
+    model.insert(0, '\u{FEFF}');
+    std::fs::write(folder.path().join("model.json"), model).expect("a file");
+    let mut command = gsb(folder.path());
+    succeeds(command.args(["summary", "model.json"]));
+}
+
+#[test]
 fn a_damaged_file_is_refused_by_whatever_reads_it() {
     let folder = folder();
     let mut train = gsb(folder.path());

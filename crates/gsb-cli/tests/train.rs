@@ -276,8 +276,10 @@ fn an_image_folder_with_images_of_all_kinds_is_trained_on() {
         let deep = image::ImageBuffer::from_pixel(24, 30, image::Rgb([9u16, 60_000, 7]));
         deep.save(place.join("d.png")).unwrap();
         image::RgbImage::from_pixel(16_000, 2, image::Rgb([1, 2, 3]))
-            .save(place.join("w.jpg"))
+            .save(place.join("w.png"))
             .unwrap();
+        let jpeg = include_bytes!("pictures/colour.jpg");
+        std::fs::write(place.join("j.jpg"), jpeg).expect("written");
     }
     let config = r#"{"recipe": {"model": {"depth": 1}}}"#;
     std::fs::write(folder.path().join("small.json"), config).expect("written");
@@ -303,7 +305,10 @@ fn an_image_folder_with_images_of_all_kinds_is_trained_on() {
     succeeds(gsb(folder.path()).args(arguments));
 
     std::fs::write(folder.path().join("train/a/x.png"), b"no image").expect("written");
-    let message = fails(gsb(folder.path()).args(arguments));
+    let output = gsb(folder.path()).args(arguments).output();
+    let output = output.expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
     assert!(message.contains("x.png"), "{message}");
 
     let message = fails(gsb(folder.path()).args([

@@ -1,6 +1,7 @@
 //! What every data set offers.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::{Error, Image};
@@ -35,6 +36,15 @@ pub trait DataSet: Send + Sync {
 
     /// Colour channels a model should have for this set: 1 or 3.
     fn channels(&self) -> usize;
+
+    /// The file of a picture that has one of its own; none by default.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](Self::len).
+    fn file(&self, index: usize) -> Option<&Path> {
+        let _ = index;
+        None
+    }
 }
 
 /// The parts of a data set; they have no picture in common.
@@ -46,6 +56,9 @@ pub struct DataSplits {
     pub test: Arc<dyn DataSet>,
     /// What to choose settings on, where the data set comes with it.
     pub validation: Option<Arc<dyn DataSet>>,
+    /// What a user should know about them, a line each: files that are left out, classes without
+    /// pictures.
+    pub remarks: Vec<String>,
 }
 
 impl DataSplits {
@@ -68,6 +81,7 @@ impl fmt::Debug for DataSplits {
             .field("train", &self.train.len())
             .field("test", &self.test.len())
             .field("validation", &self.validation.as_ref().map(|set| set.len()))
+            .field("remarks", &self.remarks)
             .finish()
     }
 }

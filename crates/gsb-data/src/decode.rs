@@ -1,39 +1,39 @@
 //! Pictures from files.
 
+mod gif;
+mod jpeg;
+mod kind;
+mod orientation;
+mod planes;
+mod raster;
+mod tiff;
+
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-use image::{DynamicImage, ImageReader, Limits};
-use serde::{Deserialize, Serialize};
+pub use orientation::Orientation;
 
-use crate::{Error, Image, jpeg};
+use self::kind::Kind;
+use crate::{Error, Image};
 
 /// The longest side that is read: as far as JPEG goes.
 const MAX_SIDE: u32 = 65_535;
-/// Bytes that decoding a picture may take.
+/// Bytes that the pixels of a picture may take, and those of a file.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Whether a picture is turned as its camera noted (EXIF orientation).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Orientation {
-    /// As the pixels are stored, whatever the camera noted: what torchvision trains on.
-    #[default]
-    Stored,
-    /// As people see it: turned and mirrored as the camera noted.
-    Upright,
-}
-
-/// Reads a PNG or JPEG file, whatever its name says, as gray or RGB of 8 bits.
+/// Reads a JPEG, PNG, WebP, GIF, BMP, TIFF or PNM file, whatever its name says, as gray or RGB of
+/// 8 bits.
 ///
 /// Gray stays gray; everything else becomes RGB as by Pillow's `convert("RGB")`: a palette is
 /// looked up, transparency is dropped, CMYK is converted without a profile. Of 16-bit values the
-/// upper byte stays. The orientation that a camera noted is not applied, as torchvision does not.
+/// upper byte stays. Of an animation or of several pages the first is read. JPEG pixels are those
+/// of libjpeg-turbo. The orientation that a camera noted is not applied, as torchvision does not.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be opened, [`Error::Picture`] if it is no picture, is cut off,
-/// or is larger than 65,535 pixels or 1 GiB.
+/// [`Error::Io`] if the file cannot be opened, [`Error::Picture`] if it is no picture, is of a kind
+/// that is not read, is damaged or cut off, or has a side of more than 65,535 pixels or pixels of
+/// more than 1 GiB.
 pub fn read_image(path: &Path) -> Result<Image, Error> {
     read_image_as(path, Orientation::Stored)
 }
@@ -50,68 +50,135 @@ pub fn read_image_as(path: &Path, orientation: Orientation) -> Result<Image, Err
     decode_image(&bytes, path, orientation)
 }
 
-/// Width and height of a picture by its header, without decoding it.
+/// Width and height of a picture as it is stored, by its header, without decoding it.
+///
+/// Some kilobytes of the file are read, and the last two bytes of a JPEG file; all of it only where
+/// these are not the end of a JPEG stream. Of a TIFF file the directory is read, wherever it is.
 ///
 /// # Errors
-/// As [`read_image`], for what the header tells.
+/// As [`read_image`] for what the header tells: a file that is empty or no picture, a kind that is
+/// not read, a picture that is too large; and a JPEG file that is cut off. Damage further behind is
+/// found when the picture is decoded.
 pub fn image_size(path: &Path) -> Result<(usize, usize), Error> {
-    read_image(path).map(|image| (image.width, image.height))
+    let file = File::open(path).map_err(Error::io(path))?;
+    if file.metadata().map_err(Error::io(path))?.is_dir() {
+        let source = std::io::ErrorKind::IsADirectory.into();
+        return Err(Error::io(path)(source));
+    }
+    size(BufReader::new(file)).map_err(problem(path))
+}
+
+fn size(mut reader: impl BufRead + Seek) -> Result<(usize, usize), String> {
+    let mut start = Vec::new();
+    let mut head = reader.by_ref().take(kind::START);
+    head.read_to_end(&mut start).map_err(told)?;
+    reader.rewind().map_err(told)?;
+    let (width, height) = match kind::of(&start)? {
+        Kind::Jpeg => jpeg::size(reader)?,
+        Kind::Tiff => tiff::size(reader)?,
+        Kind::Gif => gif::size(reader)?,
+        Kind::Raster(format) => raster::size(reader, format)?,
+    };
+    Ok((width as usize, height as usize))
 }
 
 /// Decodes a picture in memory; errors call it by the name.
 ///
 /// # Errors
 /// [`Error::Picture`], as [`read_image`].
-pub fn decode_image(bytes: &[u8], name: &Path, _orientation: Orientation) -> Result<Image, Error> {
-    let path = name;
-    let picture = |problem: String| Error::Picture {
+pub fn decode_image(bytes: &[u8], name: &Path, orientation: Orientation) -> Result<Image, Error> {
+    decode(bytes, orientation).map_err(problem(name))
+}
+
+fn decode(bytes: &[u8], orientation: Orientation) -> Result<Image, String> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("it has more than {MAX_BYTES} bytes"));
+    }
+    let (image, turn) = match kind::of(bytes)? {
+        Kind::Jpeg => jpeg::decode(bytes)?,
+        Kind::Tiff => return tiff::decode(Cursor::new(bytes)),
+        Kind::Gif => return gif::decode(bytes),
+        Kind::Raster(format) => raster::decode(bytes, format)?,
+    };
+    Ok(match orientation {
+        Orientation::Stored => image,
+        Orientation::Upright => orientation::turned(image, turn),
+    })
+}
+
+fn problem(path: &Path) -> impl FnOnce(String) -> Error {
+    move |problem| Error::Picture {
         path: path.to_path_buf(),
         problem,
-    };
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(picture(format!("it has more than {MAX_BYTES} bytes")));
     }
-    if jpeg::is_jpeg(bytes) && !jpeg::has_end(bytes) {
-        return Err(picture("the JPEG file is cut off".into()));
-    }
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(Error::io(path))?;
-    if reader.format().is_none() {
-        return Err(picture("expected a PNG or JPEG file".into()));
-    }
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let image = reader
-        .decode()
-        .map_err(|error| picture(error.to_string()))?;
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    let (channels, pixels) = match image {
-        DynamicImage::ImageLuma8(gray) => (1, gray.into_raw()),
-        DynamicImage::ImageLumaA8(gray) => (1, every(gray.as_raw(), 2, 1)),
-        DynamicImage::ImageLuma16(gray) => (1, upper(gray.as_raw(), 1, 1)),
-        DynamicImage::ImageLumaA16(gray) => (1, upper(gray.as_raw(), 2, 1)),
-        DynamicImage::ImageRgb8(rgb) => (3, rgb.into_raw()),
-        DynamicImage::ImageRgba8(rgba) => (3, every(rgba.as_raw(), 4, 3)),
-        DynamicImage::ImageRgb16(rgb) => (3, upper(rgb.as_raw(), 3, 3)),
-        DynamicImage::ImageRgba16(rgba) => (3, upper(rgba.as_raw(), 4, 3)),
-        other => (3, other.into_rgb8().into_raw()),
-    };
-    Image::new(width, height, channels, pixels).map_err(|error| picture(error.to_string()))
 }
 
-/// The first `keep` of every `of` values.
-fn every(values: &[u8], of: usize, keep: usize) -> Vec<u8> {
-    let pixels = values.chunks_exact(of);
-    pixels.flat_map(|pixel| &pixel[..keep]).copied().collect()
+/// What a decoder said: in its own words, unless it only missed bytes.
+fn told(error: impl std::error::Error + 'static) -> String {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if inner
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof)
+        {
+            return "the file is cut off".into();
+        }
+        cause = inner.source();
+    }
+    error.to_string()
 }
 
-/// The upper bytes of the first `keep` of every `of` values.
-fn upper(values: &[u16], of: usize, keep: usize) -> Vec<u8> {
-    let pixels = values.chunks_exact(of);
-    let kept = pixels.flat_map(|pixel| &pixel[..keep]);
-    kept.map(|&value| (value >> 8) as u8).collect()
+/// Refuses sizes that are not read; `bytes` is how many a pixel takes.
+fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), String> {
+    if width == 0 || height == 0 {
+        return Err(format!("it has {width}x{height} pixels"));
+    }
+    if width > MAX_SIDE || height > MAX_SIDE {
+        return Err(format!(
+            "it has {width}x{height} pixels, more than {MAX_SIDE} on a side"
+        ));
+    }
+    if u64::from(width) * u64::from(height) * bytes > MAX_BYTES {
+        return Err(format!(
+            "it has {width}x{height} pixels, more than fit into {MAX_BYTES} bytes"
+        ));
+    }
+    Ok(())
+}
+
+fn picture(width: u32, height: u32, channels: usize, pixels: Vec<u8>) -> Result<Image, String> {
+    Image::new(width as usize, height as usize, channels, pixels).map_err(told)
+}
+
+/// RGB of a CMYK pixel, where 255 is full ink, as Pillow's `convert("RGB")`.
+fn cmyk_to_rgb([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
+    let light = u32::from(255 - black);
+    [cyan, magenta, yellow].map(|ink| {
+        // Rounded division by 255.
+        let product = u32::from(ink) * light + 128;
+        (light - (((product >> 8) + product) >> 8)) as u8
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inks_darken_what_black_leaves() {
+        assert_eq!(cmyk_to_rgb([0, 0, 0, 0]), [255, 255, 255]);
+        assert_eq!(cmyk_to_rgb([255, 0, 128, 0]), [0, 255, 127]);
+        assert_eq!(cmyk_to_rgb([255, 100, 7, 255]), [0, 0, 0]);
+        // Values of Pillow 13.
+        assert_eq!(cmyk_to_rgb([10, 200, 90, 50]), [197, 44, 133]);
+    }
+
+    #[test]
+    fn sizes_are_limited() {
+        assert!(check_size(MAX_SIDE, 1, 3).is_ok());
+        assert!(check_size(MAX_SIDE + 1, 1, 3).is_err());
+        assert!(check_size(0, 5, 3).is_err());
+        assert!(check_size(32_768, 32_768, 1).is_ok());
+        assert!(check_size(32_768, 32_768, 3).is_err());
+    }
 }

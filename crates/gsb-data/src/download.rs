@@ -40,8 +40,8 @@ pub(crate) fn download(name: DataSetName, folder: &Path) -> Result<(), Error> {
             }
             Ok(())
         }
-        DataSetName::Cifar10 => fetch(CIFAR, CIFAR10.archive, CIFAR10.md5, folder),
-        DataSetName::Cifar100 => fetch(CIFAR, CIFAR100.archive, CIFAR100.md5, folder),
+        DataSetName::Cifar10 => fetch(CIFAR, CIFAR10.binary.archive, CIFAR10.binary.md5, folder),
+        DataSetName::Cifar100 => fetch(CIFAR, CIFAR100.binary.archive, CIFAR100.binary.md5, folder),
         _ => Err(Error::Option {
             option: "download",
             problem: format!("{name} cannot be downloaded: expected mnist, cifar10 or cifar100"),

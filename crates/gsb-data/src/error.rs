@@ -37,6 +37,15 @@ pub enum Error {
         /// What the decoder said.
         problem: String,
     },
+    /// Pictures that cannot be read, all of them.
+    #[error(transparent)]
+    Broken(#[from] crate::BrokenPictures),
+    /// Nothing is left of a part or a class where broken pictures are left out.
+    #[error("without the broken pictures there are no {what}")]
+    NoPictures {
+        /// What is lacking.
+        what: String,
+    },
     /// A row of a table of images cannot be read.
     #[error("{name}, row {row}: {problem}")]
     Row {
@@ -141,5 +150,22 @@ impl Error {
             path: path.to_path_buf(),
             expected: expected.into(),
         }
+    }
+}
+
+/// So many things, by the name of one.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
+/// The first ten names, and how many more there are.
+pub(crate) fn first_ten(names: &[impl std::fmt::Display]) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(ToString::to_string).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }

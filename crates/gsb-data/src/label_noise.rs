@@ -1,6 +1,7 @@
 //! Labels that are wrong on purpose.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use rand::RngExt;
@@ -43,6 +44,10 @@ impl DataSet for NoisyLabels {
 
     fn channels(&self) -> usize {
         self.set.channels()
+    }
+
+    fn file(&self, index: usize) -> Option<&Path> {
+        self.set.file(index)
     }
 }
 

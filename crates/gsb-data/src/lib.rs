@@ -2,6 +2,8 @@
 //!
 //! - [`DataSet`]: labelled pictures, read when asked for; [`digits`] come with the crate, others
 //!   are read from a folder; [`open`] knows them by name
+//! - [`DataSplits::check`] and [`DataSplits::fingerprint`]: whether every picture can be read, and whether
+//!   the pictures are those of another time
 //! - [`split`], [`per_class`], [`with_label_noise`]: parts of a set and wrong labels, chosen by a seed
 //! - [`EvalTransform`] and [`Normalization`]: from a picture to what a model sees
 //! - [`TrainTransform`] and [`Mixup`]: the same with random crops, colours, distortions and mixtures
@@ -24,16 +26,20 @@
 //! ```
 
 mod batch;
+mod check;
 mod checksum;
 mod data_set;
 mod decode;
 #[cfg(feature = "download")]
 mod download;
 mod error;
+mod file_names;
+mod fingerprint;
+mod gzip;
 mod image;
-mod jpeg;
 mod label_noise;
 mod listing;
+mod lists;
 mod loader;
 mod mixup;
 mod normalization;
@@ -46,12 +52,15 @@ mod subset;
 mod transform;
 
 pub use batch::Batch;
+pub use check::{Broken, BrokenPictures};
 pub use data_set::{DataSet, DataSplits};
 pub use decode::{Orientation, decode_image, image_size, read_image, read_image_as};
 pub use error::Error;
+pub use fingerprint::Fingerprint;
 pub use image::Image;
 pub use label_noise::{NoisyLabels, with_label_noise};
-pub use listing::{Listing, list_pictures};
+pub use listing::{Listing, list_pictures, list_readable_pictures};
+pub use lists::read_text;
 pub use loader::{Batches, Loader, LoaderConfig};
 pub use mixup::Mixup;
 pub use normalization::Normalization;

@@ -6,10 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Category, DataSplits, Error, chaoyang, cifar10, cifar100, digits, flowers102, image_folder,
-    inaturalist, mnist,
-};
+use crate::sets::{chaoyang, flowers102, image_folder, inaturalist};
+use crate::{Category, DataSplits, Error, Orientation, cifar10, cifar100, digits, mnist};
 
 /// The data sets that can be opened by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -24,15 +22,15 @@ pub enum DataSetName {
     Cifar10,
     /// [`cifar100`].
     Cifar100,
-    /// [`flowers102`].
+    /// [`flowers102`](crate::flowers102).
     Flowers102,
-    /// [`chaoyang`].
+    /// [`chaoyang`](crate::chaoyang).
     Chaoyang,
-    /// [`image_folder`]: ImageNet, Tiny-ImageNet or your own.
+    /// [`image_folder`](crate::image_folder): ImageNet, Tiny-ImageNet or your own.
     ImageFolder,
-    /// [`inaturalist`] of 2018.
+    /// [`inaturalist`](crate::inaturalist) of 2018.
     Inat2018,
-    /// [`inaturalist`] of 2019.
+    /// [`inaturalist`](crate::inaturalist) of 2019.
     Inat2019,
 }
 
@@ -98,6 +96,9 @@ pub struct OpenOptions {
     /// Whether MNIST and CIFAR are fetched into the folder if they are not there; needs the
     /// feature `download`. No by default.
     pub download: bool,
+    /// Whether pictures in files are turned as their camera noted. No by default, as torchvision does
+    /// not.
+    pub orientation: Orientation,
 }
 
 /// The fraction of the digits that is tested on, and the seed of the choice.
@@ -121,7 +122,7 @@ pub fn open(
     path: Option<&Path>,
     options: &OpenOptions,
 ) -> Result<DataSplits, Error> {
-    let folder = || {
+    let folder = || -> Result<&Path, Error> {
         let path = path.ok_or(Error::NoPath {
             name: name.as_str(),
         })?;
@@ -130,20 +131,21 @@ pub fn open(
         }
         Ok(path)
     };
-    match name {
+    let splits = match name {
         DataSetName::Digits => {
             let (fraction, seed) = DIGITS_SPLIT;
-            digits()?.split(fraction, seed)
+            return digits()?.split(fraction, seed);
         }
-        DataSetName::Mnist => mnist(folder()?),
-        DataSetName::Cifar10 => cifar10(folder()?),
-        DataSetName::Cifar100 => cifar100(folder()?),
-        DataSetName::Flowers102 => flowers102(folder()?),
-        DataSetName::Chaoyang => chaoyang(folder()?),
-        DataSetName::ImageFolder => image_folder(folder()?),
-        DataSetName::Inat2018 => inaturalist(folder()?, 2018, options.category),
-        DataSetName::Inat2019 => inaturalist(folder()?, 2019, options.category),
-    }
+        DataSetName::Mnist => return mnist(folder()?),
+        DataSetName::Cifar10 => return cifar10(folder()?),
+        DataSetName::Cifar100 => return cifar100(folder()?),
+        DataSetName::Flowers102 => flowers102::read(folder()?)?,
+        DataSetName::Chaoyang => chaoyang::read(folder()?)?,
+        DataSetName::ImageFolder => image_folder::read(folder()?)?,
+        DataSetName::Inat2018 => inaturalist::read(folder()?, 2018, options.category)?,
+        DataSetName::Inat2019 => inaturalist::read(folder()?, 2019, options.category)?,
+    };
+    splits.open(options.orientation)
 }
 
 #[cfg(feature = "download")]

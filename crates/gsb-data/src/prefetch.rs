@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, available_parallelism};
+
+use crate::DataSet;
 
 /// How many results may wait for the caller, for each worker.
 const AHEAD: usize = 2;
@@ -165,6 +167,26 @@ impl<T> Drop for Prefetch<T> {
             let _ = worker.join();
         }
     }
+}
+
+/// Pictures of a step of [`each_picture`].
+const PICTURES: usize = 64;
+/// Threads that read files even where there are fewer cores: most of the time goes into waiting.
+const READERS: usize = 8;
+
+/// What a function says of each picture of a set, in order, found out by all cores.
+pub(crate) fn each_picture<T: Send + 'static>(
+    set: &Arc<dyn DataSet>,
+    look: impl Fn(&dyn DataSet, usize) -> T + Send + Sync + 'static,
+) -> impl Iterator<Item = T> {
+    let (set, len) = (set.clone(), set.len());
+    let make = move |step: usize, stopped: &dyn Fn() -> bool| {
+        let pictures = step * PICTURES..len.min((step + 1) * PICTURES);
+        let looks = pictures.map(|index| (!stopped()).then(|| look(&*set, index)));
+        looks.collect::<Option<Vec<T>>>()
+    };
+    let workers = available_parallelism().map_or(READERS, |cores| cores.get().max(READERS));
+    Prefetch::new(make, 0..len.div_ceil(PICTURES), workers).flatten()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Parts of a data set.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rand::seq::SliceRandom;
@@ -53,6 +54,10 @@ impl DataSet for Subset {
     fn channels(&self) -> usize {
         self.set.channels()
     }
+
+    fn file(&self, index: usize) -> Option<&Path> {
+        self.set.file(self.indices[index])
+    }
 }
 
 /// Splits a set: `test_fraction` of the pictures, rounded up, go to the test part.
@@ -95,6 +100,7 @@ pub fn split(set: Arc<dyn DataSet>, test_fraction: f64, seed: u64) -> Result<Dat
         train: Arc::new(Subset::new(set.clone(), train)),
         test: Arc::new(Subset::new(set, test)),
         validation: None,
+        remarks: Vec::new(),
     })
 }
 

@@ -300,7 +300,7 @@ fn broken_image_folders_are_named() {
     write(root, "val/b/1.png", png(1, 1, [0; 3]));
     assert!(problem(image_folder(root), "b").contains("no class of this name"));
     write(root, "file", "text");
-    assert!(problem(image_folder(&root.join("file")), "file").contains("no folder"));
+    assert!(problem(image_folder(&root.join("file")), "file").contains("not a folder"));
 }
 
 const CATEGORIES: &str = r#"[
@@ -377,7 +377,7 @@ fn broken_inaturalist_is_named() {
         r#"{"images": [{"id": 1, "file_name": "a"}], "annotations": []}"#,
     );
     assert!(text.contains("\"a\" has no annotation"), "{text}");
-    let text = broken("val2018.json", &listing("../", &[(1, 1)]));
+    let text = broken("val2018.json", &listing("../../../", &[(1, 1)]));
     assert!(text.contains("does not name a file"), "{text}");
     let folder = inaturalist_files();
     write(folder.path(), "train2018.json", listing("t", &[(1, 0)]));

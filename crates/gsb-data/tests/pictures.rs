@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use gsb_data::{
     EvalTransform, Image, ImageFiles, Loader, LoaderConfig, Normalization, TrainTransform,
-    read_image,
+    image_size, read_image,
 };
-use image::{DynamicImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use proptest::prelude::*;
 use support::{encode, png, write};
 use tempfile::tempdir;
@@ -119,11 +120,12 @@ fn a_header_does_not_make_memory() {
 }
 
 fn jpeg(image: &DynamicImage) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image
-        .write_to(&mut bytes, image::ImageFormat::Jpeg)
-        .unwrap();
-    bytes.into_inner()
+    let (format, sampling) = match image.color().channel_count() {
+        1 => (PixelFormat::Grayscale, Subsampling::S444),
+        _ => (PixelFormat::Rgb, Subsampling::S420),
+    };
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    compress(image.as_bytes(), width, height, format, 75, sampling).unwrap()
 }
 
 #[test]
@@ -212,11 +214,7 @@ fn cmyk_jpegs_become_rgb() {
 
 #[test]
 fn what_is_no_picture_is_refused() {
-    assert!(
-        decoded(b"")
-            .unwrap_err()
-            .contains("expected a PNG or JPEG file")
-    );
+    assert!(decoded(b"").unwrap_err().contains("0 bytes"));
     assert!(
         decoded(b"GIF89a")
             .unwrap_err()
@@ -239,6 +237,90 @@ fn what_is_no_picture_is_refused() {
     assert!(missing.starts_with("/nowhere/1.png: "), "{missing}");
     let folder = tempdir().unwrap();
     assert!(read_image(folder.path()).is_err());
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_told_so() {
+    let photo = DynamicImage::from(RgbImage::from_fn(40, 30, |x, y| Rgb([x as u8, y as u8, 7])));
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Bmp,
+        ImageFormat::Pnm,
+        ImageFormat::WebP,
+    ] {
+        let mut file = std::io::Cursor::new(Vec::new());
+        photo.write_to(&mut file, format).unwrap();
+        let file = file.into_inner();
+        assert_eq!(
+            decoded(&file).unwrap().pixels,
+            photo.as_bytes(),
+            "{format:?}"
+        );
+        for end in [file.len() / 2, file.len() - 9] {
+            let error = decoded(&file[..end]).unwrap_err();
+            assert!(error.contains("cut off"), "{format:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_size_is_told_by_the_header() {
+    let folder = tempdir().unwrap();
+    let size = |name: &str, bytes: &[u8]| {
+        let path = write(folder.path(), name, bytes);
+        image_size(&path).map_err(|error| {
+            let text = error.to_string();
+            assert!(text.starts_with(&path.display().to_string()), "{text}");
+            text
+        })
+    };
+    // Not decoded: what is behind the header is not looked at.
+    let mut file = png(40, 30, [1, 2, 3]);
+    let data = file.windows(4).position(|name| name == b"IDAT").unwrap();
+    file[data + 4..].fill(7);
+    assert_eq!(size("damaged.png", &file), Ok((40, 30)));
+    assert!(decoded(&file).is_err());
+    let photo = RgbImage::from_fn(40, 30, |x, y| Rgb([x as u8, y as u8, 7]));
+    let file = jpeg(&photo.into());
+    assert_eq!(size("whole.jpg", &file), Ok((40, 30)));
+    assert_eq!(
+        size("trailing.jpg", &[&file[..], &[0; 99]].concat()),
+        Ok((40, 30))
+    );
+    for end in [2, 20, file.len() / 2, file.len() - 2] {
+        let error = size("short.jpg", &file[..end]).unwrap_err();
+        assert!(error.contains("cut off"), "{error}");
+    }
+    assert!(size("empty.png", b"").unwrap_err().contains("0 bytes"));
+    let error = size("page.jpg", b"<html><body>404</body></html>").unwrap_err();
+    assert!(error.contains("web page"), "{error}");
+    let error = size("wide.pgm", b"P5 70000 1 255\n").unwrap_err();
+    assert!(
+        error.contains("70000") || error.contains("limit"),
+        "{error}"
+    );
+    assert!(size("none.pgm", b"P5 0 5 255\n").is_err());
+    let error = size(
+        "lfs.jpg",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+    )
+    .unwrap_err();
+    assert!(error.contains("git lfs pull"), "{error}");
+    assert!(image_size(folder.path()).is_err());
+    assert!(image_size(&folder.path().join("nowhere.png")).is_err());
+}
+
+#[test]
+fn a_jpeg_has_a_bit_for_each_block() {
+    // A claim of 60,000 times 5,000 pixels in a file of some hundred bytes takes no memory.
+    let mut file = cmyk_jpeg([9; 4]);
+    let frame = file
+        .windows(2)
+        .position(|bytes| bytes == [0xFF, 0xC0])
+        .unwrap();
+    file[frame + 5..frame + 9].copy_from_slice(&[0x13, 0x88, 0xEA, 0x60]);
+    let error = decoded(&file).unwrap_err();
+    assert!(error.contains("cannot hold 60000x5000 pixels"), "{error}");
 }
 
 proptest! {

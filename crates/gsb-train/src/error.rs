@@ -73,6 +73,14 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// An image that the training came to cannot be read.
+    #[error("{phase}: {reason}")]
+    Images {
+        /// The phase.
+        phase: Phase,
+        /// Which, and why.
+        reason: String,
+    },
     /// The data are broken.
     #[error(transparent)]
     Data(#[from] gsb_data::Error),

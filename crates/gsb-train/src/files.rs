@@ -41,9 +41,9 @@ pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<String, Error>
     Ok(text + "\n")
 }
 
-/// Reads a text.
+/// Reads a text, which an editor may have begun with a byte order mark.
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::file(path, error))
+    Ok(gsb_data::read_text(path, "a file of a run")?)
 }
 
 /// Makes a folder and those above it.

@@ -25,6 +25,7 @@ mod images;
 mod journal;
 mod lesson;
 mod optimizer;
+pub mod path_text;
 mod phase;
 mod plan;
 mod quiet;

@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn_train::metric::{
     AccuracyMetric, LearningRateMetric, LossMetric, Metric, TopKAccuracyMetric,
 };
-use burn_train::{Learner, LearningResult, SupervisedTraining};
+use burn_train::{Learner, LearningResult, SupervisedTraining, TrainingError};
 use gsb_vit::{Classifier, Model, Phase};
 
 use crate::checkpoints::Checkpoints;
@@ -114,7 +114,6 @@ impl PhaseRun<'_> {
             saved,
             started: Instant::now(),
         };
-        let failure = Arc::clone(&journal.failure);
         // Patience may have run out in the epoch before the interruption.
         let epochs = if journal.enough(resumed) {
             resumed
@@ -140,7 +139,7 @@ impl PhaseRun<'_> {
             .num_epochs(epochs)
             .label(phase.name());
         if settings.patience.is_some() {
-            training = training.early_stopping(journal);
+            training = training.early_stopping(journal.clone());
         }
         if settings.accumulation > 1 {
             training = training.grads_accumulation(settings.accumulation);
@@ -150,7 +149,7 @@ impl PhaseRun<'_> {
         }
         let scheduler = ModuleLrScheduler::new(scheduler);
         let result = training.launch(Learner::new(trainee, optimizer, scheduler));
-        self.finished::<M>(result, &checkpoints, &divergence, &failure)
+        self.finished::<M>(result, &checkpoints, &divergence, &journal)
     }
 
     /// The models of a training that ended as it should.
@@ -159,7 +158,7 @@ impl PhaseRun<'_> {
         result: LearningResult<Trainee<M>>,
         checkpoints: &Checkpoints,
         divergence: &Mutex<Option<Divergence>>,
-        failure: &Mutex<Option<Error>>,
+        journal: &Journal,
     ) -> Result<Trained<M>, Error> {
         let phase = M::PHASE;
         let last = self.lock().of(phase).last().map_or(0, |epoch| epoch.epoch);
@@ -173,14 +172,29 @@ impl PhaseRun<'_> {
                 saved: divergence.saved?,
             });
         }
-        if let Some(error) = failure.lock().expect("nobody panics with it").take() {
+        if let Some(error) = journal
+            .failure
+            .lock()
+            .expect("nobody panics with it")
+            .take()
+        {
             return Err(error);
         }
         if let Some(error) = result.error {
-            let reason = error.to_string();
-            return Err(Error::Training { phase, reason });
+            return Err(match &*error {
+                TrainingError::Dataset(error) => Error::Images {
+                    phase,
+                    reason: error.to_string(),
+                },
+                error => Error::Training {
+                    phase,
+                    reason: error.to_string(),
+                },
+            });
         }
-        if result.interrupted.is_some() {
+        // A renderer may have taken back the stop, as burn-train's own does: the epochs tell as well.
+        let whole = last >= journal.epochs || journal.enough(last);
+        if result.interrupted.is_some() || !whole {
             let epoch = last + 1;
             return Err(Error::Stopped { phase, epoch });
         }

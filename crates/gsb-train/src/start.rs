@@ -19,10 +19,13 @@ use crate::Error;
 #[serde(deny_unknown_fields, default)]
 pub struct Start {
     /// A trained teacher, which then is not trained.
+    #[serde(with = "crate::path_text")]
     pub teacher: Option<PathBuf>,
     /// A float model that the training of the teacher starts from.
+    #[serde(with = "crate::path_text")]
     pub finetune: Option<PathBuf>,
     /// A trained stage-1 student that stage 2 starts from where stage 1 is not trained.
+    #[serde(with = "crate::path_text")]
     pub stage1: Option<PathBuf>,
     /// Whether the average of the weights is taken from files that hold one.
     pub ema: bool,

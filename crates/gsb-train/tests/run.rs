@@ -98,6 +98,7 @@ mod stopping {
     //! What a renderer has to be, all of it silent but the count.
 
     use super::*;
+    use gsb_train::burn_train::LearnerSummary;
     use gsb_train::burn_train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
     use gsb_train::burn_train::metric::MetricDefinition;
     use gsb_train::burn_train::renderer::{
@@ -127,6 +128,14 @@ mod stopping {
     impl MetricsRendererTraining for Stopper {
         fn update_train(&mut self, _state: MetricState) {}
         fn update_valid(&mut self, _state: MetricState) {}
+        // So does the dashboard of burn-train.
+        fn on_train_end(
+            &mut self,
+            _: Option<LearnerSummary>,
+        ) -> Result<(), Box<dyn std::error::Error>> {
+            self.interrupter.reset();
+            Ok(())
+        }
     }
 
     impl MetricsRendererEvaluation for Stopper {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::numbers::few;
+use crate::path;
 
 /// Options of `gsb bench`.
 #[derive(Debug, Clone, clap::Args)]
@@ -14,6 +15,7 @@ use super::numbers::few;
 )]
 pub struct BenchArgs {
     /// A packed model
+    #[arg(value_parser = path::argument())]
     pub file: Option<PathBuf>,
 
     /// A model of random weights instead: a preset, or deit-tiny, deit-small, deit-base for DeiT with
@@ -34,7 +36,7 @@ pub struct BenchArgs {
     pub rounds: usize,
 
     /// Batches before those
-    #[arg(long, value_name = "BATCHES", default_value_t = 5)]
+    #[arg(long, value_name = "BATCHES", default_value_t = 5, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(0..=1_000_000))]
     pub warm_up: usize,
 
     /// Everything as JSON

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use gsb_data::{Category, DataSetName};
 
 use super::numbers::{fraction, positive};
+use crate::names::OrientationName;
+use crate::path;
 
 /// What to train and test on.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
@@ -16,7 +18,7 @@ pub struct DataArgs {
     pub data_set: Option<DataSetName>,
 
     /// The folder of the data set
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", value_parser = path::option())]
     pub data_path: Option<PathBuf>,
 
     /// Category that is the class, of iNaturalist [default: name]
@@ -26,6 +28,14 @@ pub struct DataArgs {
     /// Fetch the data set into its folder if it is not there (where this is built in)
     #[arg(long)]
     pub download: bool,
+
+    /// How pictures in files are turned [default: stored, as torchvision does]
+    #[arg(long, value_enum)]
+    pub orientation: Option<OrientationName>,
+
+    /// Leave out pictures that cannot be read, instead of refusing to begin; each is decoded once before
+    #[arg(long)]
+    pub skip_broken: bool,
 
     /// Train on so many images of each class alone
     #[arg(long, value_name = "IMAGES", value_parser = positive())]

@@ -24,6 +24,7 @@ use gsb_vit::Phase;
 
 use crate::compute::DeviceName;
 use crate::names::ScopeName;
+use crate::path;
 
 /// Binarized Vision Transformers by Group Superposition Binarization.
 ///
@@ -84,7 +85,8 @@ pub enum Command {
 /// Options of `gsb test`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TestArgs {
-    /// A checkpoint of a model of any phase
+    /// A checkpoint of a model of any phase, or a packed model
+    #[arg(value_parser = path::argument())]
     pub checkpoint: PathBuf,
 
     /// What to test on [default: what the run that the checkpoint lies in was tested on]
@@ -108,7 +110,8 @@ pub struct TestArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct SummaryArgs {
     /// A preset, a configuration (.json) or a checkpoint
-    pub model: String,
+    #[arg(value_parser = path::argument())]
+    pub model: PathBuf,
 
     /// The phase of the model: teacher, stage1 or stage2 [default: that of the checkpoint, else
     /// stage2]
@@ -136,10 +139,11 @@ pub struct SummaryArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ImportArgs {
     /// The file to read
+    #[arg(value_parser = path::argument())]
     pub checkpoint: PathBuf,
 
     /// The file to write
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = path::option())]
     pub output: PathBuf,
 
     /// Another number of classes, or that of a file without heads: the heads start fresh
@@ -175,10 +179,11 @@ pub struct ImportArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ExportArgs {
     /// The file to read
+    #[arg(value_parser = path::argument())]
     pub checkpoint: PathBuf,
 
     /// The file to write
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = path::option())]
     pub output: PathBuf,
 }
 

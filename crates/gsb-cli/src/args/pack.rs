@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use gsb_packed::ShiftStorage;
 
+use crate::path;
+
 /// Options of `gsb pack`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Example:\n  gsb pack runs/digits-1/stage2.bpk -o digits.safetensors")]
 pub struct PackArgs {
     /// A checkpoint of a stage-2 student: .bpk, or .pth and .safetensors with the published names
+    #[arg(value_parser = path::argument())]
     pub checkpoint: PathBuf,
 
     /// The file to write
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = path::option())]
     pub output: PathBuf,
 
     /// How to store the attention shift, which is most of a large model

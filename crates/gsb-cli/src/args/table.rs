@@ -7,6 +7,7 @@ use clap::Args;
 use super::TrainArgs;
 use super::numbers::few;
 use crate::names::{InitialName, ScopeName};
+use crate::path;
 
 /// Options of `gsb table`: those of the training, for all variants alike, and these.
 #[derive(Debug, Clone, Args)]
@@ -32,6 +33,7 @@ pub struct TableArgs {
         long,
         value_name = "FOLDER",
         default_value = "runs/table",
+        value_parser = path::option(),
         help_heading = "Table"
     )]
     pub table_dir: PathBuf,

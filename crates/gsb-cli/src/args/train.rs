@@ -8,26 +8,31 @@ use super::DataArgs;
 use super::numbers::{above_zero, below_one, few, fraction, learning_rate, not_negative, positive};
 use crate::compute::{DeviceName, Strategy};
 use crate::names::{DistillationName, InitialName, ScopeName};
+use crate::path;
 
 /// Options of the training. What is not given comes from the configuration file, else from the
 /// defaults of the data set.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct TrainArgs {
     /// Configuration (.toml or .json); the config.json of a run repeats it
-    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    #[arg(long, value_name = "FILE", value_parser = path::option(), help_heading = "Run")]
     pub config: Option<PathBuf>,
 
     /// Folder of the run [default: the first free one of runs/<data set>-1, -2, ...]
-    #[arg(long, value_name = "FOLDER", help_heading = "Run")]
+    #[arg(long, value_name = "FOLDER", value_parser = path::option(), help_heading = "Run")]
     pub output_dir: Option<PathBuf>,
 
-    /// Go on with the run in a folder, as if it had not been interrupted; with --json and --dashboard, and
-    /// where moved data and files are now
-    #[arg(long, value_name = "FOLDER", help_heading = "Run")]
+    /// Go on with the run in a folder, as if it had not been interrupted; with --json, --quiet
+    /// and --dashboard, and where moved data and files are now
+    #[arg(long, value_name = "FOLDER", value_parser = path::option(), help_heading = "Run")]
     pub resume: Option<PathBuf>,
 
-    /// Write the results as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    /// Go on with --resume although the images are not those that the run began with
+    #[arg(long, requires = "resume", help_heading = "Run")]
+    pub changed_data: bool,
+
+    /// Write the results as JSON; - prints them, instead of the table
+    #[arg(long, value_name = "FILE", value_parser = path::option(), help_heading = "Run")]
     pub json: Option<PathBuf>,
 
     /// Decides initial weights, order and augmentation of the images
@@ -50,6 +55,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "THREADS", help_heading = "Run")]
     pub workers: Option<usize>,
 
+    /// Print nothing but the results, warnings and errors
+    #[arg(short, long, help_heading = "Run")]
+    pub quiet: bool,
+
     /// Show a full-screen view of the training instead of bars
     #[cfg(feature = "dashboard")]
     #[arg(long, help_heading = "Run")]
@@ -59,8 +68,8 @@ pub struct TrainArgs {
     pub data: DataArgs,
 
     /// The student: a preset ("gsb summary help" lists them) or a configuration (.json)
-    #[arg(long, value_name = "MODEL", help_heading = "Model")]
-    pub model: Option<String>,
+    #[arg(long, value_name = "MODEL", value_parser = path::option(), help_heading = "Model")]
+    pub model: Option<PathBuf>,
 
     /// Height and width that images are brought to
     #[arg(long, value_name = "PIXELS", value_parser = positive(), help_heading = "Model")]
@@ -176,15 +185,15 @@ pub struct TrainArgs {
     pub checkpoint_every: Option<usize>,
 
     /// A float model that the teacher starts from (.bpk, .pth, .safetensors)
-    #[arg(long, value_name = "FILE", help_heading = "Recipe")]
+    #[arg(long, value_name = "FILE", value_parser = path::option(), help_heading = "Recipe")]
     pub finetune: Option<PathBuf>,
 
     /// A trained stage-1 student to start stage 2 from (.bpk, .pth, .safetensors)
-    #[arg(long, value_name = "FILE", help_heading = "Recipe")]
+    #[arg(long, value_name = "FILE", value_parser = path::option(), help_heading = "Recipe")]
     pub stage1_path: Option<PathBuf>,
 
     /// A trained teacher (.bpk, .pth, .safetensors); none is trained then
-    #[arg(long, value_name = "FILE", help_heading = "Distillation")]
+    #[arg(long, value_name = "FILE", value_parser = path::option(), help_heading = "Distillation")]
     pub teacher_path: Option<PathBuf>,
 
     /// Attention heads of the model of --teacher-path or --finetune, where its file does not say it

@@ -2,15 +2,35 @@
 
 use std::path::Path;
 
+use gsb_data::read_text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::path::expanded_text;
 
-/// A file of TOML or JSON, by its extension.
+/// The entries that are paths.
+const PATHS: [&str; 4] = [
+    "/data/path",
+    "/start/teacher",
+    "/start/finetune",
+    "/start/stage1",
+];
+
+/// A file of TOML or JSON, by its extension. `~` at the beginning of a path in it is the home folder.
 pub fn read(path: &Path) -> Result<Value, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+    let mut value = value(path)?;
+    for entry in PATHS {
+        if let Some(Value::String(path)) = value.pointer_mut(entry) {
+            *path = expanded_text(path);
+        }
+    }
+    Ok(value)
+}
+
+fn value(path: &Path) -> Result<Value, Error> {
+    let text = read_text(path, "a configuration in TOML or JSON")?;
     let extension = path.extension().unwrap_or_default();
     if !extension.eq_ignore_ascii_case("toml") {
         return serde_json::from_str(&text).map_err(|error| Error::file(path, error));

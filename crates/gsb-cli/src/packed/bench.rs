@@ -11,6 +11,8 @@ use serde::{Serialize, Serializer};
 
 use crate::args::BenchArgs;
 use crate::error::Error;
+use crate::model_file::open_packed;
+use crate::output;
 
 /// What a benchmark came to.
 #[derive(Debug, Serialize)]
@@ -52,7 +54,7 @@ impl Serialize for Stages {
 pub fn run(args: &BenchArgs) -> Result<String, Error> {
     let start = Instant::now();
     let model = match (&args.file, &args.model) {
-        (Some(file), _) => PackedModel::open(file)?,
+        (Some(file), _) => open_packed(file, |path| PackedModel::open(path))?,
         (None, name) => random(name.as_deref().unwrap_or_default())?,
     };
     let opened = milliseconds(start.elapsed());
@@ -70,8 +72,7 @@ pub fn run(args: &BenchArgs) -> Result<String, Error> {
     })?;
     let report = pool.install(|| time(&model, &images, args))?;
     if args.json {
-        let text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
-        return Ok(text + "\n");
+        return output::json(&report);
     }
     let done = if args.file.is_some() {
         "opened"

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use gsb_data::DataSet;
-use gsb_packed::{Image, Packed, PackedModel};
+use gsb_packed::{Image, PackedModel};
 use gsb_train::Evaluation;
-use gsb_vit::checkpoint::TensorFile;
 use rayon::prelude::*;
 
 use super::transform;
@@ -13,19 +12,6 @@ use crate::error::Error;
 
 /// Images that are in memory at once.
 const BATCH: usize = 256;
-
-/// Whether a file says that it is a packed model, or would say so if it were not damaged.
-pub fn is_packed(path: &Path) -> bool {
-    if Packed::is_in(path) {
-        return true;
-    }
-    let file = TensorFile::open(path);
-    file.is_ok_and(|file| {
-        file.metadata()
-            .get("format")
-            .is_some_and(|format| format == "gsb-packed")
-    })
-}
 
 /// Classifies a data set.
 ///

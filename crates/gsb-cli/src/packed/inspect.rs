@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::grouped;
 use crate::args::InspectArgs;
 use crate::error::Error;
+use crate::model_file::open_packed;
+use crate::output;
 
 /// A layer of a packed file.
 struct Layer {
@@ -29,7 +31,7 @@ struct Layer {
 /// # Errors
 /// What is wrong with the file.
 pub fn run(args: &InspectArgs) -> Result<String, Error> {
-    let packed = Packed::open(&args.file)?;
+    let packed = open_packed(&args.file, |path| Packed::open(path))?;
     let size = std::fs::metadata(&args.file)
         .map_err(|error| Error::file(&args.file, error))?
         .len();
@@ -271,6 +273,5 @@ fn json(
         "bytes": size,
         "operations": cost.total.operations(),
     });
-    let text = serde_json::to_string_pretty(&value).map_err(std::io::Error::from)?;
-    Ok(text + "\n")
+    output::json(&value)
 }

@@ -8,7 +8,7 @@ mod predict;
 mod student;
 
 pub use bench::run as bench;
-pub use evaluate::{is_packed, measure};
+pub use evaluate::measure;
 pub use inspect::run as inspect;
 pub use pack::run as pack;
 pub use predict::run as predict;

@@ -12,6 +12,7 @@ use crate::args::{PackArgs, ShiftName};
 use crate::compute::DeviceName;
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::model_file::expect_checkpoint;
 use crate::{output, say};
 
 /// Packs a checkpoint; what became of it.
@@ -20,6 +21,7 @@ use crate::{output, say};
 /// If the checkpoint cannot be read or packed, or the file not written.
 pub fn run(args: &PackArgs) -> Result<String, Error> {
     output::check(&args.output, &args.checkpoint)?;
+    expect_checkpoint(&args.checkpoint)?;
     let (phase, config) = describe(&args.checkpoint)?;
     if phase != Phase::Stage2 {
         let reason = format!("a model of {phase}; packed are those of stage2 alone");

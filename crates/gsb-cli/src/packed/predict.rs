@@ -1,9 +1,9 @@
 //! `gsb predict`.
 
-use std::io::Write as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use gsb_data::{EvalTransform, read_image};
+use gsb_data::{EvalTransform, Orientation, decode_image, list_readable_pictures, read_image_as};
 use gsb_packed::{Image, PackedModel, Prediction};
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -11,10 +11,18 @@ use serde_json::{Value, json};
 use super::transform;
 use crate::args::PredictArgs;
 use crate::error::Error;
-use crate::say;
+use crate::model_file::{is_packed, open_packed};
+use crate::path::quoted;
+use crate::{output, say, stdout};
 
 /// Pictures that are classified before their lines are printed.
 const BATCH: usize = 64;
+
+/// The name that stands for standard input.
+const STDIN: &str = "-";
+
+/// Bytes of standard input that are read; what is longer is no picture.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Classifies pictures and prints a line for each. One that cannot be read gets its line on stderr, and the
 /// others go on.
@@ -22,133 +30,174 @@ const BATCH: usize = 64;
 /// # Errors
 /// If the model cannot be read, or a picture could not be.
 pub fn run(args: &PredictArgs) -> Result<String, Error> {
-    let model = PackedModel::open(&args.file)?;
+    let model = open_packed(&args.file, |path| PackedModel::open(path))
+        .map_err(|error| swapped(args).unwrap_or(error))?;
     let transform = transform(&model).map_err(|reason| Error::file(&args.file, reason))?;
     let pictures = pictures(&args.images);
-    let mut stdout = std::io::stdout().lock();
-    let (mut failed, mut values) = (0, Vec::new());
-    for pictures in pictures.chunks(BATCH) {
-        let answers: Vec<_> = pictures
+    let (mut tried, mut failed, mut values) = (0, 0, Vec::new());
+    'all: for batch in pictures.chunks(BATCH) {
+        let answers: Vec<_> = batch
             .par_iter()
-            .map(|path| classify(&model, &transform, path))
+            .map(|picture| classify(&model, &transform, picture, args.orientation.into()))
             .collect();
-        for (path, answer) in pictures.iter().zip(answers) {
-            let path = path.as_deref().unwrap_or_else(|(path, _)| path);
+        for (picture, answer) in batch.iter().zip(answers) {
+            tried += 1;
             if let Err(error) = &answer {
                 say(format_args!("error: {error}"));
                 failed += 1;
             }
             match (answer, args.json) {
-                (answer, true) => values.push(value(&model, path, answer, args.top_k)),
+                (answer, true) => values.push(value(&model, picture.name(), answer, args.top_k)),
                 (Ok(prediction), false) => {
-                    writeln!(stdout, "{}", line(&model, path, &prediction, args.top_k))?
+                    let line = line(&model, picture.name(), &prediction, args.top_k);
+                    if !stdout::print(&line)? {
+                        break 'all;
+                    }
                 }
                 (Err(_), false) => {}
             }
         }
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&values).map_err(std::io::Error::from)?;
-        writeln!(stdout, "{text}")?;
+        stdout::print(output::json(&values)?.as_bytes())?;
     }
     match failed {
         0 => Ok(String::new()),
         _ => Err(Error::Images {
             failed,
-            images: pictures.len(),
+            images: tried,
         }),
     }
 }
 
-/// A picture to classify, or a place that has none, and why.
-type Found = Result<PathBuf, (PathBuf, String)>;
+/// What to say if the model stands among the pictures.
+fn swapped(args: &PredictArgs) -> Option<Error> {
+    let model = args.images.iter().find(|path| is_packed(path))?;
+    let reason = format!(
+        "the model comes first: gsb predict {} {}",
+        quoted(model),
+        quoted(&args.file)
+    );
+    Some(Error::file(&args.file, reason))
+}
+
+/// A picture to classify.
+enum Picture {
+    File(PathBuf),
+    Stdin,
+    /// A place that has none, and why.
+    Nowhere(PathBuf, String),
+}
+
+impl Picture {
+    fn name(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Nowhere(path, _) => path,
+            Self::Stdin => Path::new(STDIN),
+        }
+    }
+
+    fn read(&self, orientation: Orientation) -> Result<gsb_data::Image, String> {
+        let image = match self {
+            Self::File(path) => read_image_as(path, orientation),
+            Self::Stdin => {
+                let mut bytes = Vec::new();
+                let mut stdin = std::io::stdin().lock().take(MAX_BYTES + 1);
+                let read = stdin.read_to_end(&mut bytes);
+                read.map_err(|error| format!("{STDIN}: {error}"))?;
+                decode_image(&bytes, self.name(), orientation)
+            }
+            Self::Nowhere(_, reason) => return Err(reason.clone()),
+        };
+        image.map_err(|error| error.to_string())
+    }
+}
 
 fn classify(
     model: &PackedModel,
     transform: &EvalTransform,
-    path: &Found,
-) -> Result<Prediction, Error> {
-    let path = path
-        .as_ref()
-        .map_err(|(path, reason)| Error::file(path, reason))?;
-    let pixels = transform.pixels(&read_image(path)?);
-    Ok(model.predict(Image::Bytes(&pixels.pixels))?)
+    picture: &Picture,
+    orientation: Orientation,
+) -> Result<Prediction, String> {
+    let pixels = transform.pixels(&picture.read(orientation)?);
+    let prediction = model.predict(Image::Bytes(&pixels.pixels));
+    prediction.map_err(|error| format!("{}: {error}", picture.name().display()))
 }
 
-/// The pictures of files and folders, those of a folder by name, folders inside it included.
-fn pictures(paths: &[PathBuf]) -> Vec<Found> {
+/// The pictures of files and folders, those of a folder by name.
+fn pictures(paths: &[PathBuf]) -> Vec<Picture> {
     let mut pictures = Vec::new();
+    let mut read = false;
     for path in paths {
-        if !path.is_dir() {
-            pictures.push(Ok(path.clone()));
-            continue;
-        }
-        let before = pictures.len();
-        list(path, &mut pictures);
-        if pictures.len() == before {
-            pictures.push(Err((
-                path.clone(),
-                "no JPEG or PNG files in this folder".into(),
-            )));
+        if path == Path::new(STDIN) {
+            pictures.push(match read {
+                false => Picture::Stdin,
+                true => nowhere(path, "standard input can be read once"),
+            });
+            read = true;
+        } else if path.is_dir() {
+            of_folder(path, &mut pictures);
+        } else {
+            pictures.push(Picture::File(path.clone()));
         }
     }
     pictures
 }
 
-fn list(folder: &Path, pictures: &mut Vec<Found>) {
-    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut entries = match entries {
-        Ok(entries) => entries,
-        Err(error) => return pictures.push(Err((folder.into(), error.to_string()))),
-    };
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        // Links to folders may lead in circles; those to files are files.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            list(&path, pictures);
-        } else if is_picture(&path) {
-            pictures.push(Ok(path));
-        }
+fn of_folder(folder: &Path, pictures: &mut Vec<Picture>) {
+    let (listing, problems) = list_readable_pictures(folder);
+    if let Some(remark) = listing.remark() {
+        say(format_args!("{}: {remark}", folder.display()));
     }
+    if listing.pictures.is_empty() && problems.is_empty() {
+        pictures.push(nowhere(folder, "no pictures in this folder"));
+    }
+    let problems = problems.into_iter();
+    pictures.extend(problems.map(|problem| Picture::Nowhere(folder.into(), problem.to_string())));
+    pictures.extend(listing.pictures.into_iter().map(Picture::File));
 }
 
-/// By its name; files that are named outright may have any.
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default();
-    ["jpg", "jpeg", "png"]
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+fn nowhere(path: &Path, reason: &str) -> Picture {
+    Picture::Nowhere(path.into(), format!("{}: {reason}", path.display()))
 }
 
-/// `path  name 87.2 %, name 5.1 %`.
-fn line(model: &PackedModel, path: &Path, prediction: &Prediction, k: usize) -> String {
+/// `path  name 87.2 %, name 5.1 %`, the path as it is.
+fn line(model: &PackedModel, path: &Path, prediction: &Prediction, k: usize) -> Vec<u8> {
     let ranked = prediction.top(k);
     let classes = ranked.iter().map(|ranked| {
         let name = &model.class_names()[ranked.class];
         format!("{name} {:.1} %", 100.0 * ranked.probability)
     });
-    format!(
-        "{}  {}",
-        path.display(),
-        classes.collect::<Vec<_>>().join(", ")
-    )
+    let classes = classes.collect::<Vec<_>>().join(", ");
+    [
+        path.as_os_str().as_encoded_bytes(),
+        b"  ",
+        classes.as_bytes(),
+        b"\n",
+    ]
+    .concat()
 }
 
-fn value(model: &PackedModel, path: &Path, answer: Result<Prediction, Error>, k: usize) -> Value {
-    let image = path.display().to_string();
-    let prediction = match answer {
-        Ok(prediction) => prediction,
-        Err(error) => return json!({"image": image, "error": error.to_string()}),
-    };
-    let ranked = prediction.top(k);
-    let classes = ranked.iter().map(|ranked| {
-        json!({
-            "class": ranked.class,
-            "name": model.class_names()[ranked.class],
-            "probability": ranked.probability,
-            "logit": ranked.logit,
-        })
-    });
-    json!({"image": image, "classes": classes.collect::<Vec<_>>()})
+fn value(model: &PackedModel, path: &Path, answer: Result<Prediction, String>, k: usize) -> Value {
+    let mut value = json!({"image": path.to_string_lossy()});
+    if path.to_str().is_none() {
+        // JSON is UTF-8: the name as it is.
+        value["image_bytes"] = path.as_os_str().as_encoded_bytes().into();
+    }
+    match answer {
+        Err(error) => value["error"] = error.into(),
+        Ok(prediction) => {
+            let ranked = prediction.top(k);
+            let classes = ranked.iter().map(|ranked| {
+                json!({
+                    "class": ranked.class,
+                    "name": model.class_names()[ranked.class],
+                    "probability": ranked.probability,
+                    "logit": ranked.logit,
+                })
+            });
+            value["classes"] = classes.collect();
+        }
+    }
+    value
 }

@@ -1,12 +1,11 @@
 //! Chaoyang: colon slides with noisy labels.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::files::{self, ImageFiles};
-use crate::{DataSplits, Error};
+use super::files::{FileSplits, Labelled};
+use crate::{DataSplits, Error, Orientation, lists};
 
 /// Classes in the order of their labels.
 const CLASSES: [&str; 4] = ["normal", "serrated", "adenocarcinoma", "adenoma"];
@@ -27,17 +26,23 @@ struct Entry {
 /// Names the list that is missing, broken, empty, or has a label above 3. Pictures are read later,
 /// when they are asked for.
 pub fn chaoyang(root: &Path) -> Result<DataSplits, Error> {
-    files::folder(root, "a folder with train.json and test.json")?;
-    Ok(DataSplits {
-        train: Arc::new(part(root, "train.json")?),
-        test: Arc::new(part(root, "test.json")?),
+    read(root)?.open(Orientation::default())
+}
+
+pub(crate) fn read(root: &Path) -> Result<FileSplits, Error> {
+    lists::folder(root, "a folder with train.json and test.json")?;
+    Ok(FileSplits {
+        classes: CLASSES.map(String::from).to_vec(),
+        train: part(root, "train.json")?,
+        test: part(root, "test.json")?,
         validation: None,
+        remarks: Vec::new(),
     })
 }
 
-fn part(root: &Path, name: &str) -> Result<ImageFiles, Error> {
+fn part(root: &Path, name: &str) -> Result<Labelled, Error> {
     let path = root.join(name);
-    let entries: Vec<Entry> = files::read_json(&path, EXPECTED)?;
+    let entries: Vec<Entry> = lists::read_json(&path, EXPECTED)?;
     if entries.is_empty() {
         return Err(Error::format(&path, "the list is empty"));
     }
@@ -47,7 +52,7 @@ fn part(root: &Path, name: &str) -> Result<ImageFiles, Error> {
             let problem = format!("{name:?} has the label {label}: expected 0 to 3");
             return Err(Error::format(&path, problem));
         }
-        pictures.push((files::listed(root, &name, &path)?, label));
+        pictures.push((lists::listed(root, &name, &path)?, label));
     }
-    ImageFiles::new(pictures, CLASSES.map(String::from).to_vec())
+    Ok(pictures)
 }

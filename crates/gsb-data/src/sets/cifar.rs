@@ -1,72 +1,32 @@
 //! CIFAR-10 and CIFAR-100.
 
+mod layout;
+mod part;
+
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
-
-use super::files;
+pub(crate) use self::layout::{CIFAR10, CIFAR100};
+use self::layout::{Layout, Version};
+use self::part::Part;
+use super::image_folder;
+use super::pickle::Pickle;
 use crate::checksum::check_md5;
-use crate::{DataSplits, Error, ImageArray};
+use crate::{DataSplits, Error, ImageArray, gzip, lists};
 
 const SIDE: usize = 32;
 const AREA: usize = SIDE * SIDE;
 /// More than the largest file of the archives, 153,700,000 bytes.
 const MAX_FILE: u64 = 200_000_000;
 
-/// What tells the two sets apart.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Layout {
-    /// File name of the official archive.
-    pub archive: &'static str,
-    /// Its official checksum.
-    pub md5: &'static str,
-    /// The folder in the archive.
-    folder: &'static str,
-    train: &'static [&'static str],
-    test: &'static str,
-    /// File of the class names.
-    names: &'static str,
-    /// Label bytes of a record; the last one counts.
-    label_bytes: usize,
-    classes: usize,
-}
-
-pub(crate) const CIFAR10: Layout = Layout {
-    archive: "cifar-10-binary.tar.gz",
-    md5: "c32a1d4ab5d03f1284b67883e8d87530",
-    folder: "cifar-10-batches-bin",
-    train: &[
-        "data_batch_1.bin",
-        "data_batch_2.bin",
-        "data_batch_3.bin",
-        "data_batch_4.bin",
-        "data_batch_5.bin",
-    ],
-    test: "test_batch.bin",
-    names: "batches.meta.txt",
-    label_bytes: 1,
-    classes: 10,
-};
-
-pub(crate) const CIFAR100: Layout = Layout {
-    archive: "cifar-100-binary.tar.gz",
-    md5: "03b5dce01913d631647c71ecec9e9cb8",
-    folder: "cifar-100-binary",
-    train: &["train.bin"],
-    test: "test.bin",
-    names: "fine_label_names.txt",
-    label_bytes: 2,
-    classes: 100,
-};
-
-/// Reads CIFAR-10 in its official binary version.
+/// Reads CIFAR-10 in its official binary version or that for Python.
 ///
-/// `path` is the folder `cifar-10-batches-bin`, a folder that holds it or the archive
-/// `cifar-10-binary.tar.gz`, or the archive itself, whose MD5 checksum must be the official one.
+/// `path` is the folder `cifar-10-batches-bin` or `cifar-10-batches-py`, a folder that holds it or its
+/// archive, `cifar-10-binary.tar.gz` or `cifar-10-python.tar.gz`, or the archive itself, whose MD5 checksum
+/// must be the official one unless it is unpacked to a `.tar` file. Nothing in the pickles of Python's
+/// version is executed.
 /// By A. Krizhevsky (2009), <https://www.cs.toronto.edu/~kriz/cifar.html>.
 ///
 /// # Errors
@@ -75,10 +35,10 @@ pub fn cifar10(path: &Path) -> Result<DataSplits, Error> {
     read(path, &CIFAR10)
 }
 
-/// Reads CIFAR-100 with its 100 fine classes in its official binary version.
+/// Reads CIFAR-100 with its 100 fine classes in its official binary version or that for Python.
 ///
-/// `path` is the folder `cifar-100-binary`, a folder that holds it or the archive
-/// `cifar-100-binary.tar.gz`, or the archive itself; as [`cifar10`].
+/// `path` is the folder `cifar-100-binary` or `cifar-100-python`, a folder that holds it or its archive,
+/// or the archive itself; as [`cifar10`].
 ///
 /// # Errors
 /// As [`cifar10`].
@@ -87,52 +47,67 @@ pub fn cifar100(path: &Path) -> Result<DataSplits, Error> {
 }
 
 fn read(path: &Path, layout: &Layout) -> Result<DataSplits, Error> {
+    let versions = [&layout.binary, &layout.python];
     if path.is_file() {
-        return read_archive(path, layout);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let version = versions[usize::from(name.contains("python"))];
+        return read_archive(path, layout, version);
     }
-    files::folder(path, &format!("a folder with {}", layout.folder))?;
-    for folder in [path.join(layout.folder), path.to_path_buf()] {
-        if folder.join(layout.test).is_file() {
-            return splits(&folder, layout, |name| {
-                files::read(&folder.join(name), "a file of the binary version of CIFAR")
-            });
+    lists::folder(path, &format!("a folder with {}", layout.binary.folder))?;
+    for version in versions {
+        for folder in [path.join(version.folder), path.to_path_buf()] {
+            if folder.join(version.test).is_file() {
+                return splits(&folder, layout, version, |name| {
+                    lists::read(&folder.join(name), "a file of CIFAR")
+                });
+            }
         }
     }
-    let archive = path.join(layout.archive);
-    if archive.is_file() {
-        return read_archive(&archive, layout);
+    for version in versions {
+        // Some browsers unpack what they fetch, and take the last part of its name.
+        let unpacked = Path::new(version.archive).with_extension("");
+        for archive in [path.join(version.archive), path.join(unpacked)] {
+            if archive.is_file() {
+                return read_archive(&archive, layout, version);
+            }
+        }
     }
+    if image_folder::has_parts(path)? {
+        let problem = "it holds pictures in folders: open it as imagefolder";
+        return Err(Error::format(path, problem));
+    }
+    let Version { folder, test, .. } = layout.binary;
+    let [binary, python] = versions.map(|version| version.archive);
     Err(Error::missing(
-        &path.join(layout.folder).join(layout.test),
-        format!(
-            "the binary version of the data set, unpacked or as {}",
-            layout.archive
-        ),
+        &path.join(folder).join(test),
+        format!("the data set unpacked, or as {binary} or {python}"),
     ))
 }
 
-fn read_archive(path: &Path, layout: &Layout) -> Result<DataSplits, Error> {
-    check_md5(path, layout.md5)?;
-    let mut contents = unpack(path, layout)?;
-    splits(path, layout, |name| {
+fn read_archive(path: &Path, layout: &Layout, version: &Version) -> Result<DataSplits, Error> {
+    // The official checksum is that of the compressed archive.
+    if gzip::is_gzip(path)? {
+        check_md5(path, version.md5)?;
+    }
+    let mut contents = unpack(path, version)?;
+    splits(path, layout, version, |name| {
         contents.remove(name).ok_or_else(|| {
-            let problem = format!("the archive has no {}/{name}", layout.folder);
+            let problem = format!("the archive has no {}/{name}", version.folder);
             Error::format(path, problem)
         })
     })
 }
 
 /// The files of an archive that are needed, by name.
-fn unpack(path: &Path, layout: &Layout) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+fn unpack(path: &Path, version: &Version) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let broken = |error: std::io::Error| {
         Error::format(path, format!("not a whole .tar.gz archive: {error}"))
     };
-    let file = File::open(path).map_err(Error::io(path))?;
-    let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
+    let mut archive = tar::Archive::new(gzip::open(path)?.0);
     let mut contents = BTreeMap::new();
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
-        let Some(name) = wanted(&entry.path().map_err(broken)?, layout) else {
+        let Some(name) = wanted(&entry.path().map_err(broken)?, version) else {
             continue;
         };
         let size = entry.size();
@@ -150,77 +125,53 @@ fn unpack(path: &Path, layout: &Layout) -> Result<BTreeMap<String, Vec<u8>>, Err
     Ok(contents)
 }
 
-fn wanted(path: &Path, layout: &Layout) -> Option<String> {
+fn wanted(path: &Path, version: &Version) -> Option<String> {
     let name = path.file_name()?.to_str()?;
-    let known = layout.train.contains(&name) || [layout.test, layout.names].contains(&name);
+    let known = version.train.contains(&name) || [version.test, version.names].contains(&name);
     known.then(|| name.to_string())
 }
 
 fn splits(
     place: &Path,
     layout: &Layout,
+    version: &Version,
     mut contents: impl FnMut(&str) -> Result<Vec<u8>, Error>,
 ) -> Result<DataSplits, Error> {
-    let names_path = place.join(layout.names);
-    let names = String::from_utf8(contents(layout.names)?)
-        .map_err(|_| Error::format(&names_path, "it is not UTF-8 text"))?;
-    let classes: Vec<String> = names
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(String::from)
-        .collect();
+    let is_python = version.folder == layout.python.folder;
+    let names_path = place.join(version.names);
+    let names = contents(version.names)?;
+    let classes = if is_python {
+        let pickle = Pickle::parse(&names);
+        let names = pickle.and_then(|pickle| pickle.strings(layout.keys[1]));
+        names.map_err(|problem| Error::format(&names_path, problem))?
+    } else {
+        let names = lists::text(&names_path, names)?;
+        let names = names.lines().map(str::trim).filter(|line| !line.is_empty());
+        names.map(String::from).collect()
+    };
     if classes.len() != layout.classes {
         let (expected, got) = (layout.classes, classes.len());
         let problem = format!("expected {expected} class names, got {got}");
         return Err(Error::format(&names_path, problem));
     }
     let mut part = |files: &[&str]| -> Result<ImageArray, Error> {
-        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        let mut part = Part::default();
         for name in files {
             let bytes = contents(name)?;
-            records(&place.join(name), &bytes, layout, &mut pixels, &mut labels)?;
+            let added = match is_python {
+                true => part.add_pickle(&bytes, layout),
+                false => part.add_records(&bytes, layout),
+            };
+            added.map_err(|problem| Error::format(&place.join(name), problem))?;
         }
-        ImageArray::new([SIDE, SIDE, 3], pixels, labels, classes.clone())
+        ImageArray::new([SIDE, SIDE, 3], part.pixels, part.labels, classes.clone())
     };
     Ok(DataSplits {
-        train: Arc::new(part(layout.train)?),
-        test: Arc::new(part(&[layout.test])?),
+        train: Arc::new(part(version.train)?),
+        test: Arc::new(part(&[version.test])?),
         validation: None,
+        remarks: Vec::new(),
     })
-}
-
-/// Takes the records of a file apart: label bytes, then the red, green and blue values.
-fn records(
-    path: &Path,
-    bytes: &[u8],
-    layout: &Layout,
-    pixels: &mut Vec<u8>,
-    labels: &mut Vec<usize>,
-) -> Result<(), Error> {
-    let size = layout.label_bytes + 3 * AREA;
-    if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
-        let problem = format!(
-            "{} bytes are no whole number of records of {size} bytes",
-            bytes.len()
-        );
-        return Err(Error::format(path, problem));
-    }
-    pixels.reserve_exact(bytes.len() / size * 3 * AREA);
-    for (index, record) in bytes.chunks_exact(size).enumerate() {
-        let (label, planes) = record.split_at(layout.label_bytes);
-        let label = usize::from(label[layout.label_bytes - 1]);
-        if label >= layout.classes {
-            let last = layout.classes - 1;
-            let problem = format!("record {index} has the label {label}: expected 0 to {last}");
-            return Err(Error::format(path, problem));
-        }
-        labels.push(label);
-        for place in 0..AREA {
-            pixels.extend([0, AREA, 2 * AREA].map(|plane| planes[plane + place]));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -252,26 +203,65 @@ mod tests {
     fn contents(layout: &Layout) -> Vec<(&'static str, Vec<u8>)> {
         let labels = |label: u8| [3, label][2 - layout.label_bytes..].to_vec();
         let mut files = vec![
-            (layout.names, names(layout).into_bytes()),
-            (layout.test, record(&labels(9), [1, 2, 3])),
+            (layout.binary.names, names(layout).into_bytes()),
+            (layout.binary.test, record(&labels(9), [1, 2, 3])),
         ];
-        for (index, name) in layout.train.iter().enumerate() {
+        for (index, name) in layout.binary.train.iter().enumerate() {
             let label = index as u8;
             files.push((name, record(&labels(label), [10 + label, 20, 30])));
         }
         files
     }
 
-    fn archive(layout: &Layout) -> Vec<u8> {
+    /// The same set as pickles, as Python 2 writes them.
+    fn pickles(layout: &Layout) -> Vec<(&'static str, Vec<u8>)> {
+        let string = |text: &str| [b"U", &[text.len() as u8][..], text.as_bytes()].concat();
+        let entry = |key: &str, value: &[u8]| [&string(key), value].concat();
+        let dictionary = |entries: Vec<u8>| [b"\x80\x02}q\x01(", &entries[..], b"u."].concat();
+        let batch = |label: u8, colors| {
+            let pixels = record(&[], colors);
+            let array = [
+                b"cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85U\x01b\x87R(K\x01",
+                &b"K\x01M\x00\x0C\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89T"[..],
+                &(pixels.len() as u32).to_le_bytes(),
+                &pixels,
+                b"tb",
+            ];
+            let labels = [b"]q\x04K", &[label][..], b"a"].concat();
+            let entries = [
+                entry("data", &array.concat()),
+                entry(layout.keys[0], &labels),
+            ];
+            dictionary(entries.concat())
+        };
+        let names = names(layout);
+        let names = names.lines().filter(|name| !name.is_empty());
+        let names: Vec<u8> = names.flat_map(string).collect();
+        let names = [b"](", &names[..], b"e"].concat();
+        let mut files = vec![
+            (
+                layout.python.names,
+                dictionary(entry(layout.keys[1], &names)),
+            ),
+            (layout.python.test, batch(9, [1, 2, 3])),
+        ];
+        for (index, name) in layout.python.train.iter().enumerate() {
+            let label = index as u8;
+            files.push((name, batch(label, [10 + label, 20, 30])));
+        }
+        files
+    }
+
+    fn archive(version: &Version, contents: Vec<(&str, Vec<u8>)>) -> Vec<u8> {
         let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(
             Vec::new(),
             Default::default(),
         ));
-        for (name, bytes) in contents(layout) {
+        for (name, bytes) in contents {
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o644);
-            let name = format!("{}/{name}", layout.folder);
+            let name = format!("{}/{name}", version.folder);
             builder
                 .append_data(&mut header, name, bytes.as_slice())
                 .unwrap();
@@ -280,7 +270,7 @@ mod tests {
     }
 
     fn check(splits: &DataSplits, layout: &Layout) {
-        assert_eq!(splits.train.len(), layout.train.len());
+        assert_eq!(splits.train.len(), layout.binary.train.len());
         assert_eq!((splits.test.len(), splits.test.label(0)), (1, 9));
         assert_eq!(
             splits.test.image(0).unwrap().pixels[..6],
@@ -297,37 +287,76 @@ mod tests {
     #[test]
     fn unpacked_sets_are_read() {
         for layout in [CIFAR10, CIFAR100] {
-            let root = tempfile::tempdir().unwrap();
-            let folder = root.path().join(layout.folder);
-            fs::create_dir(&folder).unwrap();
-            for (name, bytes) in contents(&layout) {
-                fs::write(folder.join(name), bytes).unwrap();
+            for (version, contents) in [
+                (layout.binary, contents(&layout)),
+                (layout.python, pickles(&layout)),
+            ] {
+                let root = tempfile::tempdir().unwrap();
+                let folder = root.path().join(version.folder);
+                fs::create_dir(&folder).unwrap();
+                for (name, bytes) in contents {
+                    fs::write(folder.join(name), bytes).unwrap();
+                }
+                check(&read(root.path(), &layout).unwrap(), &layout);
+                check(&read(&folder, &layout).unwrap(), &layout);
             }
-            check(&read(root.path(), &layout).unwrap(), &layout);
-            check(&read(&folder, &layout).unwrap(), &layout);
         }
     }
 
     #[test]
     fn archives_are_read_after_their_checksum() {
-        for mut layout in [CIFAR10, CIFAR100] {
-            let root = tempfile::tempdir().unwrap();
-            let path = root.path().join(layout.archive);
-            let bytes = archive(&layout);
-            fs::write(&path, &bytes).unwrap();
-            let error = read(root.path(), &layout).unwrap_err().to_string();
-            assert!(error.contains("MD5 checksum"), "{error}");
-            layout.md5 = Box::leak(md5_hex(&bytes).into_boxed_str());
-            check(&read(root.path(), &layout).unwrap(), &layout);
-            check(&read(&path, &layout).unwrap(), &layout);
+        for layout in [CIFAR10, CIFAR100] {
+            for is_python in [false, true] {
+                let (version, contents) = match is_python {
+                    false => (layout.binary, contents(&layout)),
+                    true => (layout.python, pickles(&layout)),
+                };
+                let bytes = archive(&version, contents);
+                let root = tempfile::tempdir().unwrap();
+                let path = root.path().join(version.archive);
+                fs::write(&path, &bytes).unwrap();
+                let error = read(root.path(), &layout).unwrap_err().to_string();
+                assert!(error.contains("MD5 checksum"), "{error}");
+                let mut layout = layout;
+                let md5 = md5_hex(&bytes).leak();
+                match is_python {
+                    false => layout.binary.md5 = md5,
+                    true => layout.python.md5 = md5,
+                }
+                check(&read(root.path(), &layout).unwrap(), &layout);
+                check(&read(&path, &layout).unwrap(), &layout);
+            }
         }
+    }
+
+    #[test]
+    fn archives_that_a_browser_unpacked_are_read() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("cifar-10-binary.tar");
+        let mut bytes = Vec::new();
+        let packed = archive(&CIFAR10.binary, contents(&CIFAR10));
+        let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
+        decoder.read_to_end(&mut bytes).unwrap();
+        fs::write(&path, &bytes).unwrap();
+        check(&read(root.path(), &CIFAR10).unwrap(), &CIFAR10);
+        check(&read(&path, &CIFAR10).unwrap(), &CIFAR10);
+        fs::write(&path, &bytes[..5000]).unwrap();
+        assert!(read(&path, &CIFAR10).is_err());
+    }
+
+    #[test]
+    fn pictures_in_folders_are_another_set() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("train/cat")).unwrap();
+        let text = read(root.path(), &CIFAR10).unwrap_err().to_string();
+        assert!(text.ends_with("open it as imagefolder"), "{text}");
     }
 
     #[test]
     fn broken_archives_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.tar.gz");
-        let whole = archive(&CIFAR10);
+        let whole = archive(&CIFAR10.binary, contents(&CIFAR10));
         let mut garbage = flate2::write::GzEncoder::new(Vec::new(), Default::default());
         garbage.write_all(&[7; 5000]).unwrap();
         let garbage = garbage.finish().unwrap();
@@ -338,7 +367,7 @@ mod tests {
             &garbage[..],
         ] {
             fs::write(&path, bytes).unwrap();
-            let error = unpack(&path, &CIFAR10).unwrap_err().to_string();
+            let error = unpack(&path, &CIFAR10.binary).unwrap_err().to_string();
             assert!(
                 error.contains("x.tar.gz: not a whole .tar.gz archive"),
                 "{error}"
@@ -364,6 +393,21 @@ mod tests {
         assert!(problem("test_batch.bin", &[]).contains("0 bytes are no whole number"));
         assert!(problem("batches.meta.txt", b"a\nb\n").contains("expected 10 class names, got 2"));
         assert!(problem("batches.meta.txt", &[255]).contains("not UTF-8"));
+        let problem = |name: &str, bytes: &[u8]| {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, bytes) in pickles(&CIFAR10) {
+                fs::write(folder.path().join(name), bytes).unwrap();
+            }
+            fs::write(folder.path().join(name), bytes).unwrap();
+            let error = read(folder.path(), &CIFAR10).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+            error
+        };
+        assert!(problem("data_batch_2", b"text").contains("not a pickle of numbers and bytes"));
+        let labels = b"\x80\x02}U\x06labels]K\x0AasU\x04dataT\x00\x0C\x00\x00";
+        let bad = [&labels[..], &[0; 3072], b"s."].concat();
+        assert!(problem("test_batch", &bad).contains("record 0 has the label 10"));
+        assert!(problem("batches.meta", b"}.").contains("it has no entry \"label_names\""));
         let empty = tempfile::tempdir().unwrap();
         let error = read(empty.path(), &CIFAR10).unwrap_err().to_string();
         assert!(error.contains("is not there"), "{error}");

@@ -1,13 +1,12 @@
 //! Oxford Flowers-102.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use matfile::{MatFile, NumericData};
 
-use super::files::{self, ImageFiles};
-use super::image_folder::image_folder;
-use crate::{DataSet, DataSplits, Error};
+use super::files::{FileSplits, Labelled};
+use super::image_folder;
+use crate::{DataSplits, Error, Orientation, lists};
 
 const LABELS: &str = "imagelabels.mat";
 const SPLITS: &str = "setid.mat";
@@ -17,7 +16,7 @@ const CLASSES: usize = 102;
 ///
 /// In the official layout that is `jpg/image_00001.jpg` and so on, `imagelabels.mat` (`labels`) and
 /// `setid.mat` (`trnid`, `valid`, `tstid`); the classes are named `1` to `102`, as the official
-/// files have no other names. A folder with `train` and `val` is read as an [`image_folder`].
+/// files have no other names. A folder with `train` and `val` is read as by [`image_folder`](crate::image_folder).
 ///
 /// By M.-E. Nilsback and A. Zisserman (2008), <https://www.robots.ox.ac.uk/~vgg/data/flowers/102/>.
 ///
@@ -25,13 +24,23 @@ const CLASSES: usize = 102;
 /// Names the file that is missing or broken, and numbers that do not go together. Pictures are read
 /// later, when they are asked for.
 pub fn flowers102(root: &Path) -> Result<DataSplits, Error> {
-    files::folder(root, "a folder with jpg, imagelabels.mat and setid.mat")?;
+    read(root)?.open(Orientation::default())
+}
+
+pub(crate) fn read(root: &Path) -> Result<FileSplits, Error> {
+    lists::folder(root, "a folder with jpg, imagelabels.mat and setid.mat")?;
+    // torchvision unpacks the set into a folder of its own.
+    let inner = root.join("flowers-102");
+    let root = match !root.join(LABELS).exists() && inner.is_dir() {
+        true => &inner,
+        false => root,
+    };
     let labels_path = root.join(LABELS);
-    if !labels_path.exists() && root.join("train").is_dir() {
-        return image_folder(root);
+    if !labels_path.exists() && image_folder::has_parts(root)? {
+        return image_folder::read(root);
     }
     let pictures = root.join("jpg");
-    files::folder(&pictures, "the pictures image_00001.jpg and so on")?;
+    lists::folder(&pictures, "the pictures image_00001.jpg and so on")?;
     let [labels] = integers(&labels_path, ["labels"])?;
     if let Some(place) = labels.iter().position(|l| !(1..=CLASSES).contains(l)) {
         let problem = format!(
@@ -44,7 +53,7 @@ pub fn flowers102(root: &Path) -> Result<DataSplits, Error> {
     let splits_path = root.join(SPLITS);
     let [train, validation, test] = integers(&splits_path, ["trnid", "valid", "tstid"])?;
     let mut used = vec![false; labels.len()];
-    let mut part = |ids: Vec<usize>| {
+    let mut part = |ids: Vec<usize>| -> Result<Labelled, Error> {
         let mut files = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(used) = id.checked_sub(1).and_then(|place| used.get_mut(place)) else {
@@ -55,24 +64,24 @@ pub fn flowers102(root: &Path) -> Result<DataSplits, Error> {
                 let problem = format!("picture {id} is there more than once");
                 return Err(Error::format(&splits_path, problem));
             }
-            files.push((
-                pictures.join(format!("image_{id:05}.jpg")),
-                labels[id - 1] - 1,
-            ));
+            let name = format!("image_{id:05}.jpg");
+            let file = lists::listed(&pictures, &name, &splits_path)?;
+            files.push((file, labels[id - 1] - 1));
         }
-        let classes = (1..=CLASSES).map(|class| class.to_string()).collect();
-        Ok(Arc::new(ImageFiles::new(files, classes)?) as Arc<dyn DataSet>)
+        Ok(files)
     };
-    Ok(DataSplits {
+    Ok(FileSplits {
         train: part(train)?,
         validation: Some(part(validation)?),
         test: part(test)?,
+        classes: (1..=CLASSES).map(|class| class.to_string()).collect(),
+        remarks: Vec::new(),
     })
 }
 
 /// Arrays of a MATLAB file, as positive integers.
 fn integers<const N: usize>(path: &Path, names: [&str; N]) -> Result<[Vec<usize>; N], Error> {
-    let bytes = files::read(path, "a MATLAB file of the data set")?;
+    let bytes = lists::read(path, "a MATLAB file of the data set")?;
     let file = MatFile::parse(bytes.as_slice())
         .map_err(|error| Error::format(path, format!("not a MATLAB 5 file: {error}")))?;
     let array = |name: &str| {

@@ -2,13 +2,13 @@
 //!
 //! A header of big-endian 32-bit words (magic number, sizes), then the values, one byte each.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use walkdir::WalkDir;
 
-use crate::Error;
+use crate::file_names::is_service;
+use crate::{Error, gzip};
 
 /// Magic number of unsigned bytes in three dimensions.
 const IMAGES: u32 = 0x803;
@@ -44,20 +44,53 @@ pub(crate) fn read_labels(path: &Path) -> Result<Vec<u8>, Error> {
     read::<1>(path, LABELS, "labels").map(|(_, labels)| labels)
 }
 
-/// The file of this name or of this name with `.gz`.
+/// How deep a file may lie: `MNIST/raw/` is what torchvision makes.
+const DEPTH: usize = 3;
+
+/// The file of a name, `train-images-idx3-ubyte`, in a folder or in one inside it.
+///
+/// Others write a dot for a dash, begin the name with that of the set (EMNIST), or add `.gz`, whether
+/// the file is gzipped or not.
+///
+/// # Errors
+/// If there is none, or several folders hold one.
 pub(crate) fn find(folder: &Path, name: &str) -> Result<PathBuf, Error> {
-    let plain = folder.join(name);
-    let gzipped = folder.join(format!("{name}.gz"));
-    if plain.is_file() {
-        return Ok(plain);
+    let mut found: Vec<(usize, PathBuf, String)> = Vec::new();
+    let entries = WalkDir::new(folder)
+        .max_depth(DEPTH)
+        .follow_links(true)
+        .sort_by_file_name();
+    let entries = entries
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_service(entry.file_name()));
+    // Whether folders that have nothing to do with it can be read does not matter.
+    for entry in entries.filter_map(Result::ok) {
+        let called = entry.file_name().to_string_lossy().to_lowercase();
+        let called = called.trim_end_matches(".gz").replace('.', "-");
+        if entry.file_type().is_file() && called.ends_with(name) {
+            found.push((entry.depth(), entry.into_path(), called));
+        }
     }
-    if gzipped.is_file() {
-        return Ok(gzipped);
+    // Those of the outermost folder, a file before the same with `.gz`.
+    found.sort_by_key(|(depth, path, _)| (*depth, path.as_os_str().len()));
+    let Some((depth, first, name)) = found.first() else {
+        return Err(Error::missing(
+            &folder.join(name),
+            "an IDX file of this name, or of this name and .gz, here or in MNIST/raw",
+        ));
+    };
+    // The same file spelled in several ways, side by side, is none too many.
+    let another = found.iter().find(|(deep, path, called)| {
+        deep == depth && (path.parent() != first.parent() || called != name)
+    });
+    if let Some((_, another, _)) = another {
+        let problem = format!(
+            "{} is there as well: give the folder of one of them",
+            another.display()
+        );
+        return Err(Error::format(first, problem));
     }
-    Err(Error::missing(
-        &plain,
-        "an IDX file of this name, or of this name and .gz",
-    ))
+    Ok(first.clone())
 }
 
 fn read<const D: usize>(
@@ -65,14 +98,8 @@ fn read<const D: usize>(
     magic: u32,
     what: &str,
 ) -> Result<([usize; D], Vec<u8>), Error> {
-    let file = File::open(path).map_err(Error::io(path))?;
-    let size = file.metadata().map_err(Error::io(path))?.len();
-    let gzipped = path.extension().is_some_and(|extension| extension == "gz");
-    let mut reader: Box<dyn Read> = if gzipped {
-        Box::new(GzDecoder::new(BufReader::new(file)))
-    } else {
-        Box::new(BufReader::new(file))
-    };
+    let size = path.metadata().map_err(Error::io(path))?.len();
+    let (mut reader, gzipped) = gzip::open(path)?;
     let most = if gzipped {
         size.saturating_mul(MAX_DEFLATE_RATIO)
     } else {
@@ -159,7 +186,15 @@ mod tests {
     #[test]
     fn plain_and_gzipped_files_are_read() {
         let bytes = idx(&[IMAGES, 2, 1, 2], &[1, 2, 3, 4]);
-        for (name, bytes) in [("x", bytes.clone()), ("x.gz", gzip(&bytes))] {
+        let members = [gzip(&bytes[..7]), gzip(&bytes[7..])].concat();
+        for (name, bytes) in [
+            ("x", bytes.clone()),
+            ("x.gz", gzip(&bytes)),
+            // Unpacked by a browser, and not.
+            ("x.gz", bytes.clone()),
+            ("x", gzip(&bytes)),
+            ("x.gz", members),
+        ] {
             let (folder, path) = file(name, &bytes);
             assert_eq!(find(folder.path(), "x").unwrap(), path);
             let images = read_images(&path).unwrap();

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, ImageFiles};
-use crate::{DataSplits, Error};
+use super::files::{FileSplits, Labelled};
+use crate::{DataSplits, Error, Orientation, lists};
 
 /// The level of the tree of life whose names are the classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -107,24 +106,28 @@ struct Species {
 /// Names the list that is missing or broken, a picture without a class, and a class without the
 /// chosen category. Pictures are read later, when they are asked for.
 pub fn inaturalist(root: &Path, year: u16, category: Category) -> Result<DataSplits, Error> {
+    read(root, year, category)?.open(Orientation::default())
+}
+
+pub(crate) fn read(root: &Path, year: u16, category: Category) -> Result<FileSplits, Error> {
     let (train, val) = (format!("train{year}.json"), format!("val{year}.json"));
-    files::folder(
+    lists::folder(
         root,
         &format!("a folder with {train}, {val} and categories.json"),
     )?;
     let names = category_names(&root.join("categories.json"), category)?;
     let train_path = root.join(train);
-    let listing = read(&train_path)?;
+    let train = listing(&train_path)?;
     let mut classes: Vec<String> = Vec::new();
     let mut labels: HashMap<&str, usize> = HashMap::new();
-    for annotation in &listing.annotations {
+    for annotation in &train.annotations {
         let name = name_of(&names, annotation.category_id, &train_path)?;
         labels.entry(name).or_insert_with(|| {
             classes.push(name.to_string());
             classes.len() - 1
         });
     }
-    let part = |path: &Path, listing: &Listing| -> Result<ImageFiles, Error> {
+    let part = |path: &Path, listing: &Listing| -> Result<Labelled, Error> {
         let of_image: HashMap<u64, u64> = listing
             .annotations
             .iter()
@@ -141,20 +144,24 @@ pub fn inaturalist(root: &Path, year: u16, category: Category) -> Result<DataSpl
                 let problem = format!("{name:?} is no class of {}", train_path.display());
                 return Err(Error::format(path, problem));
             };
-            pictures.push((files::listed(root, &picture.file_name, path)?, label));
+            pictures.push((lists::listed(root, &picture.file_name, path)?, label));
         }
-        ImageFiles::new(pictures, classes.clone())
+        Ok(pictures)
     };
     let val_path = root.join(val);
-    Ok(DataSplits {
-        train: Arc::new(part(&train_path, &listing)?),
-        test: Arc::new(part(&val_path, &read(&val_path)?)?),
+    let train = part(&train_path, &train)?;
+    let test = part(&val_path, &listing(&val_path)?)?;
+    Ok(FileSplits {
+        classes,
+        train,
+        test,
         validation: None,
+        remarks: Vec::new(),
     })
 }
 
-fn read(path: &Path) -> Result<Listing, Error> {
-    let listing: Listing = files::read_json(path, "an object of images and annotations")?;
+fn listing(path: &Path) -> Result<Listing, Error> {
+    let listing: Listing = lists::read_json(path, "an object of images and annotations")?;
     if listing.images.is_empty() {
         return Err(Error::format(path, "the list of images is empty"));
     }
@@ -163,7 +170,7 @@ fn read(path: &Path) -> Result<Listing, Error> {
 
 /// What each species is called at a level.
 fn category_names(path: &Path, category: Category) -> Result<HashMap<u64, String>, Error> {
-    let species: Vec<Species> = files::read_json(path, "a list of categories")?;
+    let species: Vec<Species> = lists::read_json(path, "a list of categories")?;
     let key = category.key();
     let name = |species: Species| match species.names.get(key).and_then(|name| name.as_str()) {
         Some(name) => Ok((species.id, name.to_string())),

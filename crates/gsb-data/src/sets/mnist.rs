@@ -5,24 +5,30 @@ use std::sync::Arc;
 
 use super::array::digit_names;
 use super::idx;
-use crate::{DataSplits, Error, ImageArray};
+use crate::{DataSplits, Error, ImageArray, lists};
 
 /// Reads MNIST, or a set in its format, from a folder.
 ///
 /// The folder holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`
-/// and `t10k-labels-idx1-ubyte`, each as it is or with `.gz`. Pictures are gray, the classes the
-/// ten digits; Fashion-MNIST and KMNIST have the same format and number of classes.
+/// and `t10k-labels-idx1-ubyte`, or a folder inside it does: torchvision's `MNIST/raw`. The names may
+/// have a dot (`train-images.idx3-ubyte`) and `.gz`; a file is unpacked if it is gzipped, whatever its
+/// name. Pictures are gray, the classes the ten digits; Fashion-MNIST and KMNIST have the same format
+/// and number of classes, and so have the digits of EMNIST, `test` in its names being what is tested on.
 ///
 /// By Y. LeCun, C. Cortes and C. Burges (1998).
 ///
 /// # Errors
 /// Names the file that is missing, is cut off, has a wrong header, or does not go with its labels.
 pub fn mnist(folder: &Path) -> Result<DataSplits, Error> {
-    if !folder.is_dir() {
-        return Err(Error::missing(folder, "a folder with the files of MNIST"));
-    }
+    lists::folder(folder, "a folder with the files of MNIST")?;
     let train = part(folder, "train")?;
-    let test = part(folder, "t10k")?;
+    // EMNIST calls it by another name.
+    let test = match part(folder, "t10k") {
+        Err(Error::Missing { .. }) if idx::find(folder, "test-images-idx3-ubyte").is_ok() => {
+            part(folder, "test")
+        }
+        test => test,
+    }?;
     if train.size() != test.size() {
         let problem = format!(
             "training pictures are {:?} pixels, test pictures {:?}",
@@ -35,6 +41,7 @@ pub fn mnist(folder: &Path) -> Result<DataSplits, Error> {
         train: Arc::new(train),
         test: Arc::new(test),
         validation: None,
+        remarks: Vec::new(),
     })
 }
 

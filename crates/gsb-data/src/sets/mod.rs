@@ -10,3 +10,4 @@ pub(crate) mod idx;
 pub(crate) mod image_folder;
 pub(crate) mod inaturalist;
 pub(crate) mod mnist;
+mod pickle;

@@ -6,6 +6,11 @@ pub(crate) mod attention;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod patches;
+#[cfg(any(
+    target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
+pub(crate) mod registers;
 pub(crate) mod scalar;
 pub(crate) mod simd;
 pub(crate) mod value;
@@ -151,7 +156,7 @@ impl Kernels {
             #[cfg(target_arch = "aarch64")]
             Self::Neon(s) => s.run(task),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Self::Simd128(s) => task.run(s),
+            Self::Simd128(s) => task.run(registers::Quarters(s)),
         }
     }
 }

@@ -36,7 +36,10 @@ pub(super) fn beside(checkpoint: &Path, shapes: &VitConfig) -> Option<Beside> {
     if std::fs::metadata(&path).ok()?.len() > MAX {
         return None;
     }
-    let value: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let bytes = std::fs::read(path).ok()?;
+    // A byte order mark, which Windows programs begin text with.
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    let value: Value = serde_json::from_slice(text).ok()?;
     ours(&value, shapes).or_else(|| {
         Some(Beside {
             heads: heads(&value, shapes.width)?,
@@ -61,7 +64,7 @@ fn ours(value: &Value, shapes: &VitConfig) -> Option<Beside> {
         } = *config;
         (width, depth, patch_size, channels, config.hidden_width())
     };
-    (sizes(&config) == sizes(shapes)).then(|| Beside {
+    (sizes(&config) == sizes(shapes)).then_some(Beside {
         heads: config.heads,
         config: Some(config),
     })
