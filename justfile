@@ -20,11 +20,11 @@ test-wgpu:
 
 # The CUDA backend compiles. Needs no GPU; without DOCS_RS its build downloads LLVM.
 check-cuda:
-    DOCS_RS=1 cargo check -p gsb --features cuda
+    DOCS_RS=1 cargo check -p gsb-core --features cuda
 
 # The LibTorch backend (deprecated in Burn) compiles. Needs LIBTORCH or LIBTORCH_USE_PYTORCH.
 check-tch:
-    cargo check -p gsb --features tch
+    cargo check -p gsb-core --features tch
 
 # Every decision of a stage-2 student (.bpk) against its packed form, on the test images of an image folder.
 compare-packed student images:

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use gsb::binarize::{InitialScales, ThresholdScope};
-use gsb_data::{Crop, Normalization, TrainTransform, per_class};
-use gsb_train::{Ablation, Devices, Hooks, Recipe, Start, Variant};
-use gsb_vit::{Phase, VitConfig};
+use gsb::data::{Crop, Normalization, TrainTransform, per_class};
+use gsb::train::{Ablation, Devices, Hooks, Recipe, Start, Variant};
+use gsb::vit::{Phase, VitConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut data = gsb_data::digits()?.split(0.2, 0)?;
+    let mut data = gsb::data::digits()?.split(0.2, 0)?;
     data.train = Arc::new(per_class(data.train, 40, 0)?);
 
     let normalization = Normalization::of(&*data.train)?;

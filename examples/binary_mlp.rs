@@ -8,8 +8,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use gsb::data::{DataSet, Error};
 use gsb::nn::{BinaryLinear, BinaryLinearConfig};
-use gsb_data::{DataSet, Error};
 
 /// The first and the last layer stay float; between them, weights and inputs have one bit.
 #[derive(Module, Debug)]
@@ -52,7 +52,7 @@ fn tensors(set: &dyn DataSet, device: &Device) -> Result<(Tensor<2>, Tensor<1, I
 fn main() -> Result<(), Error> {
     let device = Device::flex().autodiff();
     device.seed(0);
-    let split = gsb_data::digits()?.split(0.2, 0)?;
+    let split = gsb::data::digits()?.split(0.2, 0)?;
     let (images, labels) = tensors(&*split.train, &device)?;
     let (test_images, test_labels) = tensors(&*split.test, &device.clone().inner())?;
     let mut model = Mlp::new(&device);

@@ -11,9 +11,9 @@
 use burn::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, TensorData};
-use gsb_data::{Orientation, read_image_as};
-use gsb_vit::checkpoint::{Published, Strictness};
-use gsb_vit::{Classifier, Phase, Stage2Student, VitConfig};
+use gsb::data::{Orientation, read_image_as};
+use gsb::vit::checkpoint::{Published, Strictness};
+use gsb::vit::{Classifier, Phase, Stage2Student, VitConfig};
 use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};
 

@@ -5,10 +5,10 @@
 use burn::Tensor;
 use burn::tensor::Device;
 use criterion::{Criterion, criterion_group, criterion_main};
-use gsb::binarize::ThresholdScope;
-use gsb::ops::{self, Levels, Superposed, Superposition};
 use gsb_benches as plain;
 use gsb_benches::{ATTENTION, HIDDEN, VALUE, WEIGHT, given_gradient, leaf, normal, probabilities};
+use gsb_core::binarize::ThresholdScope;
+use gsb_core::ops::{self, Levels, Superposed, Superposition};
 use rayon::ThreadPoolBuilder;
 
 type Binarizer<'a, const D: usize> = &'a (dyn Fn(Tensor<D>, Tensor<1>) -> Tensor<D> + Sync);

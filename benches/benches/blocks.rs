@@ -4,8 +4,8 @@
 use burn::Tensor;
 use burn::module::Module;
 use criterion::{Criterion, criterion_group, criterion_main};
-use gsb::nn::{Stage1BlockConfig, Stage2BlockConfig};
 use gsb_benches::{BATCH, HEADS, TOKENS, WIDTH, leaf, normal, stage1, stage2};
+use gsb_core::nn::{Stage1BlockConfig, Stage2BlockConfig};
 
 fn compare<M: Module>(
     criterion: &mut Criterion,

@@ -2,14 +2,14 @@
 
 use burn::Tensor;
 use burn::tensor::Device;
-use gsb::binarize::ThresholdScope;
-use gsb::nn::{Stage1BlockConfig, Stage2BlockConfig};
-use gsb::ops::{self, Levels, Superposed, Superposition};
 use gsb_benches as plain;
 use gsb_benches::{
     ATTENTION, BATCH, HEADS, HIDDEN, TOKENS, VALUE, WEIGHT, WIDTH, given_gradient, leaf, normal,
     probabilities,
 };
+use gsb_core::binarize::ThresholdScope;
+use gsb_core::nn::{Stage1BlockConfig, Stage2BlockConfig};
+use gsb_core::ops::{self, Levels, Superposed, Superposition};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]

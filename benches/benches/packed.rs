@@ -4,30 +4,31 @@
 //! `cargo bench -p gsb-benches --bench packed`
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gsb_packed::{Config, Image, Isa, Network, Packed, PackedModel, Random};
+use gsb_packed::{Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 const BATCH: usize = 8;
 
-fn deit_tiny() -> Config {
-    Config {
+fn deit_tiny() -> PackedConfig {
+    PackedConfig {
         width: 192,
         heads: 3,
         mlp_width: 768,
-        ..Config::deit_small(1000)
+        ..PackedConfig::deit_small(1000)
     }
 }
 
-fn model(config: &Config, isa: Isa) -> PackedModel {
+fn model(config: &PackedConfig, isa: Isa) -> PackedModel {
     let network = Network::random(config, 1).expect("a possible configuration");
-    PackedModel::with_isa(Packed::unnamed(network), isa).expect("an instruction set of the machine")
+    PackedModel::with_isa(PackedFile::unnamed(network), isa)
+        .expect("an instruction set of the machine")
 }
 
 fn single(criterion: &mut Criterion) {
     let models = [
-        ("micro", Config::micro()),
+        ("micro", PackedConfig::micro()),
         ("deit tiny", deit_tiny()),
-        ("deit small", Config::deit_small(1000)),
+        ("deit small", PackedConfig::deit_small(1000)),
     ];
     for (name, config) in models {
         let mut group = criterion.benchmark_group(format!("packed {name}, batch 1"));
@@ -52,7 +53,7 @@ fn batch(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("packed deit small, batch {BATCH}"));
     group.sample_size(10);
     group.throughput(Throughput::Elements(BATCH as u64));
-    let config = Config::deit_small(1000);
+    let config = PackedConfig::deit_small(1000);
     let mut random = Random::new(2);
     let pixels: Vec<Vec<u8>> = (0..BATCH).map(|_| random.image(&config)).collect();
     let images: Vec<Image> = pixels.iter().map(Image::from).collect();

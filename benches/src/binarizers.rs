@@ -119,8 +119,8 @@ pub fn value(x: Tensor<4>, scales: Tensor<1>) -> Tensor<4> {
 mod tests {
     use super::*;
     use crate::{leaf, normal, probabilities};
-    use gsb::binarize::ThresholdScope;
-    use gsb::ops::{self, Levels, Superposed, Superposition};
+    use gsb_core::binarize::ThresholdScope;
+    use gsb_core::ops::{self, Levels, Superposed, Superposition};
 
     fn close(a: Tensor<4>, b: Tensor<4>) {
         a.into_data()

@@ -4,7 +4,7 @@ use burn::Tensor;
 use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::module::linear;
 use burn::tensor::s;
-use gsb::nn::{BinaryLinear, QkvShifts, Stage1Block, Stage2Block, WeightBinaryLinear};
+use gsb_core::nn::{BinaryLinear, QkvShifts, Stage1Block, Stage2Block, WeightBinaryLinear};
 
 use crate::binarizers::{attention, signed, unsigned, value, weight};
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::normal;
     use burn::tensor::Tolerance;
-    use gsb::nn::{Stage1BlockConfig, Stage2BlockConfig};
+    use gsb_core::nn::{Stage1BlockConfig, Stage2BlockConfig};
 
     #[test]
     fn plain_blocks_compute_what_the_custom_ones_do() {

@@ -3,10 +3,10 @@
 use burn::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::s;
-use gsb::binarize::{
+use gsb_core::binarize::{
     AttentionBinarizerConfig, FirstForward, Levels, ThresholdScope, ValueBinarizerConfig,
 };
-use gsb::nn::{
+use gsb_core::nn::{
     BinaryAttention, BinaryAttentionConfig, QkvShifts, ShiftedAttention, ShiftedAttentionConfig,
 };
 

@@ -3,7 +3,7 @@
 use burn::Tensor;
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Int};
-use gsb::binarize::{
+use gsb_core::binarize::{
     AttentionBinarizer, AttentionBinarizerConfig, FirstForward, SignedBinarizer,
     SignedBinarizerConfig, ThresholdScope, UnsignedBinarizer, UnsignedBinarizerConfig,
     ValueBinarizer, ValueBinarizerConfig,

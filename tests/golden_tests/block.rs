@@ -1,7 +1,7 @@
 //! `c_block`: the encoder blocks of both stages.
 
-use gsb::binarize::FirstForward;
-use gsb::nn::{LayerNorm, Stage1BlockConfig, Stage2BlockConfig, layer_norm};
+use gsb_core::binarize::FirstForward;
+use gsb_core::nn::{LayerNorm, Stage1BlockConfig, Stage2BlockConfig, layer_norm};
 
 use crate::attention::{
     binary_attention_entries, is_binary, load_binary_attention, load_shifted, shifted_entries,

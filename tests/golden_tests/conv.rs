@@ -1,7 +1,7 @@
 //! `c_conv_lsq`: the quantized convolution of the patch embedding.
 
 use burn::nn::conv::Conv2dConfig;
-use gsb::nn::QuantizedConv2dConfig;
+use gsb_core::nn::QuantizedConv2dConfig;
 
 use crate::check::Check;
 use crate::fixture::{Case, Values};

@@ -2,7 +2,7 @@
 
 use burn::Tensor;
 use burn::module::Param;
-use gsb::binarize::{WeightBinarizerConfig, WeightScale};
+use gsb_core::binarize::{WeightBinarizerConfig, WeightScale};
 
 use crate::binarizer::{Binarizer, Kind};
 use crate::check::{Check, exact};

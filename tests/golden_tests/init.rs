@@ -1,7 +1,7 @@
 //! `b_alpha_init_methods`: initial scales from data.
 
 use burn::Tensor;
-use gsb::binarize::{Levels, ScaleRule};
+use gsb_core::binarize::{Levels, ScaleRule};
 
 use crate::check::{Check, EPSILON, reduction};
 use crate::fixture::{Case, Values, by_rank};

@@ -2,8 +2,8 @@
 
 use burn::Tensor;
 use burn::nn::{Linear, LinearConfig};
-use gsb::binarize::{Levels, ThresholdScope, WeightScale};
-use gsb::nn::{
+use gsb_core::binarize::{Levels, ThresholdScope, WeightScale};
+use gsb_core::nn::{
     BinaryLinear, BinaryLinearConfig, QuantizedLinear, QuantizedLinearConfig, Shift, ShiftConfig,
     WeightBinaryLinear, WeightBinaryLinearConfig,
 };
@@ -178,7 +178,7 @@ pub(crate) fn weight_binary_entries(
 }
 
 pub(crate) fn load_binary(state: &State, input: Levels) -> Result<BinaryLinear, String> {
-    use gsb::nn::InputBinarizer;
+    use gsb_core::nn::InputBinarizer;
     let weight = state.linear_weight()?;
     let [d_input, d_output] = weight.val().dims();
     let mut layer = BinaryLinearConfig::new(d_input, d_output)

@@ -2,7 +2,7 @@
 
 use burn::Tensor;
 use burn::tensor::Device;
-use gsb::distill::{BaseLoss, Distillation, DistillationLossConfig, Student, Targets};
+use gsb_core::distill::{self, BaseLoss, Distillation, DistillationLossConfig, Targets};
 
 use crate::check::{Check, EPSILON, reduction};
 use crate::fixture::{Case, Values};
@@ -37,7 +37,7 @@ pub(crate) fn run(case: &Case) -> Outcome {
     let teacher = case
         .has("teacher")
         .then(|| case.tensor::<2>("teacher", &device));
-    let student = Student {
+    let student = distill::Logits {
         class: class.clone(),
         distillation: distilled.clone(),
     };
@@ -82,7 +82,7 @@ pub(crate) fn run(case: &Case) -> Outcome {
     check.finish()
 }
 
-fn text(error: gsb::Error) -> String {
+fn text(error: gsb_core::Error) -> String {
     error.to_string()
 }
 

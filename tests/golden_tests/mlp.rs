@@ -1,7 +1,7 @@
 //! `c_mlp`, and loading the MLPs of both stages.
 
-use gsb::binarize::Levels;
-use gsb::nn::{BinaryMlp, BinaryMlpConfig, WeightBinaryMlp, WeightBinaryMlpConfig};
+use gsb_core::binarize::Levels;
+use gsb_core::nn::{BinaryMlp, BinaryMlpConfig, WeightBinaryMlp, WeightBinaryMlpConfig};
 
 use crate::fixture::{Case, by_rank};
 use crate::linear::{

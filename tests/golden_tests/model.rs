@@ -3,8 +3,8 @@
 use burn::Tensor;
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Int, TensorData, s};
-use gsb::binarize::ThresholdScope;
-use gsb::distill::{DistillationLossConfig, LossTerms, Student, Targets};
+use gsb_core::binarize::ThresholdScope;
+use gsb_core::distill::{DistillationLossConfig, Logits, LossTerms, Targets};
 use gsb_vit::checkpoint::{Published, Strictness};
 use gsb_vit::{Classifier, Model, VitConfig};
 
@@ -142,7 +142,7 @@ pub(crate) fn one_by_one<M: Classifier>(model: &M, x: Tensor<4>) -> Tensor<2> {
 
 /// Half the loss of the labels, half that of the teacher's decisions.
 pub(crate) fn loss(
-    student: Student,
+    student: Logits,
     teacher: Tensor<2>,
     labels: Tensor<1, Int>,
 ) -> Result<LossTerms, String> {

@@ -16,7 +16,7 @@ fn layer_norm<const D: usize>(case: &Case) -> Outcome {
     let x = case.tensor::<D>("x", &device)?.require_grad();
     let gamma = state.param::<1>("weight")?;
     let [width] = gamma.val().dims();
-    let mut norm = gsb::nn::layer_norm(width).init(&device);
+    let mut norm = gsb_core::nn::layer_norm(width).init(&device);
     norm.gamma = gamma;
     norm.beta = state.bias()?;
     let y = norm.forward(x.clone());

@@ -3,8 +3,8 @@
 use burn::Tensor;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use gsb::binarize::FirstForward;
-use gsb::distill::Student;
+use gsb_core::binarize::FirstForward;
+use gsb_core::distill::Logits;
 use gsb_train::OptimizerConfig;
 use gsb_vit::checkpoint::Published;
 use gsb_vit::{
@@ -76,7 +76,7 @@ pub(crate) fn stage2(case: &Case) -> Outcome {
 fn backward(
     check: &mut Check,
     case: &Case,
-    logits: Student,
+    logits: Logits,
     out: &str,
     [labels, teacher_labels]: [&str; 2],
     classes: usize,

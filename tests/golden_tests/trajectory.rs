@@ -6,8 +6,8 @@ use burn::Tensor;
 use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::TensorData;
-use gsb::binarize::FirstForward;
-use gsb::distill::{Distillation, DistillationLossConfig, Student, Targets};
+use gsb_core::binarize::FirstForward;
+use gsb_core::distill::{Distillation, DistillationLossConfig, Logits, Targets};
 use gsb_train::{CosineScheduleConfig, OptimizerConfig};
 use gsb_vit::checkpoint::Published;
 use gsb_vit::{Classifier, Model, Stage1Student, Stage2Student};
@@ -38,7 +38,7 @@ pub(crate) fn stage2(case: &Case) -> Outcome {
 
 fn run<M: Model + Classifier>(
     case: &Case,
-    mut forward: impl FnMut(M, Tensor<4>) -> (M, Student),
+    mut forward: impl FnMut(M, Tensor<4>) -> (M, Logits),
 ) -> Outcome {
     let device = device();
     let model_config = config(case)?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::Device;
-use gsb::binarize::FirstForward;
+use gsb_core::binarize::FirstForward;
 use gsb_vit::checkpoint::{Published, Strictness, import, published_names};
 use gsb_vit::{PatchNormalization, Phase, Stage1Student, Stage2Student, VitConfig};
 use serde_json::Value;

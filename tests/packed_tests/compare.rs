@@ -8,9 +8,9 @@ use burn::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::module::linear;
 use burn::tensor::s;
-use gsb::binarize::{SCALE_GUARD, SignedBinarizer, ThresholdScope};
-use gsb::nn::{BinaryLinear, QuantizedLinear, Stage2Block};
-use gsb::ops::gelu;
+use gsb_core::binarize::{SCALE_GUARD, SignedBinarizer, ThresholdScope};
+use gsb_core::nn::{BinaryLinear, QuantizedLinear, Stage2Block};
+use gsb_core::ops::gelu;
 use gsb_packed::{BlockTrace, Image, PackedModel, Prediction};
 use gsb_vit::{Classifier, Stage2Student};
 

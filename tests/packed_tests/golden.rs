@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn::Tensor;
 use burn::tensor::{Device, TensorData, s};
-use gsb::binarize::ThresholdScope;
-use gsb_packed::{Packed, PackedModel, ShiftStorage};
+use gsb_core::binarize::ThresholdScope;
+use gsb_packed::{PackedFile, PackedModel, ShiftStorage};
 use gsb_vit::checkpoint::{Published, Strictness};
 use gsb_vit::{PackOptions, Stage2Student, VitConfig, pack};
 
@@ -29,7 +29,7 @@ fn check(name: &str, student: &Stage2Student, case: &Case, published: &str) {
     let bytes = packed
         .to_bytes(ShiftStorage::F32)
         .expect("it can be written");
-    let packed = Packed::from_bytes(&bytes).expect("it can be read");
+    let packed = PackedFile::from_bytes(&bytes).expect("it can be read");
     let model = PackedModel::new(packed).expect("it can be run");
     let images: Tensor<4> = case.tensor("x", &device).expect("images");
     let outcome = compare(student, &model, images.clone());

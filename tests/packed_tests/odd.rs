@@ -3,7 +3,7 @@
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::Device;
-use gsb::binarize::{WeightBinarizerConfig, WeightScale};
+use gsb_core::binarize::{WeightBinarizerConfig, WeightScale};
 use gsb_packed::{PackedModel, SignMatrix};
 use gsb_vit::{PackOptions, Stage2Student, VitConfig, pack};
 

@@ -3,7 +3,7 @@
 use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution};
-use gsb::binarize::ThresholdScope;
+use gsb_core::binarize::ThresholdScope;
 use gsb_packed::PackedModel;
 use gsb_vit::{PackOptions, Stage2Student, VitConfig, pack};
 

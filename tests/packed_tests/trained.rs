@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
-use gsb::distill::Distillation;
+use gsb_core::distill::Distillation;
 use gsb_data::{
     DataSet, DataSetName, DataSplits, EvalTransform, Normalization, OpenOptions, TrainTransform,
 };

@@ -2,11 +2,11 @@
 
 use burn::Tensor;
 use burn::tensor::{Device, Gradients};
-use gsb::binarize::{
+use gsb_core::binarize::{
     AttentionBinarizerConfig, ChannelQuantizerConfig, FirstForward, SignedBinarizerConfig,
     UnsignedBinarizerConfig, ValueBinarizerConfig, WeightBinarizerConfig, WeightScale,
 };
-use gsb::nn::{BinaryAttentionConfig, QuantizedLinearConfig, Stage2BlockConfig};
+use gsb_core::nn::{BinaryAttentionConfig, QuantizedLinearConfig, Stage2BlockConfig};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 

@@ -3,7 +3,7 @@
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::{Device, TensorData};
-use gsb::binarize::ThresholdScope;
+use gsb_core::binarize::ThresholdScope;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,6 +1,6 @@
 //! Outputs take allowed levels only, and groups are nested.
 
-use gsb::binarize::{
+use gsb_core::binarize::{
     AttentionBinarizerConfig, ChannelQuantizerConfig, Levels, SCALE_GUARD, SignedBinarizerConfig,
     ThresholdScope, UnsignedBinarizerConfig, ValueBinarizerConfig, WeightBinarizerConfig,
     WeightScale,

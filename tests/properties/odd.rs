@@ -1,6 +1,6 @@
 //! What mirrors its input mirrors its output.
 
-use gsb::binarize::{
+use gsb_core::binarize::{
     SignedBinarizerConfig, ValueBinarizerConfig, WeightBinarizerConfig, WeightScale,
 };
 use proptest::prelude::*;

@@ -4,11 +4,11 @@ use burn::Tensor;
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
-use gsb::binarize::{
+use gsb_core::binarize::{
     AttentionBinarizerConfig, ChannelQuantizerConfig, Levels, SignedBinarizerConfig,
     UnsignedBinarizerConfig, ValueBinarizerConfig, WeightBinarizerConfig, WeightScale,
 };
-use gsb::nn::{
+use gsb_core::nn::{
     BinaryAttentionConfig, BinaryLinearConfig, BinaryMlpConfig, DropPathConfig,
     QuantizedConv2dConfig, QuantizedLinearConfig, Shift, ShiftConfig, ShiftedAttentionConfig,
     Stage1BlockConfig, Stage2BlockConfig, WeightBinaryLinearConfig, WeightBinaryMlpConfig,
@@ -106,16 +106,16 @@ fn layers(x: &Tensor<3>, other: &Tensor<3>, few: u8, device: &Device) -> Outcome
     survives_calibrated!(config.init(device), x, other);
     survives_calibrated!(Stage2BlockConfig::new(8, 2, 5).init(device), x, other);
 
-    let forward = |module: &gsb::nn::WeightBinaryLinear| module.forward(x.clone());
+    let forward = |module: &gsb_core::nn::WeightBinaryLinear| module.forward(x.clone());
     let config = WeightBinaryLinearConfig::new(8, 3);
     survives(&config.init(device), config.init(device), forward)?;
-    let forward = |module: &gsb::nn::WeightBinaryMlp| module.forward(x.clone());
+    let forward = |module: &gsb_core::nn::WeightBinaryMlp| module.forward(x.clone());
     let config = WeightBinaryMlpConfig::new(8, 16);
     survives(&config.init(device), config.init(device), forward)?;
-    let forward = |module: &gsb::nn::ShiftedAttention| module.forward(x.clone());
+    let forward = |module: &gsb_core::nn::ShiftedAttention| module.forward(x.clone());
     let config = ShiftedAttentionConfig::new(8, 2);
     survives(&config.init(device), config.init(device), forward)?;
-    let forward = |module: &gsb::nn::Stage1Block| module.forward(x.clone());
+    let forward = |module: &gsb_core::nn::Stage1Block| module.forward(x.clone());
     let config = Stage1BlockConfig::new(8, 2);
     survives(&config.init(device), config.init(device), forward)?;
 

@@ -1,9 +1,9 @@
 //! A sample's output does not depend on what else is in its batch, nor a row's on other rows.
 
-use gsb::binarize::{
+use gsb_core::binarize::{
     AttentionBinarizerConfig, ThresholdScope, UnsignedBinarizerConfig, ValueBinarizerConfig,
 };
-use gsb::nn::{BinaryAttentionConfig, Stage2BlockConfig};
+use gsb_core::nn::{BinaryAttentionConfig, Stage2BlockConfig};
 use proptest::prelude::*;
 
 use crate::inputs::*;

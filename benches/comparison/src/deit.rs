@@ -3,7 +3,7 @@
 use candle_core::{D, Module, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, LayerNorm, Linear, VarBuilder};
 use candle_nn::{conv2d, layer_norm, linear, ops};
-use gsb_packed::Config;
+use gsb_packed::PackedConfig;
 
 /// A distilled DeiT in evaluation.
 pub struct Deit {
@@ -28,7 +28,7 @@ struct Block {
 
 impl Deit {
     /// Takes the weights by their names in `timm`.
-    pub fn new(config: &Config, weights: &VarBuilder) -> Result<Self> {
+    pub fn new(config: &PackedConfig, weights: &VarBuilder) -> Result<Self> {
         let (width, patch) = (config.width, config.patch_size);
         let stride = Conv2dConfig {
             stride: patch,
@@ -70,7 +70,7 @@ impl Deit {
 }
 
 impl Block {
-    fn new(config: &Config, weights: &VarBuilder) -> Result<Self> {
+    fn new(config: &PackedConfig, weights: &VarBuilder) -> Result<Self> {
         let (width, hidden) = (config.width, config.mlp_width);
         Ok(Self {
             norm1: layer_norm(width, 1e-6, weights.pp("norm1"))?,

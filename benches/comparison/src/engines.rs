@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::tensor::{Device, TensorData};
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
-use gsb_packed::{Config, Image, Isa, Network, Packed, PackedModel, Random};
+use gsb_packed::{PackedConfig, Image, Isa, Network, PackedFile, PackedModel, Random};
 use gsb_vit::checkpoint::Published;
 use gsb_vit::{Classifier, VisionTransformer};
 
@@ -34,7 +34,7 @@ impl Engine {
 }
 
 /// Random images for the float models, `[images, channels, height, width]`.
-pub fn images(config: &Config, batch: usize) -> TensorData {
+pub fn images(config: &PackedConfig, batch: usize) -> TensorData {
     let mut random = Random::new(1);
     let shape = [batch, config.channels, config.image_size, config.image_size];
     let values = (0..shape.iter().product()).map(|_| random.normal());
@@ -42,13 +42,13 @@ pub fn images(config: &Config, batch: usize) -> TensorData {
 }
 
 /// Packed models of random weights, one for each instruction set of the machine.
-pub fn packed(config: &Config, batch: usize) -> Fallible<Vec<Engine>> {
+pub fn packed(config: &PackedConfig, batch: usize) -> Fallible<Vec<Engine>> {
     let mut random = Random::new(2);
     let pixels: Vec<Vec<u8>> = (0..batch).map(|_| random.image(config)).collect();
     Isa::available()
         .map(|isa| {
             let network = Network::random(config, 1)?;
-            let model = PackedModel::with_isa(Packed::unnamed(network), isa)?;
+            let model = PackedModel::with_isa(PackedFile::unnamed(network), isa)?;
             let pixels = pixels.clone();
             Ok(Engine::new(format!("`gsb-packed`, {isa}"), move || {
                 let images: Vec<Image> = pixels.iter().map(Image::from).collect();
@@ -67,7 +67,7 @@ pub fn teacher(model: VisionTransformer, images: TensorData) -> Engine {
 }
 
 /// A float model of candle, of weights by their names in `timm`.
-pub fn candle(config: &Config, weights: &Published, images: &TensorData) -> Fallible<Engine> {
+pub fn candle(config: &PackedConfig, weights: &Published, images: &TensorData) -> Fallible<Engine> {
     let device = candle_core::Device::Cpu;
     let tensor = |data: &TensorData| -> Fallible<Tensor> {
         let values = data.try_to_vec::<f32>()?;

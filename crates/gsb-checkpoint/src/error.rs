@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Errors of reading a checkpoint file. Each names the file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     /// The operating system could not open or read the file.
     #[error("{}: {source}", path.display())]

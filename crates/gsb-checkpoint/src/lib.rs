@@ -20,6 +20,8 @@
 //! # Ok::<(), gsb_checkpoint::CheckpointError>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod archive;
 mod element;
 mod error;

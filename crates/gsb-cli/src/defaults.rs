@@ -1,7 +1,7 @@
 //! What a run does where nothing is said.
 
 use burn::nn::Initializer;
-use gsb::binarize::{InitialScales, ThresholdScope};
+use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_data::{Crop, DataSetName, DataSplits, Normalization, TrainTransform};
 use gsb_train::{PhaseRecipe, Recipe};
 use gsb_vit::{Phase, VitConfig};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use gsb_data::image_size;
-use gsb_packed::Packed;
-use gsb_train::describe;
+use gsb_packed::PackedFile;
 use gsb_vit::Phase;
+use gsb_vit::checkpoint::describe;
 use gsb_vit::checkpoint::{TensorFile, refuse_folder};
 
 use crate::error::Error;
@@ -39,7 +39,7 @@ pub fn expect_checkpoint(path: &Path) -> Result<(), Error> {
 
 /// Whether a file says that it is a packed model, or would say so if it were not damaged.
 pub fn is_packed(path: &Path) -> bool {
-    if Packed::is_in(path) {
+    if PackedFile::is_in(path) {
         return true;
     }
     let file = TensorFile::open(path);

@@ -1,8 +1,8 @@
 //! Choices of the library by their names on the command line.
 
 use clap::ValueEnum;
-use gsb::binarize::{InitialScales, ThresholdScope};
-use gsb::distill::Distillation;
+use gsb_core::binarize::{InitialScales, ThresholdScope};
+use gsb_core::distill::Distillation;
 use gsb_data::Orientation;
 
 /// A threshold scope on the command line.

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use gsb_vit::check_replaceable;
+use gsb_files::check_replaceable;
 use serde::Serialize;
 
 use crate::error::Error;

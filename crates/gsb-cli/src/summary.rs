@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gsb_train::describe;
+use gsb_vit::checkpoint::describe;
 use gsb_vit::{Phase, VitConfig};
 
 use crate::args::SummaryArgs;

@@ -164,7 +164,7 @@ fn write(folder: &Path, table: &Table, markdown: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use gsb::binarize::{InitialScales, ThresholdScope};
+    use gsb_core::binarize::{InitialScales, ThresholdScope};
 
     use super::*;
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use burn::tensor::Device;
 use gsb_data::{DataSplits, Transform};
 use gsb_packed::PackedModel;
-use gsb_train::{Evaluation, Heads, Recipe, describe, evaluation_loader, load_model};
+use gsb_train::{Evaluation, Heads, Recipe, evaluation_loader, load_model};
+use gsb_vit::checkpoint::describe;
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
 };

@@ -1,10 +1,7 @@
 //! Fetching data sets that are not there.
 
 use std::io::Write;
-use std::panic::catch_unwind;
 use std::path::Path;
-
-use burn_dataset::network::downloader::download_file_as_bytes;
 
 use crate::checksum::{check_md5, md5_hex};
 use crate::sets::cifar::{CIFAR10, CIFAR100};
@@ -57,26 +54,27 @@ fn fetch(server: &str, file: &str, md5: &str, folder: &Path) -> Result<(), Error
     }
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let url = format!("{server}{file}");
-    // The downloader panics where there is no network.
-    let bytes = catch_unwind(|| download_file_as_bytes(&url, file))
-        .map_err(|_| Error::format(&path, format!("{url} cannot be downloaded")))?;
+    let bytes = bytes_of(&url)
+        .map_err(|error| Error::format(&path, format!("{url} cannot be downloaded: {error}")))?;
     let got = md5_hex(&bytes);
     if got != md5 {
         let problem = format!("the MD5 checksum of {url} is {got}, not {md5}");
         return Err(Error::format(&path, problem));
     }
-    let partial = folder.join(format!(".{file}.{}.partial", std::process::id()));
-    let write = || {
-        let mut target = std::fs::File::create(&partial)?;
-        target.write_all(&bytes)?;
-        target.sync_all()?;
-        std::fs::rename(&partial, &path)
-    };
-    write().map_err(|error| {
-        // What is left of it is of no use.
-        let _ = std::fs::remove_file(&partial);
-        Error::io(&path)(error)
-    })
+    gsb_files::replace(&path, |target| target.write_all(&bytes)).map_err(Error::io(&path))
+}
+
+/// Larger than any file that is fetched.
+const LARGEST: u64 = 1 << 30;
+
+/// What a server sends for an address.
+fn bytes_of(url: &str) -> Result<Vec<u8>, ureq::Error> {
+    let mut response = ureq::get(url).call()?;
+    response
+        .body_mut()
+        .with_config()
+        .limit(LARGEST)
+        .read_to_vec()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A file or a folder cannot be opened or read.
     #[error("{}: {source}", path.display())]

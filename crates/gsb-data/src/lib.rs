@@ -25,6 +25,8 @@
 //! # Ok::<(), gsb_data::Error>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod batch;
 mod check;
 mod checksum;

@@ -4,7 +4,9 @@
 
 use std::process::ExitCode;
 
-use gsb_packed::{Config, Error, Image, Isa, Network, Packed, PackedModel, Random, ShiftStorage};
+use gsb_packed::{
+    Error, Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage,
+};
 
 fn main() -> ExitCode {
     match agree() {
@@ -19,7 +21,7 @@ fn main() -> ExitCode {
 
 /// Whether all predictions of a file's bytes are the same.
 fn agree() -> Result<bool, Error> {
-    let packed = Packed::unnamed(Network::random(&Config::micro(), 1)?);
+    let packed = PackedFile::unnamed(Network::random(&PackedConfig::micro(), 1)?);
     let bytes = packed.to_bytes(ShiftStorage::F32)?;
     let image = Random::new(2).image(&packed.network.config);
     let expected = PackedModel::with_isa(packed, Isa::Scalar)?.predict(&image)?;
@@ -27,7 +29,7 @@ fn agree() -> Result<bool, Error> {
     // That of `Isa::detect` first.
     let mut models = vec![PackedModel::from_bytes(&bytes)?];
     for isa in Isa::available() {
-        models.push(PackedModel::with_isa(Packed::from_bytes(&bytes)?, isa)?);
+        models.push(PackedModel::with_isa(PackedFile::from_bytes(&bytes)?, isa)?);
     }
     for model in models {
         let (mut scratch, mut logits) = (model.scratch(), vec![0.0; model.config().classes]);

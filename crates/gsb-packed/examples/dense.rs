@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use gsb_packed::{Config, Error, Image, Network, Packed, PackedModel, Random};
+use gsb_packed::{Error, Image, Network, PackedConfig, PackedFile, PackedModel, Random};
 
 fn main() -> Result<(), Error> {
     let rounds = std::env::args()
@@ -12,7 +12,7 @@ fn main() -> Result<(), Error> {
         .and_then(|argument| argument.parse().ok())
         .unwrap_or(100)
         .max(1);
-    let sparse = Network::random(&Config::deit_small(1000), 1)?;
+    let sparse = Network::random(&PackedConfig::deit_small(1000), 1)?;
     let mut uniform = sparse.clone();
     for block in &mut uniform.blocks {
         block.attention.query_scale = 1e-3;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Error> {
         ("dense both", flat(uniform)),
     ];
     let models = networks.map(|(name, network)| {
-        PackedModel::new(Packed::unnamed(network)).map(|model| (name, model, Vec::new()))
+        PackedModel::new(PackedFile::unnamed(network)).map(|model| (name, model, Vec::new()))
     });
     let mut models = models.into_iter().collect::<Result<Vec<_>, _>>()?;
     let image = Random::new(2).image(models[0].1.config());

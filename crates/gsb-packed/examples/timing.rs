@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gsb_packed::{Config, Error, Image, Network, Packed, PackedModel, Random, Stage};
+use gsb_packed::{Error, Image, Network, PackedConfig, PackedFile, PackedModel, Random, Stage};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args()
@@ -13,8 +13,8 @@ fn main() -> Result<(), Error> {
         arguments.next().unwrap_or(100),
     );
     let start = Instant::now();
-    let model = PackedModel::new(Packed::unnamed(Network::random(
-        &Config::deit_small(1000),
+    let model = PackedModel::new(PackedFile::unnamed(Network::random(
+        &PackedConfig::deit_small(1000),
         1,
     )?))?;
     println!("{} made in {:?}", model.isa(), start.elapsed());

@@ -2,40 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use gsb_numerics::ThresholdScope;
+
 use crate::Error;
-
-/// The elements that share one maximum and minimum, from which the thresholds of the superposition
-/// are taken.
-///
-/// Images are processed one at a time, so [`Batch`](Self::Batch) means what it means for a batch of
-/// one: the same as [`Sample`](Self::Sample).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub enum ThresholdScope {
-    /// The whole batch, here: the image.
-    Batch,
-    /// The image.
-    #[default]
-    Sample,
-    /// A row of the last dimension: a query of the attention matrix, a token of a head's value.
-    Row,
-}
-
-/// Fractions of an extremum beyond which the second and third group of a superposition begin.
-pub const GROUP_THRESHOLDS: [f32; 2] = [0.7, 0.9];
-
-/// Scales that are not above this value (negative, zero) act as this value.
-pub const SCALE_GUARD: f32 = 1e-5;
 
 /// The configuration of a binary Vision Transformer.
 ///
 /// ```
-/// let config = gsb_packed::Config::deit_small(1000);
+/// let config = gsb_packed::PackedConfig::deit_small(1000);
 /// assert!(config.validate().is_ok());
 /// assert_eq!((config.tokens(), config.head_width()), (198, 64));
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct PackedConfig {
     /// Height and width of an image in pixels.
     pub image_size: usize,
     /// Height and width of a patch in pixels.
@@ -80,7 +60,7 @@ const MAX_HEAD_WIDTH: usize = 255;
 /// Largest number of values of an image.
 const MAX_PIXELS: usize = 1 << 26;
 
-impl Config {
+impl PackedConfig {
     /// DeiT-S with a distillation token at 224 pixels (arXiv 2012.12877).
     pub fn deit_small(classes: usize) -> Self {
         Self {
@@ -231,14 +211,5 @@ impl Config {
             return wrong("epsilon of the normalization", &self.norm_epsilon, expected);
         }
         Ok(())
-    }
-}
-
-/// The scale that a learned scale acts as.
-pub(crate) fn guarded(scale: f32) -> f32 {
-    if scale > SCALE_GUARD {
-        scale
-    } else {
-        SCALE_GUARD
     }
 }

@@ -119,6 +119,10 @@ pub enum Error {
         /// Their arrangement.
         shape: String,
     },
+    /// A picture cannot be read.
+    #[cfg(feature = "image")]
+    #[error(transparent)]
+    Picture(#[from] gsb_data::Error),
     /// `GSB_FORCE_ISA` names an instruction set that is unknown or that the machine lacks.
     #[error("instruction set \"{name}\" is {problem}; available here: {available}")]
     Isa {

@@ -3,16 +3,16 @@
 //! A student of Group Superposition Binarization (GSB, arXiv 2305.07931) has binary weights and
 //! activations. This crate executes them as bits: products are population counts, and everything
 //! between two binarizers is folded into comparisons of counts. It knows no training framework; a
-//! [`Network`] is plain data, which a packer fills and a [packed file](Packed) holds.
+//! [`Network`] is plain data, which a packer fills and a [packed file](PackedFile) holds.
 //!
 //! ```
-//! use gsb_packed::{Config, Network, Packed, PackedModel, Random, ShiftStorage};
+//! use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random, ShiftStorage};
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("student.safetensors");
 //! // Instead of a trained network, one of random weights.
-//! let network = Network::random(&Config::micro(), 1)?;
-//! Packed::unnamed(network).write(&path, ShiftStorage::F32)?;
+//! let network = Network::random(&PackedConfig::micro(), 1)?;
+//! PackedFile::unnamed(network).write(&path, ShiftStorage::F32)?;
 //!
 //! let model = PackedModel::open(&path)?;
 //! let pixels = Random::new(2).image(model.config());
@@ -37,28 +37,32 @@
 //! when a model is made; the environment variable `GSB_FORCE_ISA` (`scalar`, `avx2`, `avx512`, `neon`,
 //! `simd128`) forces one.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod config;
 mod engine;
 mod error;
 mod format;
-mod gelu;
-mod half;
+mod image;
 mod kernel;
 mod model;
 mod network;
+#[cfg(feature = "image")]
+mod picture;
 mod prediction;
 mod random;
 mod signs;
 mod trace;
 
-pub use config::{Config, GROUP_THRESHOLDS, SCALE_GUARD, ThresholdScope};
+pub use config::PackedConfig;
 pub use engine::{Scratch, Stage};
 pub use error::Error;
-pub use format::{FORMAT_VERSION, Packed, Preprocessing, ShiftStorage};
+pub use format::{FORMAT_VERSION, PackedFile, Preprocessing, ShiftStorage};
+pub use gsb_numerics::{GROUP_THRESHOLDS, SCALE_GUARD, ThresholdScope};
+pub use image::Image;
 pub use kernel::Isa;
-pub use model::{Image, PackedModel};
+pub use model::PackedModel;
 pub use network::{Attention, BinaryLinear, Block, Head, LayerNorm, Network, PatchEmbedding};
 pub use prediction::{Prediction, Ranked};
 pub use random::Random;

@@ -6,37 +6,7 @@ use std::sync::Mutex;
 
 use crate::engine::{Engine, Scratch, check_scratch};
 use crate::kernel::{Isa, Kernels};
-use crate::{Config, Error, Packed, Prediction, Preprocessing, Trace};
-
-/// An image of the size that a model takes.
-#[derive(Debug, Clone, Copy)]
-pub enum Image<'a> {
-    /// Pixels from 0 to 255, `[height, width, channels]`: the model normalizes them.
-    Bytes(&'a [u8]),
-    /// Normalized values, `[channels, height, width]`. Slower: for comparison with other engines.
-    Normalized(&'a [f32]),
-}
-
-impl<'a> From<&'a [u8]> for Image<'a> {
-    fn from(pixels: &'a [u8]) -> Self {
-        Self::Bytes(pixels)
-    }
-}
-
-impl<'a> From<&'a Vec<u8>> for Image<'a> {
-    fn from(pixels: &'a Vec<u8>) -> Self {
-        Self::Bytes(pixels)
-    }
-}
-
-impl Image<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Bytes(pixels) => pixels.len(),
-            Self::Normalized(values) => values.len(),
-        }
-    }
-}
+use crate::{Error, Image, PackedConfig, PackedFile, Prediction, Preprocessing, Trace};
 
 /// A network of a packed file, ready to predict from any number of threads.
 ///
@@ -44,10 +14,10 @@ impl Image<'_> {
 /// of threads. All instruction sets give the same bits.
 ///
 /// ```
-/// use gsb_packed::{Config, Network, Packed, PackedModel, Random};
+/// use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random};
 ///
-/// let network = Network::random(&Config::micro(), 1)?;
-/// let model = PackedModel::new(Packed::unnamed(network))?;
+/// let network = Network::random(&PackedConfig::micro(), 1)?;
+/// let model = PackedModel::new(PackedFile::unnamed(network))?;
 /// let image = Random::new(2).image(model.config());
 /// let prediction = model.predict(&image)?;
 /// assert_eq!(prediction.logits().len(), 10);
@@ -68,13 +38,13 @@ impl PackedModel {
     /// Opens a file.
     ///
     /// It is mapped into memory meanwhile: nobody may change it in place or cut it short until this
-    /// returns. To replace it, as [`Packed::write`] does, is no change of it.
+    /// returns. To replace it, as [`PackedFile::write`] does, is no change of it.
     ///
     /// # Errors
     /// [`Error::File`] with what is wrong with it; [`Error::Isa`] if `GSB_FORCE_ISA` names no
     /// instruction set of this machine.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::build(Packed::open(path)?, Isa::detect()?)
+        Self::build(PackedFile::open(path)?, Isa::detect()?)
     }
 
     /// Reads the bytes of a file.
@@ -82,31 +52,31 @@ impl PackedModel {
     /// # Errors
     /// What is wrong with them; [`Error::Isa`] as [`open`](Self::open).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Self::build(Packed::from_bytes(bytes)?, Isa::detect()?)
+        Self::build(PackedFile::from_bytes(bytes)?, Isa::detect()?)
     }
 
     /// Makes a model of a network, for the instruction set that [`Isa::detect`] finds.
     ///
     /// # Errors
-    /// As [`Packed::validate`]; [`Error::Isa`] as [`open`](Self::open).
-    pub fn new(packed: Packed) -> Result<Self, Error> {
+    /// As [`PackedFile::validate`]; [`Error::Isa`] as [`open`](Self::open).
+    pub fn new(packed: PackedFile) -> Result<Self, Error> {
         Self::with_isa(packed, Isa::detect()?)
     }
 
     /// Makes a model of a network for an instruction set.
     ///
     /// # Errors
-    /// As [`Packed::validate`]; [`Error::Isa`] if the machine does not have it; [`Error::Config`] if
+    /// As [`PackedFile::validate`]; [`Error::Isa`] if the machine does not have it; [`Error::Config`] if
     /// the memory for an image is out of proportion to the network.
-    pub fn with_isa(packed: Packed, isa: Isa) -> Result<Self, Error> {
+    pub fn with_isa(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
         packed.validate()?;
         Self::build(packed, isa)
     }
 
     /// The model of contents that have been checked.
-    fn build(packed: Packed, isa: Isa) -> Result<Self, Error> {
+    fn build(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
         let kernels = Kernels::new(isa).ok_or_else(|| isa.unavailable())?;
-        let Packed {
+        let PackedFile {
             network,
             class_names,
             preprocessing,
@@ -124,7 +94,7 @@ impl PackedModel {
     }
 
     /// The sizes of the network.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &PackedConfig {
         self.engine.config()
     }
 

@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 
-use crate::config::guarded;
+use gsb_numerics::guarded;
+
 use crate::kernel::attended::Products;
-use crate::{Config, Error, SignMatrix};
+use crate::{Error, PackedConfig, SignMatrix};
 
 /// A binary Vision Transformer: what a packed file holds and an engine is built from.
 ///
@@ -13,7 +14,7 @@ use crate::{Config, Error, SignMatrix};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     /// The sizes.
-    pub config: Config,
+    pub config: PackedConfig,
     /// Makes a token of each patch.
     pub patch_embedding: PatchEmbedding,
     /// The class token, `[width]`.
@@ -179,7 +180,7 @@ impl Network {
 }
 
 impl Block {
-    fn validate(&self, config: &Config, name: &str) -> Result<(), Error> {
+    fn validate(&self, config: &PackedConfig, name: &str) -> Result<(), Error> {
         let (width, hidden) = (config.width, config.mlp_width);
         self.norm1.validate(width, &format!("{name}.norm1"))?;
         self.attention
@@ -192,7 +193,7 @@ impl Block {
 }
 
 impl Attention {
-    fn validate(&self, config: &Config, name: &str) -> Result<(), Error> {
+    fn validate(&self, config: &PackedConfig, name: &str) -> Result<(), Error> {
         let (width, tokens) = (config.width, config.tokens());
         self.qkv
             .validate(width, 3 * width, &format!("{name}.qkv"))?;
@@ -285,7 +286,7 @@ impl BinaryLinear {
 }
 
 impl Head {
-    fn validate(&self, config: &Config, name: &str) -> Result<(), Error> {
+    fn validate(&self, config: &PackedConfig, name: &str) -> Result<(), Error> {
         let (width, classes) = (config.width, config.classes);
         let weight = format!("{name}.weight");
         levels(&weight, &self.weight, classes * width, config.head_bits)?;
@@ -388,12 +389,12 @@ mod tests {
     /// A limit on products below which rounding them would be seen.
     #[test]
     fn scales_far_apart_are_refused() {
-        let config = Config {
+        let config = PackedConfig {
             width: 8,
             heads: 1,
             mlp_width: 1,
             depth: 2,
-            ..Config::micro()
+            ..PackedConfig::micro()
         };
         let mut network = Network::random(&config, 1).unwrap();
         let mut validate = |attention: [f32; 3], value: [f32; 3]| {

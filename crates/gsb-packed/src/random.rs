@@ -2,7 +2,7 @@
 
 use crate::network::level_range;
 use crate::{
-    Attention, BinaryLinear, Block, Config, Error, Head, LayerNorm, Network, PatchEmbedding,
+    Attention, BinaryLinear, Block, Error, Head, LayerNorm, Network, PackedConfig, PatchEmbedding,
     SignMatrix,
 };
 
@@ -44,7 +44,7 @@ impl Random {
     }
 
     /// Random pixels of an image, `[image_size, image_size, channels]`.
-    pub fn image(&mut self, config: &Config) -> Vec<u8> {
+    pub fn image(&mut self, config: &PackedConfig) -> Vec<u8> {
         (0..config.pixels()).map(|_| self.bits() as u8).collect()
     }
 
@@ -93,7 +93,7 @@ impl Random {
         }
     }
 
-    fn head(&mut self, config: &Config) -> Head {
+    fn head(&mut self, config: &PackedConfig) -> Head {
         let reach = f32::from(level_range(config.head_bits).1);
         Head {
             weight: self.levels(config.classes * config.width, config.head_bits),
@@ -104,7 +104,7 @@ impl Random {
         }
     }
 
-    fn block(&mut self, config: &Config) -> Result<Block, Error> {
+    fn block(&mut self, config: &PackedConfig) -> Result<Block, Error> {
         let (width, tokens) = (config.width, config.tokens());
         let mean = (tokens as f32).recip();
         let mut attention_scales = vec![4.0 * mean, 30.0 * mean, 20.0 * mean];
@@ -138,7 +138,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Config`] if the configuration is impossible.
-    pub fn random(config: &Config, seed: u64) -> Result<Self, Error> {
+    pub fn random(config: &PackedConfig, seed: u64) -> Result<Self, Error> {
         config.validate()?;
         let random = &mut Random::new(seed);
         let (width, inputs) = (config.width, config.patch_values());

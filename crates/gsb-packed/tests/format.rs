@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use common::counting::{Counting, allocations, most_bytes, peak};
 use common::sealed::{seal, unsealed};
 use common::{KINDS, Kind, config, model, network};
-use gsb_packed::{Config, Error, Image, Isa, Network, Packed, PackedModel, Random, ShiftStorage};
+use gsb_packed::{
+    Error, Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage,
+};
 
 /// Tests that look at the counters, or use much, take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -26,25 +28,29 @@ fn networks_come_back() {
     for seed in 0..40 {
         let config = config(seed);
         let mut packed =
-            Packed::unnamed(network(&config, seed, KINDS[seed as usize % KINDS.len()]));
+            PackedFile::unnamed(network(&config, seed, KINDS[seed as usize % KINDS.len()]));
         packed
             .provenance
             .insert("source".into(), "a \"test\"".into());
         let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
-        assert_eq!(Packed::from_bytes(&bytes).unwrap(), packed, "seed {seed}");
+        assert_eq!(
+            PackedFile::from_bytes(&bytes).unwrap(),
+            packed,
+            "seed {seed}"
+        );
     }
 }
 
 #[test]
 fn smaller_shifts_are_near() {
     let _turn = turn();
-    let packed = Packed::unnamed(Network::random(&Config::micro(), 1).unwrap());
+    let packed = PackedFile::unnamed(Network::random(&PackedConfig::micro(), 1).unwrap());
     let full = packed.to_bytes(ShiftStorage::F32).unwrap().len();
     for (storage, part, bound) in [(ShiftStorage::F16, 2, 1e-4), (ShiftStorage::I8, 4, 1e-3)] {
         let bytes = packed.to_bytes(storage).unwrap();
         let shifts = 4 * 4 * 18 * 18 * 4;
         assert!(full - bytes.len() + 1000 > shifts - shifts / part);
-        let back = Packed::from_bytes(&bytes).unwrap();
+        let back = PackedFile::from_bytes(&bytes).unwrap();
         for (a, b) in packed.network.blocks.iter().zip(&back.network.blocks) {
             let pairs = a
                 .attention
@@ -62,7 +68,7 @@ fn shifts_that_would_be_infinite_are_refused() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    let mut packed = Packed::unnamed(Network::random(&Config::micro(), 1).unwrap());
+    let mut packed = PackedFile::unnamed(Network::random(&PackedConfig::micro(), 1).unwrap());
     // In the second head.
     let at = 18 * 18 + 5;
     for (storage, last, first) in [
@@ -90,7 +96,7 @@ fn shifts_that_would_be_infinite_are_refused() {
             }
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
             let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
-            assert_eq!(Packed::from_bytes(&bytes).unwrap(), packed);
+            assert_eq!(PackedFile::from_bytes(&bytes).unwrap(), packed);
         }
     }
 }
@@ -101,9 +107,9 @@ fn a_file_may_be_written_by_many() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    let config = Config {
+    let config = PackedConfig {
         depth: 1,
-        ..Config::micro()
+        ..PackedConfig::micro()
     };
     // Of processes that were killed.
     const LEFT: usize = 100;
@@ -112,12 +118,12 @@ fn a_file_may_be_written_by_many() {
     }
     std::thread::scope(|scope| {
         for seed in 0..8 {
-            let packed = Packed::unnamed(Network::random(&config, seed).unwrap());
+            let packed = PackedFile::unnamed(Network::random(&config, seed).unwrap());
             let path = &path;
             scope.spawn(move || {
                 for _ in 0..8 {
                     packed.write(path, ShiftStorage::F32).unwrap();
-                    Packed::open(path).unwrap();
+                    PackedFile::open(path).unwrap();
                 }
             });
         }
@@ -130,8 +136,8 @@ fn a_file_may_be_written_by_many() {
 #[test]
 fn a_file_holds_what_it_costs() {
     let _turn = turn();
-    let config = Config::deit_small(1000);
-    let packed = Packed::unnamed(Network::random(&config, 1).unwrap());
+    let config = PackedConfig::deit_small(1000);
+    let packed = PackedFile::unnamed(Network::random(&config, 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
     let (width, hidden, tokens, heads) = (384, 1536, 198, 6);
     let bits = 12 * (4 * width * width + 2 * width * hidden);
@@ -156,14 +162,14 @@ fn a_file_holds_what_it_costs() {
 fn mutated_files_are_refused_or_run() {
     let _turn = turn();
     let network = Network::random(
-        &Config {
+        &PackedConfig {
             depth: 1,
-            ..Config::micro()
+            ..PackedConfig::micro()
         },
         1,
     )
     .unwrap();
-    let bytes = Packed::unnamed(network)
+    let bytes = PackedFile::unnamed(network)
         .to_bytes(ShiftStorage::F32)
         .unwrap();
     let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -222,8 +228,8 @@ fn mutated_files_are_refused_or_run() {
 }
 
 /// A small file.
-fn tiny() -> (Packed, Vec<u8>) {
-    let config = Config {
+fn tiny() -> (PackedFile, Vec<u8>) {
+    let config = PackedConfig {
         image_size: 2,
         patch_size: 2,
         classes: 2,
@@ -231,9 +237,9 @@ fn tiny() -> (Packed, Vec<u8>) {
         depth: 1,
         heads: 1,
         mlp_width: 3,
-        ..Config::micro()
+        ..PackedConfig::micro()
     };
-    let packed = Packed::unnamed(Network::random(&config, 1).unwrap());
+    let packed = PackedFile::unnamed(Network::random(&config, 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
     (packed, bytes)
 }
@@ -244,12 +250,12 @@ fn every_flipped_bit_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     let (_, bytes) = tiny();
-    Packed::from_bytes(&bytes).unwrap();
+    PackedFile::from_bytes(&bytes).unwrap();
     let mut others = 0;
     for bit in 0..8 * bytes.len() {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        match Packed::from_bytes(&flipped) {
+        match PackedFile::from_bytes(&flipped) {
             Ok(_) => panic!("bit {bit} of {}", 8 * bytes.len()),
             Err(Error::Damaged) => {}
             // The checksum itself was not found any more.
@@ -262,7 +268,7 @@ fn every_flipped_bit_is_found() {
     let start = "{\"__metadata__\":{\"checksum\":\"".len();
     assert!(others <= 8 * start, "{others}");
     for len in 0..bytes.len() {
-        Packed::from_bytes(&bytes[..len]).unwrap_err();
+        PackedFile::from_bytes(&bytes[..len]).unwrap_err();
     }
     let mut flipped = bytes;
     *flipped.last_mut().unwrap() ^= 1;
@@ -280,47 +286,47 @@ fn files_from_before_there_were_checksums_are_read() {
     let (packed, bytes) = tiny();
     let before = unsealed(&bytes);
     assert!(before.len() < bytes.len());
-    assert_eq!(Packed::from_bytes(&before).unwrap(), packed);
+    assert_eq!(PackedFile::from_bytes(&before).unwrap(), packed);
 }
 
 /// Sizes that padding to whole words, vectors and panels makes the most of.
 #[test]
 fn memory_is_in_proportion() {
     let _turn = turn();
-    let narrow = Config {
+    let narrow = PackedConfig {
         width: 1,
         heads: 1,
         mlp_width: 1,
         depth: 1,
-        ..Config::micro()
+        ..PackedConfig::micro()
     };
     let mut configs = vec![
-        Config {
+        PackedConfig {
             mlp_width: 1 << 14,
             ..narrow.clone()
         },
-        Config {
+        PackedConfig {
             classes: 1 << 14,
             head_bits: 1,
             ..narrow.clone()
         },
-        Config {
+        PackedConfig {
             depth: 200,
             ..narrow.clone()
         },
-        Config {
+        PackedConfig {
             image_size: 16,
             patch_size: 1,
             ..narrow.clone()
         },
-        Config {
+        PackedConfig {
             image_size: 256,
             patch_size: 256,
             ..narrow.clone()
         },
     ];
     // Two tokens, and heads of one channel.
-    configs.extend([32, 128, 512].map(|width| Config {
+    configs.extend([32, 128, 512].map(|width| PackedConfig {
         image_size: 1,
         patch_size: 1,
         distillation_token: false,
@@ -331,7 +337,7 @@ fn memory_is_in_proportion() {
     }));
     // Weights of one bit that each become a level, a word and a factor.
     configs.extend(
-        [(129, 1), (321, 3), (577, 577)].map(|(width, heads)| Config {
+        [(129, 1), (321, 3), (577, 577)].map(|(width, heads)| PackedConfig {
             image_size: 1,
             patch_size: 1,
             channels: 1 << 14,
@@ -347,7 +353,9 @@ fn memory_is_in_proportion() {
         for level in &mut network.patch_embedding.weight {
             *level = level.signum() + i8::from(*level == 0);
         }
-        let bytes = Packed::unnamed(network).to_bytes(ShiftStorage::I8).unwrap();
+        let bytes = PackedFile::unnamed(network)
+            .to_bytes(ShiftStorage::I8)
+            .unwrap();
         let (model, most) = peak(|| PackedModel::from_bytes(&bytes));
         let len = bytes.len();
         assert!(
@@ -397,11 +405,11 @@ fn complaints_name_what_is_wrong() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    let complaint = |packed: &Packed| {
+    let complaint = |packed: &PackedFile| {
         let bytes = packed.to_bytes(ShiftStorage::F32).unwrap_err();
         bytes.to_string()
     };
-    let fresh = || Packed::unnamed(Network::random(&Config::micro(), 1).unwrap());
+    let fresh = || PackedFile::unnamed(Network::random(&PackedConfig::micro(), 1).unwrap());
 
     let mut packed = fresh();
     packed.network.blocks[2].fc1.bias[7] = f32::NAN;

@@ -6,7 +6,7 @@ use common::{KINDS, Kind, config, model, network, trace};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use gsb_packed::{Config, Isa, Random};
+use gsb_packed::{Isa, PackedConfig, Random};
 
 /// Networks of a test: all kinds many times, few where an interpreter runs them.
 const CASES: u32 = if cfg!(miri) { 1 } else { 48 };
@@ -64,9 +64,9 @@ proptest! {
 
 #[test]
 fn a_full_size_network_decides_alike() {
-    let config = Config {
+    let config = PackedConfig {
         depth: 2,
-        ..Config::deit_small(10)
+        ..PackedConfig::deit_small(10)
     };
     for kind in [Kind::Plain, Kind::Uniform] {
         let network = network(&config, 3, kind);
@@ -83,10 +83,10 @@ fn a_full_size_network_decides_alike() {
 #[cfg(all(feature = "rayon", not(target_family = "wasm")))]
 #[test]
 fn threads_make_no_difference() {
-    use gsb_packed::{Image, Network, Packed, PackedModel};
+    use gsb_packed::{Image, Network, PackedFile, PackedModel};
 
-    let network = Network::random(&Config::micro(), 5).unwrap();
-    let model = PackedModel::new(Packed::unnamed(network)).unwrap();
+    let network = Network::random(&PackedConfig::micro(), 5).unwrap();
+    let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
     let mut random = Random::new(6);
     let images: Vec<Vec<u8>> = (0..9).map(|_| random.image(model.config())).collect();
     let images: Vec<Image> = images.iter().map(Image::from).collect();

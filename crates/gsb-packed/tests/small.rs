@@ -5,12 +5,13 @@ mod common;
 
 use common::{KINDS, network};
 use gsb_packed::{
-    Config, Image, Isa, Network, Packed, PackedModel, Random, ShiftStorage, ThresholdScope,
+    Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage,
+    ThresholdScope,
 };
 
 /// Sizes that fill nothing evenly.
-fn config(seed: usize) -> Config {
-    Config {
+fn config(seed: usize) -> PackedConfig {
+    PackedConfig {
         image_size: 4,
         patch_size: 2,
         channels: 1 + seed % 2,
@@ -35,10 +36,10 @@ fn files_of_all_kinds_predict() {
     let skipped = if cfg!(miri) { KINDS.len() - 1 } else { 0 };
     for (seed, kind) in KINDS.into_iter().enumerate().skip(skipped) {
         let config = config(seed);
-        let packed = Packed::unnamed(network(&config, seed as u64, kind));
+        let packed = PackedFile::unnamed(network(&config, seed as u64, kind));
         let storage = [ShiftStorage::F32, ShiftStorage::F16, ShiftStorage::I8][seed % 3];
         let bytes = packed.to_bytes(storage).unwrap();
-        let read = Packed::from_bytes(&bytes).unwrap();
+        let read = PackedFile::from_bytes(&bytes).unwrap();
         if storage == ShiftStorage::F32 {
             assert_eq!(read, packed);
         }
@@ -58,18 +59,21 @@ fn files_of_all_kinds_predict() {
 
 #[test]
 fn a_file_that_is_cut_is_refused() {
-    let packed = Packed::unnamed(Network::random(&config(0), 1).unwrap());
+    let packed = PackedFile::unnamed(Network::random(&config(0), 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
     let step = if cfg!(miri) { 997 } else { 1 };
     for len in (0..bytes.len()).step_by(step) {
-        assert!(Packed::from_bytes(&bytes[..len]).is_err(), "{len} bytes");
+        assert!(
+            PackedFile::from_bytes(&bytes[..len]).is_err(),
+            "{len} bytes"
+        );
     }
 }
 
 /// Places and bytes are random; what is left is an error or a network like any other.
 #[test]
 fn a_file_with_other_bytes_is_refused_or_predicts() {
-    let packed = Packed::unnamed(Network::random(&config(1), 1).unwrap());
+    let packed = PackedFile::unnamed(Network::random(&config(1), 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::I8).unwrap();
     let mut random = Random::new(1);
     for _ in 0..if cfg!(miri) { 2 } else { 2_000 } {
@@ -77,7 +81,7 @@ fn a_file_with_other_bytes_is_refused_or_predicts() {
         for _ in 0..1 + random.below(3) {
             changed[random.below(bytes.len())] = random.bits() as u8;
         }
-        if let Ok(packed) = Packed::from_bytes(&changed) {
+        if let Ok(packed) = PackedFile::from_bytes(&changed) {
             let model = PackedModel::with_isa(packed, Isa::Scalar).unwrap();
             let image = random.image(model.config());
             model.predict(&image).unwrap();

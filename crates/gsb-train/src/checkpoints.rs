@@ -11,7 +11,7 @@ use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use burn_train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
-use gsb_vit::{remove_leftovers, replace_file};
+use gsb_files::remove_leftovers;
 
 use crate::Error;
 use crate::files::{create_folder, read, write_json};
@@ -192,7 +192,7 @@ impl<R: Checkpoint> Checkpointer<R> for Keeper {
             .checkpoint_into_bytes()
             .map_err(CheckpointerError::Record)?;
         let path = self.folder.file(self.part, epoch);
-        replace_file(&path, |file| file.write_all(&bytes))
+        gsb_files::replace(&path, |file| file.write_all(&bytes))
             .map_err(|error| failed(Error::file(&path, error)))?;
         let mut sums = self.sums.lock().expect("nobody panics with it");
         let of_epoch = sums.entry(epoch).or_default();

@@ -6,6 +6,7 @@ use gsb_vit::Phase;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A file or folder of the run cannot be read or written.
     #[error("{}: {reason}", path.display())]
@@ -89,7 +90,7 @@ pub enum Error {
     Model(#[from] gsb_vit::Error),
     /// The loss is impossible.
     #[error(transparent)]
-    Loss(#[from] gsb::Error),
+    Loss(#[from] gsb_core::Error),
 }
 
 impl Error {

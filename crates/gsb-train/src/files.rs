@@ -3,24 +3,23 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use gsb_vit::{new_file, replace_file};
 use serde::Serialize;
 
 use crate::Error;
 
-/// Writes a text, whole or not at all, see [`replace_file`].
+/// Writes a text, whole or not at all, see [`gsb_files::replace`].
 ///
 /// # Errors
 /// [`Error::File`] if it cannot be written.
 pub fn write(path: &Path, text: &str) -> Result<(), Error> {
-    replace_file(path, |file| file.write_all(text.as_bytes()))
+    gsb_files::replace(path, |file| file.write_all(text.as_bytes()))
         .map_err(|error| Error::file(path, error))
 }
 
 /// Writes a value as JSON into a file that is not there yet; whether it was not.
 pub(crate) fn write_new_json(path: &Path, value: &impl Serialize) -> Result<bool, Error> {
     let text = json(path, value)?;
-    match new_file(path, |file| file.write_all(text.as_bytes())) {
+    match gsb_files::create(path, |file| file.write_all(text.as_bytes())) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(Error::file(path, error)),

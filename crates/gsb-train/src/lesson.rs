@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use burn::Tensor;
 use burn::tensor::TensorData;
 use burn_train::Interrupter;
-use gsb::distill::{DistillationLoss, Student, Targets};
+use gsb_core::distill::{DistillationLoss, Logits, Targets};
 use gsb_vit::VisionTransformer;
 
 use crate::TrainBatch;
@@ -78,7 +78,7 @@ impl std::fmt::Debug for Lesson {
 
 impl Lesson {
     /// The loss of a batch, `[1]`.
-    pub fn loss(&self, student: Student, batch: &TrainBatch) -> Tensor<1> {
+    pub fn loss(&self, student: Logits, batch: &TrainBatch) -> Tensor<1> {
         let targets = || match &batch.targets {
             Some(targets) => Targets::Soft(targets.clone()),
             None => Targets::Labels(batch.labels.clone()),
@@ -88,11 +88,11 @@ impl Lesson {
             // A head that nobody teaches would stay as it was, and spoil the mean of the heads.
             let class = self
                 .loss
-                .forward(Student::new(student.class), None, targets());
+                .forward(Logits::new(student.class), None, targets());
             let class = class.expect(checked).total;
             return match student.distillation {
                 Some(logits) => {
-                    let other = self.loss.forward(Student::new(logits), None, targets());
+                    let other = self.loss.forward(Logits::new(logits), None, targets());
                     (class + other.expect(checked).total).div_scalar(2.0)
                 }
                 None => class,

@@ -8,6 +8,8 @@
 //! [clipping](clip_by_norm) and [averaging](moved_towards) of weights serve loops of one's own as
 //! well.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod ablation;
 mod adamw;
 mod average;
@@ -59,4 +61,4 @@ pub use report::{PhaseReport, Report};
 pub use run::{Hooks, Run};
 pub use schedule::CosineScheduleConfig;
 pub use scheduler::EpochScheduler;
-pub use start::{Heads, Start, describe, load_model};
+pub use start::{Heads, Start, load_model};

@@ -1,6 +1,6 @@
 //! What a run is to do.
 
-use gsb::distill::Distillation;
+use gsb_core::distill::Distillation;
 use gsb_vit::Phase;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -1,6 +1,6 @@
 //! The recipe: what is trained, on what, for how long, and how.
 
-use gsb::distill::{BaseLoss, Distillation, DistillationLoss, DistillationLossConfig};
+use gsb_core::distill::{BaseLoss, Distillation, DistillationLoss, DistillationLossConfig};
 use gsb_data::{EvalTransform, Mixup, Normalization, TrainTransform, Transform};
 use gsb_vit::{PatchNormalization, Phase, VitConfig};
 use serde::{Deserialize, Serialize};

@@ -10,11 +10,11 @@ use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 use burn_train::Interrupter;
 use burn_train::renderer::MetricsRenderer;
-use gsb::distill::Distillation;
+use gsb_core::distill::Distillation;
 use gsb_data::DataSplits;
+use gsb_files::remove_leftovers;
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, checkpoint,
-    remove_leftovers, replace_file,
 };
 use serde_json::{Map, Value};
 
@@ -251,7 +251,7 @@ impl Run {
                 return Err(Error::file(&path, reason));
             }
         }
-        gsb::ops::on_worker(|| self.train_phases(data, hooks))?;
+        gsb_core::ops::on_worker(|| self.train_phases(data, hooks))?;
         Ok(&self.report)
     }
 
@@ -284,7 +284,7 @@ impl Run {
         let path = self.folder.join(CONFIG);
         let text = json(&path, &self.plan)?;
         let mut lock = None;
-        replace_file(&path, |file| {
+        gsb_files::replace(&path, |file| {
             file.write_all(text.as_bytes())?;
             lock = Some(file.try_clone()?).filter(|file| file.try_lock().is_ok());
             Ok(())

@@ -52,24 +52,6 @@ pub fn load_model<M: Model>(
     Ok(Start::default().load(path, config, heads, device)?.0)
 }
 
-/// Phase and configuration of a checkpoint, our own or one with the published names.
-///
-/// # Errors
-/// [`Error::Model`] if it is neither.
-pub fn describe(path: &Path) -> Result<(Phase, VitConfig), Error> {
-    if is_own(path)? {
-        return Ok(checkpoint::inspect(path)?);
-    }
-    Ok(Published::read(path)?.describe()?)
-}
-
-/// Whether it is our own, by its contents; of what is neither, the name says what it should be.
-fn is_own(path: &Path) -> Result<bool, Error> {
-    checkpoint::refuse_folder(path).map_err(gsb_vit::Error::from)?;
-    let named = path.extension().is_some_and(|extension| extension == "bpk");
-    Ok(named || checkpoint::inspect(path).is_ok())
-}
-
 impl Start {
     /// As [`load_model`], with the report of a file with the published names.
     pub(crate) fn load<M: Model>(
@@ -80,7 +62,7 @@ impl Start {
         device: &Device,
     ) -> Result<(M, Option<ImportReport>), Error> {
         let wrong = |reason: String| Error::file(path, reason);
-        if is_own(path)? {
+        if checkpoint::is_own(path)? {
             let model: M = checkpoint::load(path, device)?;
             if heads == Heads::Kept {
                 fits(model.config(), config).map_err(wrong)?;
@@ -145,7 +127,7 @@ impl Start {
         model: &VitConfig,
         device: &Device,
     ) -> Result<(VisionTransformer, Option<ImportReport>), Error> {
-        let token = match is_own(path)? {
+        let token = match checkpoint::is_own(path)? {
             true => checkpoint::inspect(path)?.1.distillation_token,
             false => self.describe(path, model)?.1.config.distillation_token,
         };
@@ -206,7 +188,7 @@ pub(crate) fn notes(reports: &[(PathBuf, ImportReport)]) -> Vec<String> {
 
 /// Fails for our own file of another phase.
 fn expect(path: &Path, phase: Phase) -> Result<(), Error> {
-    if !is_own(path)? {
+    if !checkpoint::is_own(path)? {
         return Ok(());
     }
     let (found, _) = checkpoint::inspect(path)?;

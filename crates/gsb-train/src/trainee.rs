@@ -6,7 +6,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
-use gsb::distill::{BaseLoss, Targets};
+use gsb_core::distill::{BaseLoss, Targets};
 use gsb_vit::{Classifier, Model, checkpoint};
 
 use crate::TrainBatch;

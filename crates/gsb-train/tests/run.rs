@@ -9,7 +9,7 @@ use burn::Tensor;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, TensorData};
-use gsb::distill::Distillation;
+use gsb_core::distill::Distillation;
 use gsb_data::{Crop, DataSplits, Normalization, TrainTransform, per_class};
 use gsb_train::{
     Devices, Epoch, Error, Hooks, Interrupter, Plan, Recipe, Report, Run, Start, TeacherLogits,

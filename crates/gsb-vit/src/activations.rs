@@ -1,7 +1,7 @@
 //! What lies between images and logits.
 
 use burn::Tensor;
-use gsb::distill::Student;
+use gsb_core::distill::Logits;
 
 /// What a model computes on the way to its logits, see
 /// [`Classifier::activations`](crate::Classifier::activations).
@@ -19,5 +19,5 @@ pub struct Activations {
     /// those of its first tokens.
     pub features: Tensor<3>,
     /// The logits of each head.
-    pub logits: Student,
+    pub logits: Logits,
 }

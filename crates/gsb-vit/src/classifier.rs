@@ -2,7 +2,7 @@
 
 use burn::Tensor;
 use burn::module::Module;
-use gsb::distill::Student;
+use gsb_core::distill::Logits;
 
 use crate::Activations;
 
@@ -13,7 +13,7 @@ pub trait Classifier: Module {
     /// # Shapes
     /// - images: `[batch, channels, height, width]`
     /// - logits of a head: `[batch, classes]`
-    fn forward(&self, images: Tensor<4>) -> Student;
+    fn forward(&self, images: Tensor<4>) -> Logits;
 
     /// A forward pass that keeps what lies between images and logits.
     ///
@@ -30,7 +30,7 @@ pub trait Classifier: Module {
     /// - images: `[batch, channels, height, width]`
     /// - output: `[batch, classes]`
     fn infer(&self, images: Tensor<4>) -> Tensor<2> {
-        let Student {
+        let Logits {
             class,
             distillation,
         } = self.forward(images);

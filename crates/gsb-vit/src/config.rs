@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::nn::Initializer;
-use gsb::binarize::{InitialScales, ThresholdScope};
+use gsb_core::binarize::{InitialScales, ThresholdScope};
 use serde_json::Value;
 
 use crate::Error;

@@ -9,6 +9,7 @@ use crate::checkpoint::{CheckpointError, ImportReport};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A size is zero.
     #[error("a Vision Transformer needs a positive {field}, got 0")]

@@ -4,8 +4,8 @@ use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::Device;
-use gsb::nn::{DropPath, DropPathConfig, LayerNorm, LayerNormConfig};
-use gsb::ops::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
+use gsb_core::nn::{DropPath, DropPathConfig, LayerNorm, LayerNormConfig};
+use gsb_core::ops::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
 
 use crate::VitConfig;
 use crate::transformer::EncoderBlock;

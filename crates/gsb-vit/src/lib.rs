@@ -1,4 +1,4 @@
-//! Vision Transformers of the three phases of GSB, put together from [`gsb::nn`].
+//! Vision Transformers of the three phases of GSB, put together from [`gsb_core::nn`].
 //!
 //! | phase | model | weights | activations |
 //! | --- | --- | --- | --- |
@@ -24,6 +24,8 @@
 //! # Ok::<(), gsb_vit::Error>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod activations;
 pub mod checkpoint;
 mod classifier;
@@ -39,7 +41,6 @@ mod pack;
 mod parameters;
 mod phase;
 mod preset;
-mod replace;
 mod stage1;
 mod stage2;
 mod teacher;
@@ -58,7 +59,6 @@ pub use model::Model;
 pub use pack::{PackOptions, pack};
 pub use parameters::{Parameter, parameters};
 pub use phase::Phase;
-pub use replace::{check_replaceable, new_file, remove_leftovers, replace_file};
 pub use stage1::Stage1Student;
 pub use stage2::Stage2Student;
 pub use teacher::VisionTransformer;

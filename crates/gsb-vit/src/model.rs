@@ -1,9 +1,11 @@
 //! What the models of all phases have in common.
 
+use std::path::Path;
+
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Device;
 
-use crate::{Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
+use crate::{Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig, checkpoint};
 
 /// A model of a phase.
 pub trait Model: Module + ModuleDisplay {
@@ -18,6 +20,29 @@ pub trait Model: Module + ModuleDisplay {
 
     /// The configuration it was made with.
     fn config(&self) -> &VitConfig;
+
+    /// The model of a checkpoint: one of our own (`.bpk`), or one with the published names (`.pth`,
+    /// `.safetensors`), told apart by their contents.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, or holds a model of another phase.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use gsb_vit::{Model, Stage2Student, VitConfig, checkpoint};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("student.bpk");
+    /// let device = Device::default();
+    /// let student = VitConfig::micro().init_stage2(&device)?;
+    /// checkpoint::save(&student, &path)?;
+    /// let student = Stage2Student::load(&path, &device)?;
+    /// assert_eq!(Model::config(&student), &VitConfig::micro());
+    /// # Ok::<(), gsb_vit::Error>(())
+    /// ```
+    fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
+        checkpoint::load_any(path.as_ref(), device)
+    }
 }
 
 impl Model for VisionTransformer {

@@ -3,7 +3,7 @@
 use burn::Tensor;
 use burn::nn::Linear;
 use burn::tensor::Device;
-use gsb::nn::{Stage1Block, Stage1BlockConfig, layer_norm};
+use gsb_core::nn::{Stage1Block, Stage1BlockConfig, layer_norm};
 
 use crate::embedding::{NormalizedPatchEmbedding, TokenEmbedding};
 use crate::initialization::zero_linear_biases;

@@ -2,9 +2,9 @@
 
 use burn::Tensor;
 use burn::tensor::Device;
-use gsb::binarize::{AttentionBinarizerConfig, FirstForward, ValueBinarizerConfig};
-use gsb::distill::Student;
-use gsb::nn::{
+use gsb_core::binarize::{AttentionBinarizerConfig, FirstForward, ValueBinarizerConfig};
+use gsb_core::distill::Logits;
+use gsb_core::nn::{
     QuantizedConv2d, QuantizedConv2dConfig, QuantizedLinear, QuantizedLinearConfig, Stage2Block,
     Stage2BlockConfig, layer_norm,
 };
@@ -98,7 +98,7 @@ impl Stage2Student {
     ///
     /// # Shapes
     /// - images: `[batch, channels, height, width]`
-    pub fn calibrate_forward(mut self, images: Tensor<4>, first: FirstForward) -> (Self, Student) {
+    pub fn calibrate_forward(mut self, images: Tensor<4>, first: FirstForward) -> (Self, Logits) {
         self.patch_embedding = self.patch_embedding.calibrate();
         let mut x = self
             .tokens

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use burn::module::{Param, ParamId};
 use burn::nn::Linear;
-use gsb::nn::{BinaryLinear, QuantizedLinear, Stage1Block, Stage2Block, WeightBinaryLinear};
+use gsb_core::nn::{BinaryLinear, QuantizedLinear, Stage1Block, Stage2Block, WeightBinaryLinear};
 
 use crate::parameters::ids;
 use crate::{Error, Stage1Student, Stage2Student, VitConfig};

@@ -2,8 +2,8 @@
 
 use burn::Tensor;
 use burn::module::{Module, ModuleDisplay};
-use gsb::distill::Student;
-use gsb::nn::LayerNorm;
+use gsb_core::distill::Logits;
+use gsb_core::nn::LayerNorm;
 
 use crate::embedding::{TokenEmbedding, patch_tokens, token};
 use crate::{Activations, Classifier, VitConfig};
@@ -75,8 +75,8 @@ impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Transformer<P, B, H> {
     }
 
     /// The logits of normalized tokens.
-    pub(crate) fn classify(&self, features: &Tensor<3>) -> Student {
-        Student {
+    pub(crate) fn classify(&self, features: &Tensor<3>) -> Logits {
+        Logits {
             class: self.class_head.logits(token(features, 0)),
             distillation: self
                 .distillation_head
@@ -87,7 +87,7 @@ impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Transformer<P, B, H> {
 }
 
 impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Classifier for Transformer<P, B, H> {
-    fn forward(&self, images: Tensor<4>) -> Student {
+    fn forward(&self, images: Tensor<4>) -> Logits {
         let x = self.embed(images);
         let x = self.blocks.iter().fold(x, |x, block| block.encode(x));
         self.classify(&self.norm.forward(x))

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
-use gsb::binarize::ThresholdScope;
+use gsb_core::binarize::ThresholdScope;
 use gsb_vit::checkpoint::{Hints, Published, Strictness, export};
 use gsb_vit::{Error, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 use mutate::{Random, mutants, mutate, without_checksums};

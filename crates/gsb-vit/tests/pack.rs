@@ -4,13 +4,13 @@
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::{Device, Distribution};
-use gsb::binarize::{
+use gsb_core::binarize::{
     AttentionBinarizerConfig, SignedBinarizerConfig, ThresholdScope, ValueBinarizerConfig,
     WeightBinarizerConfig, WeightScale,
 };
-use gsb::nn::LayerNormConfig;
-use gsb::nn::QuantizedLinearConfig;
-use gsb_packed::{Packed, Preprocessing, ShiftStorage};
+use gsb_core::nn::LayerNormConfig;
+use gsb_core::nn::QuantizedLinearConfig;
+use gsb_packed::{PackedFile, Preprocessing, ShiftStorage};
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
 
 fn student(config: &VitConfig) -> Stage2Student {
@@ -201,6 +201,6 @@ fn the_file_holds_what_the_cost_counts() {
         let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap());
         let counted = config.cost(Phase::Stage2).unwrap().total.packed_bytes;
         assert_eq!(bytes.len() as u64 - header, counted);
-        assert_eq!(Packed::from_bytes(&bytes).unwrap(), packed);
+        assert_eq!(PackedFile::from_bytes(&bytes).unwrap(), packed);
     }
 }

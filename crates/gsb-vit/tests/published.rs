@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
-use gsb::binarize::ThresholdScope;
+use gsb_core::binarize::ThresholdScope;
 use gsb_vit::checkpoint::{Hints, Published, Strictness, export, import, inspect, load, save};
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use gsb_packed::{Image, Network, Packed, PackedModel, Random, Scratch, Stage};
+use gsb_packed::{Image, Network, PackedFile, PackedModel, Random, Scratch, Stage};
 use gsb_vit::VitConfig;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -92,7 +92,7 @@ fn random(name: &str) -> Result<PackedModel, Error> {
     };
     let classes = if name == "micro" { 10 } else { 1000 };
     let config = VitConfig::preset(name, classes)?.packed();
-    Ok(PackedModel::new(Packed::unnamed(Network::random(
+    Ok(PackedModel::new(PackedFile::unnamed(Network::random(
         &config, 1,
     )?))?)
 }

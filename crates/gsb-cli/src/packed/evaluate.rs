@@ -7,7 +7,6 @@ use gsb_packed::{Image, PackedModel};
 use gsb_train::Evaluation;
 use rayon::prelude::*;
 
-use super::transform;
 use crate::error::Error;
 
 /// Images that are in memory at once.
@@ -36,7 +35,9 @@ pub fn logits<'a>(
     path: &Path,
     set: &'a dyn DataSet,
 ) -> Result<impl Iterator<Item = Result<(Vec<f32>, usize), Error>> + 'a, Error> {
-    let transform = transform(model).map_err(|reason| Error::file(path, reason))?;
+    let transform = model
+        .transform()
+        .map_err(|error| Error::file(path, error))?;
     let answer = move |index: usize| {
         let pixels = transform.pixels(&set.image(index)?);
         let prediction = model.predict(Image::Bytes(&pixels.pixels))?;

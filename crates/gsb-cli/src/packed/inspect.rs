@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gsb_packed::{Config, Packed};
+use gsb_packed::{PackedConfig, PackedFile};
 use gsb_vit::checkpoint::{TensorFile, TensorInfo};
 use gsb_vit::{Cost, Phase, VitConfig};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ struct Layer {
 /// # Errors
 /// What is wrong with the file.
 pub fn run(args: &InspectArgs) -> Result<String, Error> {
-    let packed = open_packed(&args.file, |path| Packed::open(path))?;
+    let packed = open_packed(&args.file, |path| PackedFile::open(path))?;
     let size = std::fs::metadata(&args.file)
         .map_err(|error| Error::file(&args.file, error))?
         .len();
@@ -54,7 +54,7 @@ pub fn run(args: &InspectArgs) -> Result<String, Error> {
 }
 
 /// The layers in the order of the forward pass.
-fn layers(file: &TensorFile, config: &Config, cost: &Cost) -> Result<Vec<Layer>, Error> {
+fn layers(file: &TensorFile, config: &PackedConfig, cost: &Cost) -> Result<Vec<Layer>, Error> {
     let mut layers: Vec<Layer> = cost
         .layers
         .iter()
@@ -91,7 +91,7 @@ fn layers(file: &TensorFile, config: &Config, cost: &Cost) -> Result<Vec<Layer>,
 }
 
 /// Shape of a layer's weight, outputs first, and bits of an entry.
-fn shape(name: &str, config: &Config) -> (Vec<usize>, usize) {
+fn shape(name: &str, config: &PackedConfig) -> (Vec<usize>, usize) {
     let (width, tokens) = (config.width, config.tokens());
     let last = name.rsplit('.').next().unwrap_or(name);
     let (patch, head) = (config.patch_size, usize::from(config.head_bits));
@@ -138,7 +138,7 @@ fn folded(layers: Vec<Layer>, depth: usize) -> Vec<Layer> {
 }
 
 fn text(
-    packed: &Packed,
+    packed: &PackedFile,
     version: &str,
     cost: &Cost,
     layers: &[Layer],
@@ -241,7 +241,7 @@ fn names(names: &[String]) -> String {
 }
 
 fn json(
-    packed: &Packed,
+    packed: &PackedFile,
     version: &str,
     cost: &Cost,
     layers: &[Layer],

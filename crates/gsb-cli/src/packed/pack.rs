@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use gsb_data::{EvalTransform, Normalization, Transform};
-use gsb_packed::{Packed, PackedModel, Random, ShiftStorage};
-use gsb_train::{Heads, describe, load_model};
+use gsb_packed::{PackedFile, PackedModel, Random, ShiftStorage};
+use gsb_train::{Heads, load_model};
+use gsb_vit::checkpoint::describe;
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
 
 use super::{grouped, student};
@@ -112,7 +113,7 @@ fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String),
 const IMAGES: usize = 16;
 
 /// The largest change of a logit by the storage of the shift, and the largest logit.
-fn change(packed: &Packed, storage: ShiftStorage) -> Result<(f32, f32), Error> {
+fn change(packed: &PackedFile, storage: ShiftStorage) -> Result<(f32, f32), Error> {
     let stored = PackedModel::from_bytes(&packed.to_bytes(storage)?)?;
     let exact = PackedModel::new(packed.clone())?;
     let mut random = Random::new(1);

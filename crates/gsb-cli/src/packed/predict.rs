@@ -8,7 +8,6 @@ use gsb_packed::{Image, PackedModel, Prediction};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::transform;
 use crate::args::PredictArgs;
 use crate::error::Error;
 use crate::model_file::{is_packed, open_packed};
@@ -32,7 +31,9 @@ const MAX_BYTES: u64 = 1 << 30;
 pub fn run(args: &PredictArgs) -> Result<String, Error> {
     let model = open_packed(&args.file, |path| PackedModel::open(path))
         .map_err(|error| swapped(args).unwrap_or(error))?;
-    let transform = transform(&model).map_err(|reason| Error::file(&args.file, reason))?;
+    let transform = model
+        .transform()
+        .map_err(|error| Error::file(&args.file, error))?;
     let pictures = pictures(&args.images);
     let (mut tried, mut failed, mut values) = (0, 0, Vec::new());
     'all: for batch in pictures.chunks(BATCH) {

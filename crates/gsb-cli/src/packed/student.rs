@@ -6,13 +6,12 @@ use std::path::Path;
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 use gsb_data::{DataSplits, EvalTransform};
-use gsb_packed::{Packed, PackedModel, Prediction, ShiftStorage};
+use gsb_packed::{PackedFile, PackedModel, Prediction, ShiftStorage};
 use gsb_train::{Heads, Recipe, Run, evaluation_loader, load_model};
 use gsb_vit::{Classifier, PackOptions, Phase, Stage2Student, pack};
 use serde::Serialize;
 
 use super::evaluate::logits;
-use super::preprocessing;
 use crate::compute::DeviceName;
 use crate::error::Error;
 
@@ -57,7 +56,7 @@ pub fn options(classes: Vec<String>, transform: &EvalTransform, checkpoint: &Pat
         .into_owned();
     PackOptions {
         class_names: classes,
-        preprocessing: Some(preprocessing(transform)),
+        preprocessing: Some(transform.into()),
         provenance: BTreeMap::from([
             ("checkpoint".into(), name),
             (
@@ -90,7 +89,7 @@ pub fn after_training(
     let bytes = std::fs::metadata(&path)
         .map_err(|error| Error::file(&path, error))?
         .len();
-    let model = PackedModel::new(Packed::open(&path)?)?;
+    let model = PackedModel::new(PackedFile::open(&path)?)?;
     let decisions = decisions(&student, splits, recipe, device)?;
     let (mut images, mut agreeing, mut right) = (0, 0, 0);
     for (index, answer) in logits(&model, &path, &*splits.test)?.enumerate() {
@@ -116,7 +115,7 @@ fn decisions(
     device: &Device,
 ) -> Result<Vec<usize>, Error> {
     let mut recipe = recipe.clone();
-    if recipe.model.scope == gsb::binarize::ThresholdScope::Batch {
+    if recipe.model.scope == gsb_core::binarize::ThresholdScope::Batch {
         recipe.evaluation_batch_size = 1;
     }
     let mut decisions = Vec::with_capacity(splits.test.len());

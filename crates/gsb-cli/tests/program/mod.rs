@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use gsb_packed::{Config, Network, Packed, ShiftStorage};
+use gsb_packed::{Network, PackedConfig, PackedFile, ShiftStorage};
 use tempfile::TempDir;
 
 /// `gsb`, started in a folder.
@@ -56,8 +56,8 @@ pub fn fails(command: &mut Command) -> String {
 
 /// Writes a packed model of random weights.
 pub fn random_model(path: &Path) {
-    let network = Network::random(&Config::micro(), 1).expect("a network");
-    let packed = Packed::unnamed(network);
+    let network = Network::random(&PackedConfig::micro(), 1).expect("a network");
+    let packed = PackedFile::unnamed(network);
     packed.write(path, ShiftStorage::F32).expect("written");
 }
 

@@ -1,6 +1,6 @@
 //! Writes small packed files of all kinds to a folder, for the fuzzer to begin with: `seeds FOLDER`.
 
-use gsb_packed::{Config, Network, Packed, ShiftStorage, ThresholdScope};
+use gsb_packed::{PackedConfig, Network, PackedFile, ShiftStorage, ThresholdScope};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("usage: seeds FOLDER")?;
@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .enumerate()
     {
-        let config = Config {
+        let config = PackedConfig {
             image_size: 4,
             patch_size: 2,
             classes: 3,
@@ -27,9 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ][index],
             head_bits: [8, 4, 1][index],
             patch_bits: [1, 8, 5][index],
-            ..Config::micro()
+            ..PackedConfig::micro()
         };
-        let packed = Packed::unnamed(Network::random(&config, index as u64)?);
+        let packed = PackedFile::unnamed(Network::random(&config, index as u64)?);
         std::fs::write(
             format!("{folder}/{index}.safetensors"),
             packed.to_bytes(storage)?,

@@ -1,7 +1,7 @@
 //! A model of any sizes and any finite numbers predicts, and all instruction sets give the same bits.
 #![no_main]
 
-use gsb_packed::{Config, Isa, Network, Packed, PackedModel, Random, ShiftStorage, ThresholdScope};
+use gsb_packed::{PackedConfig, Isa, Network, PackedFile, PackedModel, Random, ShiftStorage, ThresholdScope};
 use libfuzzer_sys::Corpus;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| -> Corpus {
@@ -16,7 +16,7 @@ fn run(bytes: &[u8]) -> Option<()> {
     let (&[a, b, c, d, e, f, g, h], values) = bytes.split_first_chunk()?;
     let below = |byte: u8, bound: usize| usize::from(byte) % bound;
     let (patch_size, heads) = (1 + below(a, 5), 1 + below(b, 4));
-    let config = Config {
+    let config = PackedConfig {
         image_size: patch_size * (1 + usize::from(a) / 5 % 7),
         patch_size,
         channels: 1 + below(c, 3),
@@ -35,7 +35,7 @@ fn run(bytes: &[u8]) -> Option<()> {
     };
     let storage = [ShiftStorage::F32, ShiftStorage::F16, ShiftStorage::I8][below(h, 3)];
     let network = Network::random(&config, h.into()).expect("possible sizes");
-    let mut file = Packed::unnamed(network)
+    let mut file = PackedFile::unnamed(network)
         .to_bytes(storage)
         .expect("a sound network");
     let header = 8 + u64::from_le_bytes(*file.first_chunk()?) as usize;
@@ -46,7 +46,7 @@ fn run(bytes: &[u8]) -> Option<()> {
         file[header + 4 * place..][..4].copy_from_slice(&edit[2..]);
     }
     // Refused: not finite, padding that is not 0, or scales too far apart.
-    let packed = Packed::from_bytes(&file).ok()?;
+    let packed = PackedFile::from_bytes(&file).ok()?;
     let image = Random::new(h.into()).image(&config);
     let bits = |isa| {
         let model = PackedModel::with_isa(packed.clone(), isa).expect("a sound network");

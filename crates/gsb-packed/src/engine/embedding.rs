@@ -5,7 +5,7 @@ use crate::kernel::Kernels;
 use crate::kernel::linear::Inputs;
 use crate::kernel::patches::{ArrangePatches, CutPatches, PatchTask, PatchWeights};
 use crate::kernel::simd::Line;
-use crate::{Config, Network, Preprocessing, SCALE_GUARD};
+use crate::{Network, PackedConfig, Preprocessing, SCALE_GUARD};
 
 /// The patch embedding, the learned tokens and the positions.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Embedding {
     }
 
     /// Words of a patch.
-    pub(super) fn stride(&self, config: &Config) -> usize {
+    pub(super) fn stride(&self, config: &PackedConfig) -> usize {
         config.channels * self.weights.words
     }
 
@@ -104,7 +104,7 @@ impl Embedding {
     pub(super) fn embed_bytes(
         &self,
         kernels: Kernels,
-        config: &Config,
+        config: &PackedConfig,
         image: &[u8],
         pixels: &mut [u32],
         stream: &mut [[Line<f32>; 4]],
@@ -131,7 +131,7 @@ impl Embedding {
     /// patch.
     pub(super) fn embed_floats(
         &self,
-        config: &Config,
+        config: &PackedConfig,
         image: &[f32],
         pixels: &mut [f32],
         stream: &mut [[Line<f32>; 4]],

@@ -1,16 +1,17 @@
 //! The heads: normalization, quantized input, quantized weight.
 
 use super::norm::fold;
-use crate::config::guarded;
+use gsb_numerics::guarded;
+
 use crate::kernel::Kernels;
 use crate::kernel::norm::Norm;
 use crate::kernel::scalar::Scalar;
 use crate::kernel::simd::{LANES, Line, Simd, Task};
 use crate::network::level_range;
-use crate::{Config, Head, LayerNorm};
+use crate::{Head, LayerNorm, PackedConfig};
 
 /// The normalization of the last tokens, without shift.
-pub(super) fn last_norm(norm: &LayerNorm, config: &Config) -> Norm {
+pub(super) fn last_norm(norm: &LayerNorm, config: &PackedConfig) -> Norm {
     fold(norm, &vec![0.0; config.width], config)
 }
 
@@ -29,7 +30,7 @@ pub(super) struct QuantizedHead {
 }
 
 impl QuantizedHead {
-    pub(super) fn new(head: Head, config: &Config) -> Self {
+    pub(super) fn new(head: Head, config: &PackedConfig) -> Self {
         let (low, high) = level_range(config.head_bits);
         let input_scale = guarded(head.input_scale);
         Self {

@@ -7,11 +7,12 @@ use super::linear::{BitLayer, BitRows, BitWeight, FloatLayer, level_threshold};
 use super::norm::fold;
 use super::scratch::Scratch;
 use super::{Stage, record};
-use crate::config::guarded;
+use gsb_numerics::guarded;
+
 use crate::kernel::Kernels;
 use crate::kernel::norm::{Norm, NormSigns, Zero};
 use crate::trace::BlockTrace;
-use crate::{BinaryLinear, Config, LayerNorm};
+use crate::{BinaryLinear, LayerNorm, PackedConfig};
 
 /// A binary MLP.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl BinaryMlp {
         norm: &LayerNorm,
         fc1: BinaryLinear,
         fc2: BinaryLinear,
-        config: &Config,
+        config: &PackedConfig,
         kernels: Kernels,
     ) -> Self {
         let (width, hidden) = (config.width, config.mlp_width);

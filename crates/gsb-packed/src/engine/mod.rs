@@ -26,14 +26,13 @@ use rayon::iter::ParallelIterator;
 
 use crate::kernel::Kernels;
 use crate::kernel::norm::Norm;
-use crate::model::Image;
 use crate::trace::{BlockTrace, Trace};
-use crate::{Block, Config, Network, Preprocessing};
+use crate::{Block, Image, Network, PackedConfig, Preprocessing};
 
 /// A network ready to run.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    config: Config,
+    config: PackedConfig,
     kernels: Kernels,
     embedding: Embedding,
     blocks: Vec<(BinaryAttention, BinaryMlp)>,
@@ -82,7 +81,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    pub(crate) fn config(&self) -> &PackedConfig {
         &self.config
     }
 

@@ -2,10 +2,10 @@
 
 use super::lines::lines;
 use crate::kernel::norm::Norm;
-use crate::{Config, LayerNorm};
+use crate::{LayerNorm, PackedConfig};
 
 /// A normalization and a shift.
-pub(super) fn fold(norm: &LayerNorm, shift: &[f32], config: &Config) -> Norm {
+pub(super) fn fold(norm: &LayerNorm, shift: &[f32], config: &PackedConfig) -> Norm {
     Norm {
         width: config.width,
         epsilon: config.norm_epsilon,

@@ -12,7 +12,7 @@ use crate::kernel::linear::ROW_PADDING;
 use crate::kernel::norm::Zero;
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::{Bounds, EXTRA_PLANES, Entries, Entry};
-use crate::{Config, Error, ThresholdScope};
+use crate::{Error, PackedConfig, ThresholdScope};
 
 /// Memory for the prediction of an image; one for each thread. Made by
 /// [`PackedModel::scratch`](crate::PackedModel::scratch).
@@ -121,7 +121,7 @@ impl Scratch {
 }
 
 /// The most entries of a head.
-fn most_entries(config: &Config) -> usize {
+fn most_entries(config: &PackedConfig) -> usize {
     config.tokens() * config.head_width() / SPARSE
 }
 
@@ -157,7 +157,7 @@ impl Sizes {
         }
     }
 
-    pub(super) fn of_config(config: &Config) -> Self {
+    pub(super) fn of_config(config: &PackedConfig) -> Self {
         Self::of(config.tokens(), config.heads, config.head_width())
     }
 
@@ -167,7 +167,7 @@ impl Sizes {
     }
 
     /// Bounds of the value.
-    fn bounds(&self, config: &Config) -> usize {
+    fn bounds(&self, config: &PackedConfig) -> usize {
         match config.scope {
             ThresholdScope::Row => self.tokens * self.heads,
             ThresholdScope::Batch | ThresholdScope::Sample => 1,
@@ -175,7 +175,7 @@ impl Sizes {
     }
 
     /// Panels of the widest layer.
-    fn widest(&self, config: &Config) -> usize {
+    fn widest(&self, config: &PackedConfig) -> usize {
         let widest = panels(config.width).max(panels(config.mlp_width));
         widest.max(2 * self.section)
     }
@@ -187,7 +187,7 @@ impl Sizes {
 }
 
 /// Words that hold a row of binarized tokens or of the attended value.
-fn bits_stride(config: &Config, sizes: Sizes) -> usize {
+fn bits_stride(config: &PackedConfig, sizes: Sizes) -> usize {
     (2 * panels(config.width)).max(sizes.attended_stride())
 }
 
@@ -195,7 +195,7 @@ fn bits_stride(config: &Config, sizes: Sizes) -> usize {
 const MODEST: u64 = 64 << 20;
 
 /// Refuses a configuration whose scratch is out of proportion to the file it comes from.
-pub(crate) fn check_scratch(config: &Config) -> Result<(), Error> {
+pub(crate) fn check_scratch(config: &PackedConfig) -> Result<(), Error> {
     let sizes = Sizes::of_config(config);
     // Products of sizes may be beyond 32 bits.
     let wide = |size: usize| size as u64;

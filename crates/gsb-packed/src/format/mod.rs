@@ -7,7 +7,7 @@
 //! | `checksum` | eight hexadecimal digits: CRC-32 of the whole file, these digits taken as zeros |
 //! | `format` | `gsb-packed` |
 //! | `version` | `2` |
-//! | `config` | [`Config`](crate::Config) as JSON |
+//! | `config` | [`PackedConfig`](crate::PackedConfig) as JSON |
 //! | `class_names` | list of names as JSON, one for each class |
 //! | `preprocessing` | [`Preprocessing`] as JSON |
 //! | `provenance` | map of strings as JSON: where the network comes from |
@@ -39,7 +39,7 @@ pub const FORMAT_VERSION: u32 = 2;
 
 /// A network with what belongs to it: the contents of a packed file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Packed {
+pub struct PackedFile {
     /// The network.
     pub network: Network,
     /// A name for each class.
@@ -96,7 +96,7 @@ impl Preprocessing {
     }
 }
 
-impl Packed {
+impl PackedFile {
     /// A network with classes named by their numbers and [standard](Preprocessing::standard)
     /// preprocessing.
     pub fn unnamed(network: Network) -> Self {
@@ -182,6 +182,14 @@ impl Packed {
     pub fn to_bytes(&self, shifts: ShiftStorage) -> Result<Vec<u8>, Error> {
         self.validate()?;
         write::bytes(self, shifts)
+    }
+
+    /// Writes a file with everything as it is, see [`write`](Self::write).
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        self.write(path, ShiftStorage::F32)
     }
 
     /// Writes a file: a temporary one beside it, which then takes its place. A failure leaves no

@@ -6,16 +6,16 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
+use half::f16;
 use memmap2::Mmap;
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 
 use super::names::{FORMAT, block, part};
-use super::{FORMAT_VERSION, Packed, checksum, levels};
-use crate::half::from_half;
+use super::{FORMAT_VERSION, PackedFile, checksum, levels};
 use crate::{
-    Attention, BinaryLinear, Block, Config, Error, Head, LayerNorm, Network, PatchEmbedding,
+    Attention, BinaryLinear, Block, Error, Head, LayerNorm, Network, PackedConfig, PatchEmbedding,
     SignMatrix,
 };
 
@@ -29,16 +29,16 @@ pub(super) fn map(path: &Path) -> Result<Mmap, Error> {
     // Files that this crate writes are never changed in place but replaced, which leaves a map as it is.
     #[allow(unsafe_code)]
     // SAFETY: sound as long as nobody changes the file in place or cuts it short while it is read,
-    // which `Packed::open` and `PackedModel::open` ask of their callers. No borrow outlives the
+    // which `PackedFile::open` and `PackedModel::open` ask of their callers. No borrow outlives the
     // reading: everything is copied out of the map.
     unsafe { Mmap::map(&file) }.map_err(io("map it"))
 }
 
 /// The contents of a file's bytes.
-pub(super) fn read(bytes: &[u8]) -> Result<Packed, Error> {
+pub(super) fn read(bytes: &[u8]) -> Result<PackedFile, Error> {
     let is_sealed = checksum::check(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let config: Config = {
+    let config: PackedConfig = {
         let format = entry(&header, "format").ok();
         if format != Some(FORMAT) {
             let found = format.map_or("missing".into(), |format| format!("{format:?}"));
@@ -59,7 +59,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Packed, Error> {
         file: SafeTensors::deserialize(bytes)?,
         read: RefCell::default(),
     };
-    let packed = Packed {
+    let packed = PackedFile {
         class_names: json(&header, "class_names")?,
         preprocessing: json(&header, "preprocessing")?,
         provenance: json(&header, "provenance")?,
@@ -102,7 +102,7 @@ struct Tensors<'a> {
 }
 
 impl<'a> Tensors<'a> {
-    fn network(&self, config: Config) -> Result<Network, Error> {
+    fn network(&self, config: PackedConfig) -> Result<Network, Error> {
         let width = config.width;
         let shape = [width, config.channels, config.patch_size, config.patch_size];
         Ok(Network {
@@ -130,7 +130,7 @@ impl<'a> Tensors<'a> {
         })
     }
 
-    fn block(&self, name: &str, config: &Config) -> Result<Block, Error> {
+    fn block(&self, name: &str, config: &PackedConfig) -> Result<Block, Error> {
         let (width, hidden) = (config.width, config.mlp_width);
         Ok(Block {
             norm1: self.norm(&part(name, "norm1"), width)?,
@@ -141,7 +141,7 @@ impl<'a> Tensors<'a> {
         })
     }
 
-    fn attention(&self, layer: &str, config: &Config) -> Result<Attention, Error> {
+    fn attention(&self, layer: &str, config: &PackedConfig) -> Result<Attention, Error> {
         let width = config.width;
         let shifts = part(layer, "shifts");
         let scores = part(layer, "scores");
@@ -182,7 +182,7 @@ impl<'a> Tensors<'a> {
         })
     }
 
-    fn head(&self, layer: &str, config: &Config) -> Result<Head, Error> {
+    fn head(&self, layer: &str, config: &PackedConfig) -> Result<Head, Error> {
         Ok(Head {
             weight: self.levels(layer, &[config.classes, config.width], config.head_bits)?,
             weight_scale: self.number(layer, "weight_scale")?,
@@ -192,7 +192,7 @@ impl<'a> Tensors<'a> {
         })
     }
 
-    fn shift(&self, layer: &str, config: &Config) -> Result<Vec<f32>, Error> {
+    fn shift(&self, layer: &str, config: &PackedConfig) -> Result<Vec<f32>, Error> {
         let (heads, tokens) = (config.heads, config.tokens());
         let shape = [heads, tokens, tokens];
         let name = part(layer, "bias");
@@ -202,7 +202,7 @@ impl<'a> Tensors<'a> {
                 let halves = bytes.as_chunks::<2>().0;
                 Ok(halves
                     .iter()
-                    .map(|&half| from_half(u16::from_le_bytes(half)))
+                    .map(|&half| f16::from_le_bytes(half).to_f32())
                     .collect())
             }
             Dtype::I8 => {

@@ -2,21 +2,19 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::Write;
+use std::path::Path;
 
+use half::f16;
 use safetensors::{Dtype, View};
 use serde::Deserialize;
 
 use super::names::{FORMAT, block, part};
-use super::{FORMAT_VERSION, Packed, ShiftStorage, checksum, levels};
-use crate::half::{HALF_END, to_half};
-use crate::{Attention, BinaryLinear, Config, Error, Head, LayerNorm, SignMatrix};
+use super::{FORMAT_VERSION, PackedFile, ShiftStorage, checksum, levels};
+use crate::{Attention, BinaryLinear, Error, Head, LayerNorm, PackedConfig, SignMatrix};
 
 /// The bytes of a file.
-pub(super) fn bytes(packed: &Packed, shifts: ShiftStorage) -> Result<Vec<u8>, Error> {
+pub(super) fn bytes(packed: &PackedFile, shifts: ShiftStorage) -> Result<Vec<u8>, Error> {
     let network = &packed.network;
     let config = &network.config;
     let width = config.width;
@@ -55,7 +53,7 @@ pub(super) fn bytes(packed: &Packed, shifts: ShiftStorage) -> Result<Vec<u8>, Er
     Ok(bytes)
 }
 
-fn metadata(packed: &Packed) -> HashMap<String, String> {
+fn metadata(packed: &PackedFile) -> HashMap<String, String> {
     let json =
         |value: serde_json::Result<String>| value.expect("strings, numbers and lists of them");
     [
@@ -101,40 +99,9 @@ fn order_metadata(bytes: &mut [u8]) {
 
 /// Puts the bytes of a file in place: a failure leaves what was there before.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |action| move |source| Error::Io { action, source };
-    let (mut file, beside) =
-        create_beside(path).map_err(failed("write a temporary file beside it"))?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(failed("write a temporary file beside it"));
-    drop(file);
-    let placed = written.and_then(|()| {
-        fs::rename(&beside, path).map_err(failed("rename the temporary file to it"))
-    });
-    if placed.is_err() {
-        // What failed above says more than this would.
-        let _ = fs::remove_file(&beside);
-    }
-    placed
-}
-
-/// How the names of temporary files begin, by which those of killed processes are known.
-const TEMPORARY: &str = ".tmp-gsb-";
-
-/// A new file beside a path: no other thread or process has it, as none may write over another's.
-fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
-    /// The next file's number: that of the process would not do for threads, and not every system has one.
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let beside = path.with_file_name(format!("{TEMPORARY}{number}"));
-        match File::create_new(&beside) {
-            // Another process counts as well, or one was killed before it renamed its file.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            created => return created.map(|file| (file, beside)),
-        }
-    }
+    let action = "write it";
+    gsb_files::replace(path, |file| file.write_all(bytes))
+        .map_err(|source| Error::Io { action, source })
 }
 
 /// A tensor of a file.
@@ -242,7 +209,7 @@ impl Tensors {
         self.list(layer, "bias", &linear.bias);
     }
 
-    fn head(&mut self, layer: &str, head: &Head, config: &Config) -> Result<(), Error> {
+    fn head(&mut self, layer: &str, head: &Head, config: &PackedConfig) -> Result<(), Error> {
         let shape = [config.classes, config.width];
         self.levels(layer, &head.weight, &shape, config.head_bits)?;
         self.list(layer, "weight_scale", &[head.weight_scale]);
@@ -256,7 +223,7 @@ impl Tensors {
         &mut self,
         layer: &str,
         attention: &Attention,
-        config: &Config,
+        config: &PackedConfig,
         storage: ShiftStorage,
     ) -> Result<(), Error> {
         self.linear(&part(layer, "qkv"), &attention.qkv);
@@ -285,7 +252,7 @@ impl Tensors {
         &mut self,
         layer: &str,
         values: &[f32],
-        config: &Config,
+        config: &PackedConfig,
         storage: ShiftStorage,
     ) -> Result<(), Error> {
         let (heads, tokens) = (config.heads, config.tokens());
@@ -302,7 +269,10 @@ impl Tensors {
         match storage {
             ShiftStorage::F32 => self.floats(name, values, &shape),
             ShiftStorage::F16 => {
-                if let Some(index) = values.iter().position(|value| value.abs() >= HALF_END) {
+                if let Some(index) = values
+                    .iter()
+                    .position(|&value| !f16::from_f32(value).is_finite())
+                {
                     return refuse(
                         index,
                         "a number of magnitude below 65520, for 16-bit floats",
@@ -310,7 +280,7 @@ impl Tensors {
                 }
                 let bytes = values
                     .iter()
-                    .flat_map(|&value| to_half(value).to_le_bytes())
+                    .flat_map(|&value| f16::from_f32(value).to_le_bytes())
                     .collect();
                 self.push(name, Dtype::F16, &shape, bytes);
             }

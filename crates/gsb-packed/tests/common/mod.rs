@@ -5,16 +5,17 @@ pub mod counting;
 pub mod sealed;
 
 use gsb_packed::{
-    Config, Image, Isa, Network, Packed, PackedModel, Random, SignMatrix, ThresholdScope, Trace,
+    Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, SignMatrix, ThresholdScope,
+    Trace,
 };
 
 /// A small configuration of a seed, with sizes that fill nothing evenly.
-pub fn config(seed: u64) -> Config {
+pub fn config(seed: u64) -> PackedConfig {
     let mut random = Random::new(seed);
     let heads = 1 + random.below(4);
     let head_width = [1, 5, 16, 21, 32, 33, 48, 64, 70, 130][random.below(10)];
     let patch_size = 1 + random.below(5);
-    let config = Config {
+    let config = PackedConfig {
         image_size: patch_size * (1 + random.below(7)),
         patch_size,
         channels: 1 + random.below(3),
@@ -66,7 +67,7 @@ pub const KINDS: [Kind; 6] = [
 ];
 
 /// A random network of a kind.
-pub fn network(config: &Config, seed: u64, kind: Kind) -> Network {
+pub fn network(config: &PackedConfig, seed: u64, kind: Kind) -> Network {
     let mut network = Network::random(config, seed).expect("a valid configuration");
     let mut random = Random::new(seed);
     for block in &mut network.blocks {
@@ -131,7 +132,7 @@ pub fn network(config: &Config, seed: u64, kind: Kind) -> Network {
 
 /// A model for an instruction set.
 pub fn model(network: &Network, isa: Isa) -> PackedModel {
-    PackedModel::with_isa(Packed::unnamed(network.clone()), isa).expect("a valid network")
+    PackedModel::with_isa(PackedFile::unnamed(network.clone()), isa).expect("a valid network")
 }
 
 /// The trace of an image.

@@ -1,12 +1,12 @@
 //! The ends of a network: the embedding and the heads.
 
-use gsb_packed::{Config, Image, Isa, Network, Random};
+use gsb_packed::{Image, Isa, Network, PackedConfig, Random};
 
 use super::common::{model, trace};
 use super::{guarded, norm, sign};
 
 /// Normalized values, `[channels, height, width]`.
-fn normalized(config: &Config, image: &[u8]) -> Vec<f32> {
+fn normalized(config: &PackedConfig, image: &[u8]) -> Vec<f32> {
     let preprocessing = gsb_packed::Preprocessing::standard(config.channels);
     let (size, channels) = (config.image_size, config.channels);
     let mut values = Vec::with_capacity(image.len());
@@ -101,7 +101,7 @@ pub fn check_heads(network: &Network, stream: &[f32], logits: &[f32], token: usi
 
 #[test]
 fn floats_and_bytes_of_an_image_agree() {
-    let config = Config::micro();
+    let config = PackedConfig::micro();
     let network = Network::random(&config, 8).unwrap();
     let model = model(&network, Isa::available().next().unwrap());
     let image = Random::new(9).image(&config);

@@ -10,7 +10,7 @@ mod ends;
 use common::{KINDS, config, model, network, trace};
 use ends::{check_embedding, check_heads};
 use gsb_packed::{
-    Attention, BinaryLinear, Block, BlockTrace, Config, Isa, LayerNorm, Network, Random,
+    Attention, BinaryLinear, Block, BlockTrace, Isa, LayerNorm, Network, PackedConfig, Random,
     ThresholdScope,
 };
 
@@ -98,7 +98,7 @@ fn gelu(x: f64) -> f64 {
 }
 
 fn check_block(
-    config: &Config,
+    config: &PackedConfig,
     block: &Block,
     input: &[f32],
     found: &BlockTrace,
@@ -170,7 +170,7 @@ fn check_block(
 }
 
 fn check_attention(
-    config: &Config,
+    config: &PackedConfig,
     attention: &Attention,
     found: &BlockTrace,
     decisions: &mut Decisions,
@@ -227,7 +227,7 @@ fn check_attention(
 }
 
 fn check_groups(
-    config: &Config,
+    config: &PackedConfig,
     attention: &Attention,
     found: &BlockTrace,
     decisions: &mut Decisions,
@@ -292,7 +292,7 @@ fn check_groups(
 }
 
 fn check_attended(
-    config: &Config,
+    config: &PackedConfig,
     attention: &Attention,
     found: &BlockTrace,
     decisions: &mut Decisions,
@@ -379,10 +379,10 @@ fn decisions_are_those_of_the_equations() {
 
 #[test]
 fn decisions_of_a_wide_network_are_those_of_the_equations() {
-    let config = Config {
+    let config = PackedConfig {
         image_size: 112,
         depth: 1,
-        ..Config::deit_small(5)
+        ..PackedConfig::deit_small(5)
     };
     let network = Network::random(&config, 1).unwrap();
     let image = Random::new(2).image(&config);

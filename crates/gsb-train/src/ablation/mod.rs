@@ -9,7 +9,7 @@ pub use variant::Variant;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use gsb::distill::Distillation;
+use gsb_core::distill::Distillation;
 use gsb_data::DataSplits;
 use gsb_vit::Phase;
 use serde_json::{Map, Value};

@@ -129,7 +129,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gsb::binarize::{InitialScales, ThresholdScope};
+    use gsb_core::binarize::{InitialScales, ThresholdScope};
 
     #[test]
     fn mean_and_deviation_of_the_seeds() {

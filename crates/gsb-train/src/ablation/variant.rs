@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use gsb::binarize::{InitialScales, ThresholdScope};
-use gsb::distill::Distillation;
+use gsb_core::binarize::{InitialScales, ThresholdScope};
+use gsb_core::distill::Distillation;
 use gsb_vit::Phase;
 use serde::{Deserialize, Serialize};
 

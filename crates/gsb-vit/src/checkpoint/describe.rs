@@ -1,6 +1,6 @@
 //! Which model published tensors are of.
 
-use gsb::binarize::ThresholdScope;
+use gsb_core::binarize::ThresholdScope;
 
 use super::Format;
 use super::beside::{Beside, beside};

@@ -26,6 +26,7 @@
 //! # Ok::<(), gsb_vit::Error>(())
 //! ```
 
+mod any;
 mod beside;
 mod checksum;
 mod describe;
@@ -37,6 +38,8 @@ mod positions;
 mod published;
 mod report;
 
+pub(crate) use any::load_any;
+pub use any::{describe, is_own};
 pub use describe::{Description, Hints};
 pub use file::TensorFile;
 pub use gsb_checkpoint::{

@@ -11,7 +11,7 @@ use burn_pack::{HEADER_SIZE, Header, MAGIC_NUMBER, Reader, Tensor as Packed, Wri
 use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
 use super::describe::justified;
 use crate::parameters::{not_finite, parameters};
-use crate::{Error, Model, Phase, VitConfig, replace_file};
+use crate::{Error, Model, Phase, VitConfig};
 
 const PHASE: &str = "gsb.phase";
 const CONFIG: &str = "gsb.config";
@@ -68,7 +68,7 @@ pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
         .map_err(|error| failed(&error))?;
     let head = head(&bytes);
     checksum::seal(&mut bytes, head, BEFORE);
-    replace_file(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
+    gsb_files::replace(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
 }
 
 /// The phase and configuration of a saved model.

@@ -11,7 +11,7 @@ use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
 use super::names::{Layout, Name, names};
 use super::{Found, Take, TensorFile};
 use crate::parameters::parameters;
-use crate::{Error, Model, VitConfig, replace_file};
+use crate::{Error, Model, VitConfig};
 
 /// In an export, the configuration.
 const CONFIG: &str = "gsb.config";
@@ -202,7 +202,7 @@ impl Published {
         let mut bytes =
             safetensors::serialize(views, Some(self.metadata())).map_err(|error| failed(&error))?;
         checksum::seal_export(&mut bytes);
-        replace_file(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
+        gsb_files::replace(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
     }
 
     fn metadata(&self) -> HashMap<String, String> {

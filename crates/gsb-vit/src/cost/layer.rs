@@ -7,11 +7,11 @@ use super::amount::{Amount, FLOAT_BITS};
 pub(super) enum Linear {
     /// `burn::nn::Linear`.
     Float,
-    /// `gsb::nn::WeightBinaryLinear`.
+    /// `gsb_core::nn::WeightBinaryLinear`.
     WeightBinary,
-    /// `gsb::nn::BinaryLinear`.
+    /// `gsb_core::nn::BinaryLinear`.
     Binary,
-    /// `gsb::nn::QuantizedLinear`, weight and input of so many bits.
+    /// `gsb_core::nn::QuantizedLinear`, weight and input of so many bits.
     Quantized(u8),
 }
 

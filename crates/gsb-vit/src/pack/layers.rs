@@ -1,11 +1,11 @@
 //! Layer by layer: the weights as the model's binarizers make them.
 
-use gsb::binarize::{Levels, WeightScale};
-use gsb::nn::{
+use gsb_core::binarize::{Levels, WeightScale};
+use gsb_core::nn::{
     BinaryAttention, BinaryLinear, LAYER_NORM_EPSILON, LayerNorm, QuantizedConv2d, QuantizedLinear,
     Stage2Block,
 };
-use gsb::ops::{Superposed, Superposition};
+use gsb_core::ops::{Superposed, Superposition};
 use gsb_packed::{
     Attention, BinaryLinear as PackedLinear, Block, GROUP_THRESHOLDS, Head,
     LayerNorm as PackedNorm, PatchEmbedding, SignMatrix,
@@ -35,7 +35,7 @@ pub(super) fn patch_embedding(
     for scale in &mut scales {
         // These have no guard: 0 alone acts as another value.
         if *scale == 0.0 {
-            *scale = gsb::binarize::SCALE_GUARD;
+            *scale = gsb_core::binarize::SCALE_GUARD;
         }
     }
     let weight_name = format!("{name}.weight");
@@ -100,7 +100,7 @@ fn attention(name: &str, layers: &BinaryAttention, config: &VitConfig) -> Result
         config,
     )?;
     let shifts = &layers.shifts;
-    let signed = |part_name: &str, binarizer: &gsb::binarize::SignedBinarizer| {
+    let signed = |part_name: &str, binarizer: &gsb_core::binarize::SignedBinarizer| {
         let name = part(&format!("{part_name}.scale"));
         guarded_one(&name, &binarizer.scale, binarizer.is_calibrated())
     };
@@ -147,8 +147,8 @@ fn linear(name: &str, layer: &BinaryLinear, input: Levels) -> Result<PackedLinea
         }
     };
     let calibrated = match &layer.input {
-        gsb::nn::InputBinarizer::Signed(binarizer) => binarizer.is_calibrated(),
-        gsb::nn::InputBinarizer::Unsigned(binarizer) => binarizer.is_calibrated(),
+        gsb_core::nn::InputBinarizer::Signed(binarizer) => binarizer.is_calibrated(),
+        gsb_core::nn::InputBinarizer::Unsigned(binarizer) => binarizer.is_calibrated(),
     };
     Ok(PackedLinear {
         weight: SignMatrix::from_values(outputs, inputs, &binary)?,

@@ -5,8 +5,8 @@ mod read;
 
 use std::collections::BTreeMap;
 
-use gsb::nn::LAYER_NORM_EPSILON;
-use gsb_packed::{Config, Network, Packed, Preprocessing};
+use gsb_core::nn::LAYER_NORM_EPSILON;
+use gsb_packed::{Network, PackedConfig, PackedFile, Preprocessing};
 
 use crate::{Error, Stage2Student, VitConfig};
 use layers::{block, head, norm, patch_embedding};
@@ -25,13 +25,13 @@ pub struct PackOptions {
 }
 
 /// The student as bits, which [`PackedModel`](gsb_packed::PackedModel) runs and
-/// [`Packed::write`] writes.
+/// [`PackedFile::write`] writes.
 ///
 /// Signs, levels and scales of the weights are those that the student's own binarizers give, so that
 /// every one of them is the student's to the last bit; a scale that acts as the
-/// [guard](gsb::binarize::SCALE_GUARD) is stored as the guard. The packed network decides as the student does
+/// [guard](gsb_core::binarize::SCALE_GUARD) is stored as the guard. The packed network decides as the student does
 /// in evaluation for a batch of one image. A student of
-/// [`ThresholdScope::Batch`](gsb::binarize::ThresholdScope::Batch) whose batches are larger decides by what else
+/// [`ThresholdScope::Batch`](gsb_core::binarize::ThresholdScope::Batch) whose batches are larger decides by what else
 /// is in the batch; packed, each image is a batch of its own.
 ///
 /// # Errors
@@ -54,7 +54,7 @@ pub struct PackOptions {
 /// assert_eq!(model.predict(Image::Normalized(&pixels))?.logits().len(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<Packed, Error> {
+pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<PackedFile, Error> {
     let config = student.config();
     let tokens = &student.tokens;
     let blocks = student.blocks.iter().enumerate();
@@ -77,7 +77,7 @@ pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<Packed, Err
         },
         config: config.packed(),
     };
-    let mut packed = Packed::unnamed(network);
+    let mut packed = PackedFile::unnamed(network);
     if !options.class_names.is_empty() {
         packed.class_names = options.class_names;
     }
@@ -91,9 +91,9 @@ pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<Packed, Err
 
 impl VitConfig {
     /// The configuration of the packed network of a student.
-    pub fn packed(&self) -> Config {
+    pub fn packed(&self) -> PackedConfig {
         let config = self;
-        Config {
+        PackedConfig {
             image_size: config.image_size,
             patch_size: config.patch_size,
             channels: config.channels,
@@ -105,11 +105,7 @@ impl VitConfig {
             distillation_token: config.distillation_token,
             attention_groups: config.attention_groups,
             value_groups: config.value_groups,
-            scope: match config.scope {
-                gsb::binarize::ThresholdScope::Batch => gsb_packed::ThresholdScope::Batch,
-                gsb::binarize::ThresholdScope::Sample => gsb_packed::ThresholdScope::Sample,
-                gsb::binarize::ThresholdScope::Row => gsb_packed::ThresholdScope::Row,
-            },
+            scope: config.scope,
             head_bits: config.head_bits,
             patch_bits: config.patch_bits,
             norm_epsilon: LAYER_NORM_EPSILON as f32,
@@ -121,7 +117,7 @@ impl VitConfig {
     ///
     /// # Errors
     /// See [`validate`](Self::validate).
-    pub fn of_packed(config: &Config) -> Result<Self, Error> {
+    pub fn of_packed(config: &PackedConfig) -> Result<Self, Error> {
         let exact = config.mlp_width as f64 / config.width as f64;
         let mut vit = Self::new(
             config.image_size,
@@ -138,11 +134,7 @@ impl VitConfig {
         .with_value_groups(config.value_groups)
         .with_head_bits(config.head_bits)
         .with_patch_bits(config.patch_bits)
-        .with_scope(match config.scope {
-            gsb_packed::ThresholdScope::Batch => gsb::binarize::ThresholdScope::Batch,
-            gsb_packed::ThresholdScope::Sample => gsb::binarize::ThresholdScope::Sample,
-            gsb_packed::ThresholdScope::Row => gsb::binarize::ThresholdScope::Row,
-        });
+        .with_scope(config.scope);
         if vit.hidden_width() != config.mlp_width {
             // The quotient was rounded down.
             vit.mlp_ratio = (config.mlp_width as f64 + 0.5) / config.width as f64;
@@ -159,15 +151,15 @@ mod tests {
     #[test]
     fn configurations_go_there_and_back() {
         for hidden in 1..=300 {
-            let config = Config {
+            let config = PackedConfig {
                 mlp_width: hidden,
                 width: 60,
                 heads: 5,
-                ..Config::micro()
+                ..PackedConfig::micro()
             };
             let vit = VitConfig::of_packed(&config).unwrap();
             assert_eq!(vit.packed(), config);
         }
-        assert_eq!(VitConfig::micro().packed(), Config::micro());
+        assert_eq!(VitConfig::micro().packed(), PackedConfig::micro());
     }
 }

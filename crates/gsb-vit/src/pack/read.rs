@@ -3,7 +3,7 @@
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::DType;
-use gsb::binarize::SCALE_GUARD;
+use gsb_core::binarize::SCALE_GUARD;
 
 use crate::Error;
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::BinaryAttention;
-use crate::config::guarded;
+use gsb_numerics::guarded;
+
 use crate::engine::linear::{BitLayer, BitWeight, FloatLayer, level_threshold};
 use crate::engine::lines::lines;
 use crate::engine::norm::fold;
@@ -14,13 +15,13 @@ use crate::kernel::attention::{Exponentials, Groups};
 use crate::kernel::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::ValueShape;
-use crate::{Attention, Config, LayerNorm, ThresholdScope};
+use crate::{Attention, LayerNorm, PackedConfig, ThresholdScope};
 
 impl BinaryAttention {
     pub(in crate::engine) fn new(
         norm: &LayerNorm,
         attention: Attention,
-        config: &Config,
+        config: &PackedConfig,
         kernels: Kernels,
     ) -> Self {
         let sizes = Sizes::of_config(config);

@@ -2,11 +2,11 @@
 
 use super::super::lines::{element_mut, lines};
 use super::{BitRows, BitWeight, Outcome, SumScratch};
-use crate::gelu::gelu;
 use crate::kernel::Kernels;
 use crate::kernel::linear::{Epilogue, Intervals, ToBits};
 use crate::kernel::norm::Zero;
 use crate::kernel::simd::{Simd, Task};
+use gsb_numerics::gelu;
 
 /// What turns a sum into a bit.
 #[derive(Debug)]

@@ -1,0 +1,297 @@
+//! Group superposition of the attention matrix.
+
+use burn::Tensor;
+use burn::config::Config;
+use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
+use burn::tensor::{Device, Int, Slice};
+
+use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
+use super::{FirstForward, InitialScales, ScaleRule};
+use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
+
+/// Configuration of an [`AttentionBinarizer`].
+#[derive(Config, Debug)]
+pub struct AttentionBinarizerConfig {
+    /// Number of groups: 3 is the paper's, 1 the plain binarizer it compares with.
+    #[config(default = 3)]
+    pub groups: usize,
+    /// Fractions of the maximum beyond which groups 2, 3, ... begin, ascending; as many as there
+    /// are groups less one are used, from the first.
+    #[config(default = "vec![0.7, 0.9]")]
+    pub thresholds: Vec<f32>,
+    /// Bits of the first group's levels, 1 to 8; more than one: levels `0..=2^(bits - 1) - 1`.
+    #[config(default = 1)]
+    pub bits: u8,
+    /// The elements that share one maximum.
+    #[config(default = "ThresholdScope::Sample")]
+    pub scope: ThresholdScope,
+    /// How the initial scales follow from data.
+    #[config(default = "InitialScales::Published")]
+    pub initial: InitialScales,
+}
+
+/// Binarizes an attention matrix to a superposition of nested unsigned groups (GSB).
+///
+/// With scales `a1, a2, a3`, `a' = max(a, 1e-5)`, and the maximum over the
+/// [scope](AttentionBinarizerConfig::scope) a constant for the gradient:
+///
+/// - groups: `T1 = 1[x > 0.7 max x]`, `T2 = 1[x > 0.9 max x]`
+/// - forward: `y = clamp(round(x / a1'), 0, 1) * a1' + T1 * a2' + T2 * a3'`
+///
+/// Surrogate gradients, with `q = x / a1'`, `mid = 1[0 <= q <= 1]` and `n` elements:
+///
+/// - `dx = mid * g + T1 * a2' * g + T2 * a3' * g`
+/// - `da1 = sum((1[q > 1] + mid * (round(q) - q)) * g) / sqrt(n)`
+/// - `da2 = sum(T1 * g) / sqrt(sum T1)`, `da3 = sum(T2 * g) / sqrt(sum T2)`
+///
+/// With several bits `Qp = 2^(bits - 1) - 1` stands for the 1 in the first group, and enters the
+/// roots as a factor. An empty group (the maximum is not positive) contributes nothing, forward or
+/// backward; the published code divides by zero there.
+///
+/// Initial scales from data: `a1 = 4 mean|x| / sqrt(2^bits - 1)`; `a2` and `a3` the same of the
+/// mean over `T1` without `T2` and over `T2`. An empty group's is the guard (published: NaN, used
+/// as the guard). [`FirstForward::Published`] reproduces the reduced scales that the published code
+/// uses while it initialises.
+///
+/// Source: GSB (arXiv 2305.07931), section on the attention matrix. Published: the maximum runs
+/// over the whole batch, [`ThresholdScope::Batch`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use gsb_core::binarize::AttentionBinarizerConfig;
+///
+/// let device = Device::default();
+/// let binarizer = AttentionBinarizerConfig::new().init(&device); // scales 1, 1, 1
+/// // max 1: the second group begins beyond 0.7, the third beyond 0.9
+/// let x = Tensor::<2>::from_floats([[0.1, 0.6, 0.8, 1.0]], &device);
+/// let y = binarizer.forward(x);
+/// assert_eq!(y.into_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0]);
+/// ```
+#[derive(Module, Debug)]
+#[module(custom_display)]
+pub struct AttentionBinarizer {
+    /// The scales, shape `[groups]`.
+    pub scales: Param<Tensor<1>>,
+    /// 1 where a scale has been set from data, shape `[groups]`.
+    pub calibrated: Param<Tensor<1, Int>>,
+    #[module(skip)]
+    bits: u8,
+    #[module(skip)]
+    initial: InitialScales,
+    #[module(skip)]
+    spec: Superposition,
+}
+
+impl AttentionBinarizerConfig {
+    /// Makes an uncalibrated binarizer, all scales 1.
+    ///
+    /// # Panics
+    /// If there is no group, a group without a threshold, a threshold outside `(0, 1]` or not
+    /// above the one before it, or the bits are not in `1..=8`.
+    pub fn init(&self, device: &Device) -> AttentionBinarizer {
+        let levels = Levels::unsigned(self.bits);
+        let qp = if self.bits == 1 {
+            1.0
+        } else {
+            Levels::signed(levels.bits()).range().1
+        };
+        let (scales, calibrated) = fresh(self.groups, device);
+        let thresholds = checked_thresholds(self.groups, &self.thresholds);
+        let spec = Superposition {
+            kind: Superposed::Attention,
+            thresholds,
+            range: (0.0, qp),
+            scope: self.scope,
+        };
+        AttentionBinarizer {
+            scales,
+            calibrated,
+            bits: self.bits,
+            initial: self.initial,
+            spec,
+        }
+    }
+}
+
+impl AttentionBinarizer {
+    /// Binarizes an attention matrix.
+    ///
+    /// # Shapes
+    /// - x and output: any; `[batch, heads, queries, keys]` in an attention.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::superpose(x, self.scales.val(), &self.spec)
+    }
+
+    /// Sets the scales from `x` that have not been set before.
+    pub fn calibrate<const D: usize>(self, x: &Tensor<D>) -> Self {
+        self.calibrate_forward(x.clone(), FirstForward::Stored).0
+    }
+
+    /// [Calibrates](Self::calibrate), then binarizes `x` as `first` says.
+    pub fn calibrate_forward<const D: usize>(
+        mut self,
+        x: Tensor<D>,
+        first: FirstForward,
+    ) -> (Self, Tensor<D>) {
+        let measured = self.measure(&x);
+        let was_fresh = self.calibrated.val().equal_scalar(0);
+        (self.scales, self.calibrated) = settle(self.scales, self.calibrated, measured.scale);
+        let scales = match first {
+            FirstForward::Stored => self.scales.val(),
+            FirstForward::Published => first_forward(self.scales.val(), was_fresh, measured.empty),
+        };
+        let y = ops::superpose(x, scales, &self.spec);
+        (self, y)
+    }
+
+    /// The scales that `x` gives, and which groups it leaves empty.
+    fn measure<const D: usize>(&self, x: &Tensor<D>) -> Measured {
+        let levels = Levels::unsigned(self.bits);
+        let x = x.clone().detach();
+        let members = |threshold: f32| {
+            let max =
+                ops::extrema(x.clone(), self.spec.scope).slice([Slice::full(), Slice::from(0..1)]);
+            keep(
+                &x,
+                |x| x.greater(max.mul_scalar(threshold)),
+                self.spec.scope,
+            )
+        };
+        let mut groups: Vec<Tensor<D>> = self.spec.thresholds.iter().map(|&t| members(t)).collect();
+        let mut measured = vec![ScaleRule::MeanMagnitude.measure(&x, levels)];
+        groups.push(x.zeros_like());
+        for pair in groups.windows(2) {
+            measured
+                .push(ScaleRule::SignedMean.measure(&(pair[0].clone() - pair[1].clone()), levels));
+        }
+        self.initial.of(Measured::cat(measured), levels)
+    }
+
+    /// Whether every scale has been set from data. Waits for the device.
+    pub fn is_calibrated(&self) -> bool {
+        all_calibrated(&self.calibrated)
+    }
+
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.spec.groups()
+    }
+
+    /// Thresholds, range of levels and scope.
+    pub fn superposition(&self) -> &Superposition {
+        &self.spec
+    }
+}
+
+impl ModuleDisplay for AttentionBinarizer {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new()
+            .with_new_line_after_attribute(false)
+            .optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        describe(content, self.bits, &self.spec).optional()
+    }
+}
+
+/// `x` where the mask, made of the rows of its scopes, is set, and 0 elsewhere.
+pub(super) fn keep<const D: usize>(
+    x: &Tensor<D>,
+    mask: impl FnOnce(Tensor<2>) -> Tensor<2, burn::tensor::Bool>,
+    scope: ThresholdScope,
+) -> Tensor<D> {
+    let shape = x.shape();
+    let (scopes, len) = scope.split(shape.as_slice());
+    let rows: Tensor<2> = x.clone().reshape([scopes, len]);
+    let outside = mask(rows.clone()).bool_not();
+    rows.mask_fill(outside, 0.0).reshape(shape)
+}
+
+/// The thresholds that `groups` groups use.
+pub(super) fn checked_thresholds(groups: usize, thresholds: &[f32]) -> Vec<f32> {
+    assert!(groups > 0, "a superposition has at least 1 group, got 0");
+    assert!(
+        groups <= thresholds.len() + 1,
+        "a superposition of {groups} groups needs {} thresholds, got {}",
+        groups - 1,
+        thresholds.len()
+    );
+    let thresholds = &thresholds[..groups - 1];
+    let ascending = thresholds.windows(2).all(|pair| pair[0] < pair[1]);
+    assert!(
+        ascending && thresholds.iter().all(|&t| t > 0.0 && t <= 1.0),
+        "thresholds of a superposition ascend within (0, 1], got {thresholds:?}"
+    );
+    thresholds.to_vec()
+}
+
+pub(super) fn describe(content: Content, bits: u8, spec: &Superposition) -> Content {
+    content
+        .add("bits", &usize::from(bits))
+        .add("groups", &spec.groups())
+        .add_debug_attribute("thresholds", &spec.thresholds)
+        .add_debug_attribute("scope", &spec.scope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_bits_groups_and_scope() {
+        let binarizer = AttentionBinarizerConfig::new().init(&Device::default());
+        assert_eq!(
+            binarizer.to_string(),
+            "AttentionBinarizer {bits: 1, groups: 3, thresholds: [0.7, 0.9], scope: Sample, params: 3}"
+        );
+    }
+
+    #[test]
+    fn calibration_measures_each_group() {
+        let device = Device::default();
+        let x = Tensor::<2>::from_floats([[0.0, 0.2, 0.8, 1.0]], &device);
+        let binarizer = AttentionBinarizerConfig::new().init(&device).calibrate(&x);
+        let scales = binarizer
+            .scales
+            .val()
+            .into_data()
+            .try_to_vec::<f32>()
+            .unwrap();
+        assert_eq!(scales, [2.0, 3.2, 4.0]);
+    }
+
+    #[test]
+    fn residual_scales_add_up_to_the_means_of_the_groups() {
+        let device = Device::default();
+        let x = Tensor::<2>::from_floats([[0.0, 0.25, 0.75, 1.0]], &device);
+        let binarizer = AttentionBinarizerConfig::new()
+            .with_initial(InitialScales::Residual)
+            .init(&device)
+            .calibrate(&x);
+        let scales = binarizer.scales.val().into_data();
+        assert_eq!(scales.try_to_vec::<f32>().unwrap(), [0.5, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn a_scale_whose_group_is_empty_is_the_guard() {
+        let device = Device::default();
+        let x = Tensor::<2>::full([2, 3], 0.25, &device);
+        let binarizer = AttentionBinarizerConfig::new().init(&device).calibrate(&x);
+        let scales = binarizer
+            .scales
+            .val()
+            .into_data()
+            .try_to_vec::<f32>()
+            .unwrap();
+        assert_eq!(scales, [1.0, ops::SCALE_GUARD, 1.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "3 groups needs 2 thresholds, got 1")]
+    fn too_few_thresholds() {
+        AttentionBinarizerConfig::new()
+            .with_thresholds(vec![0.7])
+            .init(&Device::default());
+    }
+}

@@ -1,0 +1,224 @@
+//! Group superposition of the value.
+
+use burn::Tensor;
+use burn::config::Config;
+use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
+use burn::tensor::{Device, Int, Slice};
+
+use super::attention::{checked_thresholds, describe, keep};
+use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
+use super::{FirstForward, InitialScales, ScaleRule};
+use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
+
+/// Configuration of a [`ValueBinarizer`].
+#[derive(Config, Debug)]
+pub struct ValueBinarizerConfig {
+    /// Number of groups: 3 is the paper's, 1 the plain binarizer it compares with.
+    #[config(default = 3)]
+    pub groups: usize,
+    /// Fractions of the maximum (and minimum) beyond which groups 2, 3, ... begin, ascending; as
+    /// many as there are groups less one are used, from the first.
+    #[config(default = "vec![0.7, 0.9]")]
+    pub thresholds: Vec<f32>,
+    /// Bits of the clipping range, 1 to 8; more than one: `-2^(bits - 1)` to `2^(bits - 1)`. The
+    /// output stays a sign, as published.
+    #[config(default = 1)]
+    pub bits: u8,
+    /// The elements that share one maximum and minimum.
+    #[config(default = "ThresholdScope::Sample")]
+    pub scope: ThresholdScope,
+    /// How the initial scales follow from data.
+    #[config(default = "InitialScales::Published")]
+    pub initial: InitialScales,
+}
+
+/// Binarizes the value of an attention to a superposition of nested signed groups (GSB).
+///
+/// With scales `a1, a2, a3`, `a' = max(a, 1e-5)`, and the extrema over the
+/// [scope](ValueBinarizerConfig::scope) constants for the gradient:
+///
+/// - groups: `T1 = 1[x > 0.7 max x] + 1[x < 0.7 min x]`, `T2` likewise with 0.9
+/// - forward: `y = sign(x) * a1' + sign(x T1) * a2' + sign(x T2) * a3'`, and `sign(0) = 0`, so
+///   groups 2 and 3 are ternary
+///
+/// Surrogate gradients, with `x1 = x, x2 = x T1, x3 = x T2`, `q_i = x_i / a_i'`,
+/// `mid_i = 1[-1 <= q_i <= 1]` and `n_i` the number of elements, of members of `T1` and of `T2`:
+///
+/// - `dx = (mid_1 + mid_2 + mid_3) * g`; off its group `q_i = 0`, so `mid_i = 1` there, as in the
+///   published code, unless the group has no member in the whole scope
+/// - `da_i = sum((sign(x_i) - mid_i * q_i) * g) / sqrt(n_i)`
+///
+/// With several bits the range of `mid` widens to `-2^(bits - 1)..=2^(bits - 1)`, whose end enters
+/// the roots as a factor. An empty group (all of the scope is zero) contributes nothing,
+/// forward or backward; the published code divides by zero there.
+///
+/// Initial scales from data: `a1 = 2 mean|x| / sqrt(Qp)` over the non-zero elements outside `T1`
+/// (`Qp` of [`Levels::Signed`]); `a2` and `a3` the same over `T1` without `T2` and over `T2`. An
+/// empty group's is the guard (published: NaN, used as the guard). [`FirstForward::Published`]
+/// reproduces the reduced scales that the published code uses while it initialises.
+///
+/// Source: GSB (arXiv 2305.07931), section on the value. Published: the extrema run over the whole
+/// batch, [`ThresholdScope::Batch`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use gsb_core::binarize::ValueBinarizerConfig;
+///
+/// let device = Device::default();
+/// let binarizer = ValueBinarizerConfig::new().init(&device); // scales 1, 1, 1
+/// // beyond 0.7 and 0.9 of the maximum 10 and of the minimum -20
+/// let x = Tensor::<2>::from_floats([[-20.0, -15.0, -5.0, 0.0, 5.0, 10.0]], &device);
+/// let y = binarizer.forward(x);
+/// assert_eq!(y.into_data().try_to_vec::<f32>().unwrap(), [-3.0, -2.0, -1.0, 0.0, 1.0, 3.0]);
+/// ```
+#[derive(Module, Debug)]
+#[module(custom_display)]
+pub struct ValueBinarizer {
+    /// The scales, shape `[groups]`.
+    pub scales: Param<Tensor<1>>,
+    /// 1 where a scale has been set from data, shape `[groups]`.
+    pub calibrated: Param<Tensor<1, Int>>,
+    #[module(skip)]
+    bits: u8,
+    #[module(skip)]
+    initial: InitialScales,
+    #[module(skip)]
+    spec: Superposition,
+}
+
+impl ValueBinarizerConfig {
+    /// Makes an uncalibrated binarizer, all scales 1.
+    ///
+    /// # Panics
+    /// As [`AttentionBinarizerConfig::init`](super::AttentionBinarizerConfig::init).
+    pub fn init(&self, device: &Device) -> ValueBinarizer {
+        let (qn, _) = Levels::signed(self.bits).range();
+        let (scales, calibrated) = fresh(self.groups, device);
+        let thresholds = checked_thresholds(self.groups, &self.thresholds);
+        let spec = Superposition {
+            kind: Superposed::Value,
+            thresholds,
+            range: (qn, -qn),
+            scope: self.scope,
+        };
+        ValueBinarizer {
+            scales,
+            calibrated,
+            bits: self.bits,
+            initial: self.initial,
+            spec,
+        }
+    }
+}
+
+impl ValueBinarizer {
+    /// Binarizes a value.
+    ///
+    /// # Shapes
+    /// - x and output: any; `[batch, heads, tokens, channels]` in an attention.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::superpose(x, self.scales.val(), &self.spec)
+    }
+
+    /// Sets the scales from `x` that have not been set before.
+    pub fn calibrate<const D: usize>(self, x: &Tensor<D>) -> Self {
+        self.calibrate_forward(x.clone(), FirstForward::Stored).0
+    }
+
+    /// [Calibrates](Self::calibrate), then binarizes `x` as `first` says.
+    pub fn calibrate_forward<const D: usize>(
+        mut self,
+        x: Tensor<D>,
+        first: FirstForward,
+    ) -> (Self, Tensor<D>) {
+        let measured = self.measure(&x);
+        let was_fresh = self.calibrated.val().equal_scalar(0);
+        (self.scales, self.calibrated) = settle(self.scales, self.calibrated, measured.scale);
+        let scales = match first {
+            FirstForward::Stored => self.scales.val(),
+            FirstForward::Published => first_forward(self.scales.val(), was_fresh, measured.empty),
+        };
+        let y = ops::superpose(x, scales, &self.spec);
+        (self, y)
+    }
+
+    /// The scales that `x` gives, and which groups it leaves empty.
+    fn measure<const D: usize>(&self, x: &Tensor<D>) -> Measured {
+        let levels = Levels::signed(self.bits);
+        let x = x.clone().detach();
+        let members = |threshold: f32| {
+            let bounds = ops::extrema(x.clone(), self.spec.scope).mul_scalar(threshold);
+            let max = bounds.clone().slice([Slice::full(), Slice::from(0..1)]);
+            let min = bounds.slice([Slice::full(), Slice::from(1..2)]);
+            keep(
+                &x,
+                |x| x.clone().greater(max).bool_or(x.lower(min)),
+                self.spec.scope,
+            )
+        };
+        let mut groups = vec![x.clone()];
+        groups.extend(self.spec.thresholds.iter().map(|&t| members(t)));
+        groups.push(x.zeros_like());
+        let measured = groups.windows(2).map(|pair| {
+            ScaleRule::NonZeroMagnitude.measure(&(pair[0].clone() - pair[1].clone()), levels)
+        });
+        self.initial.of(Measured::cat(measured.collect()), levels)
+    }
+
+    /// Whether every scale has been set from data. Waits for the device.
+    pub fn is_calibrated(&self) -> bool {
+        all_calibrated(&self.calibrated)
+    }
+
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.spec.groups()
+    }
+
+    /// Thresholds, range of levels and scope.
+    pub fn superposition(&self) -> &Superposition {
+        &self.spec
+    }
+}
+
+impl ModuleDisplay for ValueBinarizer {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new()
+            .with_new_line_after_attribute(false)
+            .optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        describe(content, self.bits, &self.spec).optional()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_bits_groups_and_scope() {
+        let binarizer = ValueBinarizerConfig::new()
+            .with_groups(1)
+            .init(&Device::default());
+        assert_eq!(
+            binarizer.to_string(),
+            "ValueBinarizer {bits: 1, groups: 1, thresholds: [], scope: Sample, params: 1}"
+        );
+    }
+
+    #[test]
+    fn calibration_measures_each_group() {
+        let device = Device::default();
+        let x = Tensor::<2>::from_floats([[-20.0, -15.0, -5.0, 0.0, 1.0, 10.0]], &device);
+        let binarizer = ValueBinarizerConfig::new().init(&device).calibrate(&x);
+        let scales = binarizer
+            .scales
+            .val()
+            .into_data()
+            .try_to_vec::<f32>()
+            .unwrap();
+        assert_eq!(scales, [6.0, 30.0, 30.0]);
+    }
+}

@@ -1,0 +1,210 @@
+//! The attention of stage 2: everything binary.
+
+use burn::Tensor;
+use burn::config::Config;
+use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::tensor::Device;
+
+use super::{QkvShifts, attention_matrix, head_channels};
+use crate::binarize::{
+    AttentionBinarizer, AttentionBinarizerConfig, FirstForward, SignedBinarizer,
+    SignedBinarizerConfig, ValueBinarizer, ValueBinarizerConfig,
+};
+use crate::nn::{BinaryLinear, BinaryLinearConfig, Shift, ShiftConfig};
+use crate::ops::merge_heads;
+
+/// Configuration of a [`BinaryAttention`].
+#[derive(Config, Debug)]
+pub struct BinaryAttentionConfig {
+    /// Width of a token.
+    pub d_model: usize,
+    /// Number of heads.
+    pub n_heads: usize,
+    /// Number of tokens: the shift of the attention matrix has one entry for each pair.
+    pub n_tokens: usize,
+    /// Superposition of the attention matrix.
+    #[config(default = "AttentionBinarizerConfig::new()")]
+    pub attention: AttentionBinarizerConfig,
+    /// Superposition of the value.
+    #[config(default = "ValueBinarizerConfig::new()")]
+    pub value: ValueBinarizerConfig,
+    /// Dropout of the attention matrix, before it is binarized.
+    #[config(default = 0.0)]
+    pub attention_dropout: f64,
+    /// Dropout of the output.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// How latent weights and biases are initialised.
+    #[config(
+        default = "Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false }"
+    )]
+    pub initializer: Initializer,
+}
+
+/// Binary multi-head self-attention with group superposition.
+///
+/// 1. `q, k, v`: a [`BinaryLinear`] layer, then a shift each
+/// 2. query and key to one signed bit, the value by the [`ValueBinarizer`]
+/// 3. `softmax(q k^T / sqrt(d))`, the shift `[heads, tokens, tokens]`, dropout, the
+///    [`AttentionBinarizer`]
+/// 4. their product, and a [`BinaryLinear`] output layer
+///
+/// Source: stage 2 of GSB (arXiv 2305.07931).
+///
+/// ```
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use gsb_core::nn::BinaryAttentionConfig;
+///
+/// let device = Device::default();
+/// let x = Tensor::<3>::random([2, 7, 12], Distribution::Default, &device);
+/// let attention = BinaryAttentionConfig::new(12, 3, 7).init(&device).calibrate(&x);
+/// assert_eq!(attention.forward(x).dims(), [2, 7, 12]);
+/// ```
+#[derive(Module, Debug)]
+#[module(custom_display)]
+pub struct BinaryAttention {
+    /// Query, key and value side by side, weight `[d_model, 3 * d_model]`.
+    pub qkv: BinaryLinear,
+    /// Shifts of query, key and value.
+    pub shifts: QkvShifts,
+    /// Binarizer of the query.
+    pub query: SignedBinarizer,
+    /// Binarizer of the key.
+    pub key: SignedBinarizer,
+    /// Binarizer of the value.
+    pub value: ValueBinarizer,
+    /// Shift of the attention matrix, shape `[heads, tokens, tokens]`.
+    pub attention_shift: Shift<3>,
+    /// Dropout of the attention matrix.
+    pub attention_dropout: Dropout,
+    /// Binarizer of the attention matrix.
+    pub attention: AttentionBinarizer,
+    /// Output layer, weight `[d_model, d_model]`.
+    pub output: BinaryLinear,
+    /// Dropout of the output.
+    pub dropout: Dropout,
+}
+
+impl BinaryAttentionConfig {
+    /// Makes an uncalibrated layer.
+    ///
+    /// # Panics
+    /// If the width is not a multiple of the heads, a probability is outside `[0, 1)`, or a
+    /// superposition is impossible (see [`AttentionBinarizerConfig::init`]).
+    pub fn init(&self, device: &Device) -> BinaryAttention {
+        let channels = head_channels(self.d_model, self.n_heads);
+        let linear = |d_output| {
+            BinaryLinearConfig::new(self.d_model, d_output)
+                .with_initializer(self.initializer.clone())
+                .init(device)
+        };
+        let binarizer = || SignedBinarizerConfig::new().init(device);
+        BinaryAttention {
+            qkv: linear(3 * self.d_model),
+            shifts: QkvShifts::new(self.n_heads, channels, device),
+            query: binarizer(),
+            key: binarizer(),
+            value: self.value.init(device),
+            attention_shift: ShiftConfig::new(vec![self.n_heads, self.n_tokens, self.n_tokens])
+                .init(device),
+            attention_dropout: DropoutConfig::new(self.attention_dropout).init(),
+            attention: self.attention.init(device),
+            output: linear(self.d_model),
+            dropout: DropoutConfig::new(self.dropout).init(),
+        }
+    }
+}
+
+impl BinaryAttention {
+    /// Applies the layer.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, d_model]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward_with_attention(x).0
+    }
+
+    /// [Applies](Self::forward) the layer and returns the binarized attention matrix as well.
+    ///
+    /// # Shapes
+    /// - x and output: `[batch, tokens, d_model]`
+    /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
+    pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
+        let [query, key, value] = self.shifts.split(self.qkv.forward(x));
+        let attention = self.shifted_matrix(self.query.forward(query), self.key.forward(key));
+        let attention = self.attention.forward(attention);
+        let attended = attention.clone().matmul(self.value.forward(value));
+        let y = self
+            .dropout
+            .forward(self.output.forward(merge_heads(attended)));
+        (y, attention)
+    }
+
+    /// Sets the scales that have not been set before from a batch, layer after layer.
+    pub fn calibrate(self, x: &Tensor<3>) -> Self {
+        self.calibrate_forward(x.clone(), FirstForward::Stored).0
+    }
+
+    /// [Calibrates](Self::calibrate) with a batch and applies the layer to it, as `first` says.
+    pub fn calibrate_forward(mut self, x: Tensor<3>, first: FirstForward) -> (Self, Tensor<3>) {
+        let (qkv, joint) = self.qkv.calibrate_forward(x);
+        self.qkv = qkv;
+        let [query, key, value] = self.shifts.split(joint);
+        self.query = self.query.calibrate(&query);
+        self.key = self.key.calibrate(&key);
+        let attention = self.shifted_matrix(self.query.forward(query), self.key.forward(key));
+        let (binarizer, attention) = self.attention.calibrate_forward(attention, first);
+        self.attention = binarizer;
+        let (binarizer, value) = self.value.calibrate_forward(value, first);
+        self.value = binarizer;
+        let (output, y) = self
+            .output
+            .calibrate_forward(merge_heads(attention.matmul(value)));
+        self.output = output;
+        let y = self.dropout.forward(y);
+        (self, y)
+    }
+
+    /// The attention matrix as its binarizer sees it.
+    fn shifted_matrix(&self, query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
+        let attention = self.attention_shift.forward(attention_matrix(query, key));
+        self.attention_dropout.forward(attention)
+    }
+}
+
+impl ModuleDisplay for BinaryAttention {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new()
+            .with_new_line_after_attribute(false)
+            .optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        let [heads, tokens, _] = self.attention_shift.bias.lazy_shape().dims();
+        let [_, _, channels] = self.shifts.query.bias.lazy_shape().dims();
+        content
+            .add("d_model", &(heads * channels))
+            .add("n_heads", &heads)
+            .add("n_tokens", &tokens)
+            .add("weight_bits", &1usize)
+            .add("attention_groups", &self.attention.groups())
+            .add("value_groups", &self.value.groups())
+            .optional()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_bits_and_shapes() {
+        let attention = BinaryAttentionConfig::new(4, 2, 3).init(&Device::default());
+        assert_eq!(
+            attention.to_string(),
+            "BinaryAttention {d_model: 4, n_heads: 2, n_tokens: 3, weight_bits: 1, attention_groups: 3, \
+             value_groups: 3, params: 128}"
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! The MLP of stage 2.
+
+use burn::Tensor;
+use burn::config::Config;
+use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
+use burn::tensor::Device;
+
+use crate::binarize::Levels;
+use crate::nn::{BinaryLinear, BinaryLinearConfig};
+use crate::ops::{bounded_gelu, gelu};
+
+/// What the hidden activations are clamped to before they are binarized, on both sides of zero.
+const HIDDEN_BOUND: f32 = 10.0;
+
+/// Configuration of a [`BinaryMlp`].
+#[derive(Config, Debug)]
+pub struct BinaryMlpConfig {
+    /// Width of a token.
+    pub d_model: usize,
+    /// Width of the hidden layer, in the paper `4 * d_model`.
+    pub d_hidden: usize,
+    /// Dropout after the activation and of the output.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// How latent weights and biases are initialised.
+    #[config(
+        default = "Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false }"
+    )]
+    pub initializer: Initializer,
+}
+
+/// Two [`BinaryLinear`] layers with a GELU (erf), clamped to `[-10, 10]`, between them.
+///
+/// The input of the first is binarized with a sign, that of the second to `{0, a}`.
+///
+/// Source: stage 2 of GSB (arXiv 2305.07931).
+///
+/// ```
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use gsb_core::nn::BinaryMlpConfig;
+///
+/// let device = Device::default();
+/// let x = Tensor::<3>::random([2, 7, 12], Distribution::Default, &device);
+/// let mlp = BinaryMlpConfig::new(12, 48).init(&device).calibrate(&x);
+/// assert_eq!(mlp.forward(x).dims(), [2, 7, 12]);
+/// ```
+#[derive(Module, Debug)]
+#[module(custom_display)]
+pub struct BinaryMlp {
+    /// First layer, weight `[d_model, d_hidden]`.
+    pub fc1: BinaryLinear,
+    /// Second layer, weight `[d_hidden, d_model]`.
+    pub fc2: BinaryLinear,
+    /// Dropout after the activation and of the output.
+    pub dropout: Dropout,
+}
+
+impl BinaryMlpConfig {
+    /// Makes uncalibrated layers.
+    ///
+    /// # Panics
+    /// If the dropout is outside `[0, 1)`.
+    pub fn init(&self, device: &Device) -> BinaryMlp {
+        let linear = |d_input, d_output, input| {
+            let config = BinaryLinearConfig::new(d_input, d_output).with_input(input);
+            config
+                .with_initializer(self.initializer.clone())
+                .init(device)
+        };
+        BinaryMlp {
+            fc1: linear(self.d_model, self.d_hidden, Levels::Signed(1)),
+            fc2: linear(self.d_hidden, self.d_model, Levels::Unsigned(1)),
+            dropout: DropoutConfig::new(self.dropout).init(),
+        }
+    }
+}
+
+impl BinaryMlp {
+    /// Applies the layers.
+    ///
+    /// # Shapes
+    /// - x and output: `[.., d_model]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let hidden = self.activate(self.fc1.forward(x));
+        self.dropout.forward(self.fc2.forward(hidden))
+    }
+
+    /// Sets the scales that have not been set before from a batch, layer after layer.
+    pub fn calibrate<const D: usize>(self, x: &Tensor<D>) -> Self {
+        self.calibrate_forward(x.clone()).0
+    }
+
+    /// [Calibrates](Self::calibrate) with a batch and applies the layers to it.
+    pub fn calibrate_forward<const D: usize>(mut self, x: Tensor<D>) -> (Self, Tensor<D>) {
+        let (fc1, hidden) = self.fc1.calibrate_forward(x);
+        self.fc1 = fc1;
+        let hidden = self.activate(hidden);
+        let (fc2, y) = self.fc2.calibrate_forward(hidden);
+        self.fc2 = fc2;
+        let y = self.dropout.forward(y);
+        (self, y)
+    }
+
+    fn activate<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
+        if self.dropout.prob == 0.0 {
+            return bounded_gelu(hidden, HIDDEN_BOUND);
+        }
+        self.dropout
+            .forward(gelu(hidden))
+            .clamp(-HIDDEN_BOUND, HIDDEN_BOUND)
+    }
+}
+
+impl ModuleDisplay for BinaryMlp {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new()
+            .with_new_line_after_attribute(false)
+            .optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        let [d_model, d_hidden] = self.fc1.weight.lazy_shape().dims();
+        content
+            .add("d_model", &d_model)
+            .add("d_hidden", &d_hidden)
+            .add("weight_bits", &1usize)
+            .optional()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_bits_and_shapes() {
+        let mlp = BinaryMlpConfig::new(2, 8).init(&Device::default());
+        assert_eq!(
+            mlp.to_string(),
+            "BinaryMlp {d_model: 2, d_hidden: 8, weight_bits: 1, params: 54}"
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! The operations on Burn's CPU backend `flex`, as fused loops.
+//!
+//! One pass over the elements replaces a chain of tensor operations: each element is read once,
+//! and no intermediate value reaches memory. Loops run in parallel over chunks, compiled for the
+//! widest vector instructions of the machine. Sums are added chunk by chunk in a fixed order, so
+//! that results do not depend on the number of threads.
+//!
+//! What has no loop here (element types other than `f32`, one scale per channel, more than three
+//! groups) runs as the primitive operations do.
+
+mod elementwise;
+mod float;
+mod gelu;
+mod kernel;
+mod reduce;
+
+use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps};
+use burn::tensor::{DType, Shape, TensorData};
+
+use super::{BinaryOps, Levels, SCALE_GUARD, Superposed, Superposition, ThresholdScope, primitive};
+use elementwise::{contiguous, elements, map, map_gradient};
+use gelu::Gelu;
+use kernel::{AttentionGroups, Centred, Groups, Level, ValueGroups};
+
+/// Runs a superposition with its kind and the number of its groups as constants, or `$otherwise`.
+macro_rules! by_kind {
+    ($run:ident($x:ident, $scales:ident, $($arg:expr),*), $spec:ident, $otherwise:expr) => {
+        match (is_f32(&[&$x, &$scales]), $spec.kind, $spec.groups()) {
+            (true, Superposed::Attention, 1) => $run::<1, AttentionGroups<1>>($x, $scales, $($arg),*),
+            (true, Superposed::Attention, 2) => $run::<2, AttentionGroups<2>>($x, $scales, $($arg),*),
+            (true, Superposed::Attention, 3) => $run::<3, AttentionGroups<3>>($x, $scales, $($arg),*),
+            (true, Superposed::Value, 1) => $run::<1, ValueGroups<1>>($x, $scales, $($arg),*),
+            (true, Superposed::Value, 2) => $run::<2, ValueGroups<2>>($x, $scales, $($arg),*),
+            (true, Superposed::Value, 3) => $run::<3, ValueGroups<3>>($x, $scales, $($arg),*),
+            _ => $otherwise,
+        }
+    };
+}
+
+impl BinaryOps for Flex {
+    fn extrema(x: FlexTensor, scope: ThresholdScope) -> FlexTensor {
+        if !is_f32(&[&x]) {
+            return primitive::extrema::<Self>(x, scope);
+        }
+        let (scopes, _) = scope.split(x.shape().as_slice());
+        let x = contiguous(x);
+        vector(
+            reduce::extrema(elements(&x), scopes),
+            Shape::new([scopes, 2]),
+        )
+    }
+
+    fn lsq(x: FlexTensor, scale: FlexTensor, levels: Levels, guarded: bool) -> FlexTensor {
+        let Some(value) = single_scale(&x, &scale, guarded) else {
+            return primitive::lsq::<Self>(x, scale, levels, guarded);
+        };
+        let n = x.shape().num_elements();
+        if levels.is_sign() {
+            map(x, n, &[Level::<true>::new(value, levels.range())])
+        } else {
+            map(x, n, &[Level::<false>::new(value, levels.range())])
+        }
+    }
+
+    fn lsq_backward(
+        x: FlexTensor,
+        scale: FlexTensor,
+        grad: FlexTensor,
+        levels: Levels,
+        guarded: bool,
+    ) -> (FlexTensor, FlexTensor) {
+        let Some(value) = single_scale(&x, &scale, guarded) else {
+            return primitive::lsq_backward::<Self>(x, scale, grad, levels, guarded);
+        };
+        let (n, range) = (x.shape().num_elements(), levels.range());
+        let (grad_x, sums) = if levels.is_sign() {
+            map_gradient(x, grad, n, &[Level::<true>::new(value, range)])
+        } else {
+            map_gradient(x, grad, n, &[Level::<false>::new(value, range)])
+        };
+        (
+            grad_x,
+            vector(sums.scale_gradients(n, range.1).to_vec(), scale.shape()),
+        )
+    }
+
+    fn superpose(
+        x: FlexTensor,
+        scales: FlexTensor,
+        extrema: FlexTensor,
+        spec: Superposition,
+    ) -> FlexTensor {
+        by_kind!(
+            superpose(x, scales, &extrema, &spec),
+            spec,
+            primitive::superpose::<Self>(x, scales, extrema, spec)
+        )
+    }
+
+    fn superpose_backward(
+        x: FlexTensor,
+        scales: FlexTensor,
+        extrema: FlexTensor,
+        grad: FlexTensor,
+        spec: Superposition,
+    ) -> (FlexTensor, FlexTensor) {
+        by_kind!(
+            superpose_gradient(x, scales, &extrema, grad, &spec),
+            spec,
+            primitive::superpose_backward::<Self>(x, scales, extrema, grad, spec)
+        )
+    }
+
+    fn binarize_weight(w: FlexTensor, output: Option<usize>) -> FlexTensor {
+        if !is_f32(&[&w]) {
+            return primitive::binarize_weight::<Self>(w, output);
+        }
+        let w = contiguous(w);
+        let n = w.shape().num_elements();
+        let (mean, scale) = reduce::means(elements(&w));
+        match output {
+            None => map(w, n, &[Centred { mean, scale }]),
+            Some(dim) => {
+                let scales = primitive::output_scale::<Self>(w.clone(), dim);
+                Self::float_mul(map(w, n, &[Centred { mean, scale: 1.0 }]), scales)
+            }
+        }
+    }
+
+    fn erf_gelu(x: FlexTensor, bound: Option<f32>) -> FlexTensor {
+        if !is_f32(&[&x]) {
+            return primitive::erf_gelu::<Self>(x, bound);
+        }
+        let n = x.shape().num_elements();
+        map(x, n, &[Gelu::new(bound)])
+    }
+
+    fn erf_gelu_backward(x: FlexTensor, grad: FlexTensor, bound: Option<f32>) -> FlexTensor {
+        if !is_f32(&[&x, &grad]) {
+            return primitive::erf_gelu_backward::<Self>(x, grad, bound);
+        }
+        let n = x.shape().num_elements();
+        map_gradient(x, grad, n, &[Gelu::new(bound)]).0
+    }
+}
+
+fn superpose<const G: usize, K: Groups<G>>(
+    x: FlexTensor,
+    scales: FlexTensor,
+    extrema: &FlexTensor,
+    spec: &Superposition,
+) -> FlexTensor {
+    let (_, len) = spec.scope.split(x.shape().as_slice());
+    map(x, len, &kernels::<G, K>(&scales, extrema, spec))
+}
+
+fn superpose_gradient<const G: usize, K: Groups<G>>(
+    x: FlexTensor,
+    scales: FlexTensor,
+    extrema: &FlexTensor,
+    grad: FlexTensor,
+    spec: &Superposition,
+) -> (FlexTensor, FlexTensor) {
+    let shape = x.shape();
+    let (_, len) = spec.scope.split(shape.as_slice());
+    let (grad_x, sums) = map_gradient(x, grad, len, &kernels::<G, K>(&scales, extrema, spec));
+    let grad_scales = sums.scale_gradients(shape.num_elements(), spec.range.1);
+    (grad_x, vector(grad_scales.to_vec(), Shape::new([G])))
+}
+
+/// One kernel for each scope.
+fn kernels<const G: usize, K: Groups<G>>(
+    scales: &FlexTensor,
+    extrema: &FlexTensor,
+    spec: &Superposition,
+) -> Vec<K> {
+    let (scales, extrema) = (contiguous(scales.clone()), contiguous(extrema.clone()));
+    let scales = elements(&scales);
+    let scales: [f32; G] = std::array::from_fn(|k| guard(scales[k]));
+    elements(&extrema)
+        .chunks_exact(2)
+        .map(|ends| K::new(scales, ends[0], ends[1], spec))
+        .collect()
+}
+
+/// The scale as it acts, if there is one for all and everything is `f32`.
+fn single_scale(x: &FlexTensor, scale: &FlexTensor, guarded: bool) -> Option<f32> {
+    if !is_f32(&[x, scale]) || scale.shape().num_elements() != 1 {
+        return None;
+    }
+    let scale = contiguous(scale.clone());
+    match elements(&scale)[0] {
+        scale if guarded => Some(guard(scale)),
+        0.0 => Some(SCALE_GUARD),
+        scale => Some(scale),
+    }
+}
+
+/// `max(scale, guard)`, the guard also for NaN.
+fn guard(scale: f32) -> f32 {
+    if scale > SCALE_GUARD {
+        scale
+    } else {
+        SCALE_GUARD
+    }
+}
+
+fn is_f32(tensors: &[&FlexTensor]) -> bool {
+    tensors.iter().all(|tensor| tensor.dtype() == DType::F32)
+}
+
+fn vector(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Predictions of picture files (feature `image`).
+
+use std::path::Path;
+
+use gsb_data::{EvalTransform, Normalization, read_image};
+
+use crate::{Error, Image, PackedModel, Prediction, Preprocessing};
+
+/// The only filter that resizes here.
+const BICUBIC: &str = "bicubic";
+
+/// The most pixels that the shorter side of a picture is resized to.
+const MAX_RESIZE: usize = 1 << 15;
+
+impl From<&EvalTransform> for Preprocessing {
+    /// What a file says of the transform of evaluation.
+    fn from(transform: &EvalTransform) -> Self {
+        Self {
+            resize: Some(transform.resize),
+            interpolation: BICUBIC.into(),
+            mean: transform.normalization.mean.clone(),
+            deviation: transform.normalization.deviation.clone(),
+        }
+    }
+}
+
+impl PackedModel {
+    /// The transform that makes the network's input of a picture, as
+    /// [`preprocessing`](Self::preprocessing) describes it.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`] with what of it is not known here: a filter other than bicubic, a size
+    /// out of proportion, or a number of channels that no picture has.
+    pub fn transform(&self) -> Result<EvalTransform, Error> {
+        let (config, wanted) = (self.config(), self.preprocessing());
+        let unknown = |reason| {
+            let key = "preprocessing";
+            Err(Error::Metadata { key, reason })
+        };
+        if !wanted.interpolation.eq_ignore_ascii_case(BICUBIC) {
+            return unknown(format!(
+                "its pictures are resized by the filter {:?}, known here is {BICUBIC}",
+                wanted.interpolation
+            ));
+        }
+        if config.channels != 1 && config.channels != 3 {
+            return unknown(format!(
+                "its images have {} channels, pictures 1 or 3",
+                config.channels
+            ));
+        }
+        let resize = wanted.resize.unwrap_or(config.image_size);
+        if resize > MAX_RESIZE {
+            return unknown(format!(
+                "its pictures are resized to {resize} pixels, at most {MAX_RESIZE} are made here"
+            ));
+        }
+        Ok(EvalTransform {
+            image_size: config.image_size,
+            resize,
+            normalization: Normalization {
+                mean: wanted.mean.clone(),
+                deviation: wanted.deviation.clone(),
+            },
+        })
+    }
+
+    /// Classifies a picture file: decodes it, turns it as its EXIF entry says, and resizes and crops
+    /// it as in evaluation. Formats are those of [`gsb_data::read_image`].
+    ///
+    /// # Errors
+    /// [`Error::Picture`] if the file cannot be read; as [`transform`](Self::transform).
+    ///
+    /// ```
+    /// use gsb_packed::{Network, PackedConfig, PackedFile, PackedModel};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("three.pgm");
+    /// # std::fs::write(&path, [&b"P5 8 8 255 "[..], &[100; 64]].concat()).unwrap();
+    /// let network = Network::random(&PackedConfig::micro(), 1)?;
+    /// let model = PackedModel::new(PackedFile::unnamed(network))?;
+    /// for ranked in model.predict_file(&path)?.top(3) {
+    ///     println!("{} {:.3}", model.class_names()[ranked.class], ranked.probability);
+    /// }
+    /// # Ok::<(), gsb_packed::Error>(())
+    /// ```
+    pub fn predict_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
+        self.predict_picture(&read_image(path.as_ref())?)
+    }
+
+    /// Classifies a decoded picture of any size.
+    ///
+    /// # Errors
+    /// As [`transform`](Self::transform).
+    pub fn predict_picture(&self, picture: &gsb_data::Image) -> Result<Prediction, Error> {
+        let pixels = self.transform()?.pixels(picture);
+        self.predict(Image::Bytes(&pixels.pixels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Network, PackedConfig, PackedFile};
+
+    #[test]
+    fn preprocessing_goes_there_and_back() {
+        let network = Network::random(&PackedConfig::micro(), 1).unwrap();
+        let mut packed = PackedFile::unnamed(network);
+        let wanted = EvalTransform {
+            resize: 9,
+            ..EvalTransform::new(8, Normalization::half(1))
+        };
+        packed.preprocessing = Preprocessing::from(&wanted);
+        let model = PackedModel::new(packed.clone()).unwrap();
+        assert_eq!(model.transform().unwrap(), wanted);
+
+        packed.preprocessing.interpolation = "box".into();
+        let refusal = PackedModel::new(packed.clone()).unwrap().transform();
+        let refusal = refusal.unwrap_err().to_string();
+        assert!(refusal.contains("\"box\""), "{refusal}");
+        packed.preprocessing = Preprocessing::from(&EvalTransform {
+            resize: usize::MAX,
+            ..wanted
+        });
+        assert!(PackedModel::new(packed).unwrap().transform().is_err());
+    }
+
+    /// A file is what its decoded pixels are.
+    #[test]
+    fn a_file_is_classified_as_its_pixels() {
+        let network = Network::random(&PackedConfig::micro(), 1).unwrap();
+        let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("noise.pgm");
+        let pixels = crate::Random::new(2).image(model.config());
+        std::fs::write(&path, [b"P5 8 8 255 ", &pixels[..]].concat()).unwrap();
+        let prediction = model.predict_file(&path).unwrap();
+        assert_eq!(prediction, model.predict(&pixels).unwrap());
+
+        let missing = folder.path().join("missing.png");
+        let error = model.predict_file(&missing).unwrap_err().to_string();
+        assert!(error.contains("missing.png"), "{error}");
+    }
+}
