@@ -65,3 +65,7 @@ demo:
 # Licences, advisories, bans and sources of the dependencies. Needs cargo-deny.
 deny:
     cargo deny check
+
+# Every crate can be packaged for publication. Builds nothing.
+package:
+    cargo package --workspace --no-verify
