@@ -20,15 +20,12 @@ pub(crate) fn config(case: &Case) -> Result<VitConfig, String> {
         _ => 3,
     };
     let (width, depth, heads) = (size("hidden")?, size("depth")?, size("heads")?);
-    let config = VitConfig::new(
-        size("img")?,
-        size("patch")?,
-        channels,
-        size("classes")?,
-        width,
-        depth,
-        heads,
-    );
+    let config = VitConfig::new(size("img")?, size("classes")?)
+        .with_patch_size(size("patch")?)
+        .with_channels(channels)
+        .with_width(width)
+        .with_depth(depth)
+        .with_heads(heads);
     let hidden = case
         .tensors
         .iter()

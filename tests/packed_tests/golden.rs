@@ -55,16 +55,13 @@ fn check(name: &str, student: &Stage2Student, case: &Case, published: &str) {
 /// The student of a case's tensors.
 fn student(published: Published, case: &Case) -> Stage2Student {
     let size = |name| case.sizes(name).expect("a size")[0];
-    let config = VitConfig::new(
-        size("img"),
-        size("patch"),
-        case.values("x").expect("images").shape[1],
-        size("classes"),
-        size("hidden"),
-        size("depth"),
-        size("heads"),
-    )
-    .with_scope(ThresholdScope::Batch);
+    let config = VitConfig::new(size("img"), size("classes"))
+        .with_patch_size(size("patch"))
+        .with_channels(case.values("x").expect("images").shape[1])
+        .with_width(size("hidden"))
+        .with_depth(size("depth"))
+        .with_heads(size("heads"))
+        .with_scope(ThresholdScope::Batch);
     let imported = published.into_model(&config, Strictness::Strict, &Device::flex());
     imported.expect("a student").0
 }

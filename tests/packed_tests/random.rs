@@ -58,7 +58,12 @@ fn outcome(name: &str, config: &VitConfig) -> Outcome {
 
 /// `width` tokens and `heads`, everything else small.
 fn config(width: usize, heads: usize) -> VitConfig {
-    VitConfig::new(12, 4, 3, 7, width, 2, heads)
+    VitConfig::new(12, 7)
+        .with_patch_size(4)
+        .with_channels(3)
+        .with_width(width)
+        .with_depth(2)
+        .with_heads(heads)
 }
 
 #[test]

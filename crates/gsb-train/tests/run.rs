@@ -35,7 +35,12 @@ fn data() -> DataSplits {
 }
 
 fn recipe() -> Recipe {
-    let model = VitConfig::new(8, 4, 1, 10, 16, 2, 2);
+    let model = VitConfig::new(8, 10)
+        .with_patch_size(4)
+        .with_channels(1)
+        .with_width(16)
+        .with_depth(2)
+        .with_heads(2);
     let normalization = Normalization::half(1);
     let mut recipe = Recipe::published(model, normalization.clone(), 16);
     recipe.augmentation = TrainTransform {

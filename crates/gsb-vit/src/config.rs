@@ -11,13 +11,18 @@ use crate::Error;
 ///
 /// [`init_teacher`](Self::init_teacher), [`init_stage1`](Self::init_stage1) and
 /// [`init_stage2`](Self::init_stage2) make the models. [Presets](Self::preset) have the names of the
-/// published models.
+/// published models. What [`new`](Self::new) is not told is that of DeiT-S (arXiv 2012.12877).
 ///
 /// ```
 /// use gsb_vit::VitConfig;
 ///
 /// // CIFAR-100 at its own size, a deeper and narrower model than any preset.
-/// let config = VitConfig::new(32, 4, 3, 100, 128, 16, 4).with_drop_path(0.1);
+/// let config = VitConfig::new(32, 100)
+///     .with_patch_size(4)
+///     .with_width(128)
+///     .with_depth(16)
+///     .with_heads(4)
+///     .with_drop_path(0.1);
 /// assert_eq!(config.tokens(), 66);
 /// let text = config.to_json();
 /// assert_eq!(VitConfig::from_json(&text)?, config);
@@ -32,16 +37,21 @@ pub struct VitConfig {
     /// Height and width of an image.
     pub image_size: usize,
     /// Height and width of a patch.
+    #[config(default = 16)]
     pub patch_size: usize,
     /// Number of colour channels.
+    #[config(default = 3)]
     pub channels: usize,
     /// Number of classes.
     pub classes: usize,
     /// Width of a token.
+    #[config(default = 384)]
     pub width: usize,
     /// Number of encoder blocks.
+    #[config(default = 12)]
     pub depth: usize,
     /// Number of attention heads.
+    #[config(default = 6)]
     pub heads: usize,
     /// Width of an MLP's hidden layer over that of a token.
     #[config(default = 4.0)]

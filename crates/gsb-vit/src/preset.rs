@@ -26,7 +26,13 @@ impl VitConfig {
             mean: 0.0,
             std: 0.5,
         };
-        Self::new(8, 2, 1, 10, 64, 4, 4).with_token_initializer(tokens)
+        Self::new(8, 10)
+            .with_patch_size(2)
+            .with_channels(1)
+            .with_width(64)
+            .with_depth(4)
+            .with_heads(4)
+            .with_token_initializer(tokens)
     }
 
     /// The configuration of a name, for teachers and students alike, with so many classes.
@@ -70,7 +76,12 @@ fn presets() -> impl Iterator<Item = (String, VitConfig)> {
             .flat_map(move |(patch, image, channels)| {
                 [("", false), ("_distilled", true)].map(|(infix, distilled)| {
                     let name = format!("deit_{size}{infix}_patch{patch}_{image}");
-                    let config = VitConfig::new(image, patch, channels, 1000, width, 12, heads)
+                    let config = VitConfig::new(image, 1000)
+                        .with_patch_size(patch)
+                        .with_channels(channels)
+                        .with_width(width)
+                        .with_depth(12)
+                        .with_heads(heads)
                         .with_distillation_token(distilled);
                     (name, config)
                 })

@@ -74,7 +74,12 @@ fn entries<M: Model>(model: &M) -> Vec<(String, Tree)> {
 /// Checkpoints of every kind: the published one, an export, and as others save them.
 fn sources(folder: &Path) -> Vec<Vec<u8>> {
     let device = Device::flex();
-    let config = VitConfig::new(12, 4, 3, 5, 8, 2, 2);
+    let config = VitConfig::new(12, 5)
+        .with_patch_size(4)
+        .with_channels(3)
+        .with_width(8)
+        .with_depth(2)
+        .with_heads(2);
     let teacher = config.init_teacher(&device).expect("a model");
     let stage1 = config.init_stage1(&device).expect("a model");
     let stage2 = config.init_stage2(&device).expect("a model");

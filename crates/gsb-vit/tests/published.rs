@@ -15,7 +15,12 @@ use gsb_vit::{
 
 /// 3 x 3 patches of 4 pixels.
 fn tiny() -> VitConfig {
-    VitConfig::new(12, 4, 3, 5, 8, 2, 2)
+    VitConfig::new(12, 5)
+        .with_patch_size(4)
+        .with_channels(3)
+        .with_width(8)
+        .with_depth(2)
+        .with_heads(2)
 }
 
 fn images(config: &VitConfig, device: &Device) -> Tensor<4> {
@@ -312,7 +317,13 @@ fn shapes_tell_the_model() {
     let student = config.init_stage1(&device).unwrap();
     assert_eq!(anonymous(Published::of(&student)), (Phase::Stage1, config));
     // The heads of a teacher have 64 channels, if it has the size of a published one.
-    let config = VitConfig::new(12, 4, 3, 5, 192, 12, 3).with_mlp_ratio(0.125);
+    let config = VitConfig::new(12, 5)
+        .with_patch_size(4)
+        .with_channels(3)
+        .with_width(192)
+        .with_depth(12)
+        .with_heads(3)
+        .with_mlp_ratio(0.125);
     let teacher = config.init_teacher(&device).unwrap();
     assert_eq!(anonymous(Published::of(&teacher)), (Phase::Teacher, config));
 }
@@ -336,7 +347,13 @@ fn what_shapes_do_not_tell_is_asked() {
     let path = folder.path().join("model.safetensors");
     let beside = folder.path().join("config.json");
     // Four heads of 16 channels; by 64 channels there would be one.
-    let config = VitConfig::new(12, 4, 3, 5, 64, 2, 4).with_distillation_token(false);
+    let config = VitConfig::new(12, 5)
+        .with_patch_size(4)
+        .with_channels(3)
+        .with_width(64)
+        .with_depth(2)
+        .with_heads(4)
+        .with_distillation_token(false);
     write_bare(
         &Published::of(&config.init_teacher(&device).unwrap()),
         &path,
@@ -392,7 +409,13 @@ fn what_shapes_do_not_tell_is_asked() {
         }
     }
     // A name of timm.
-    let tiny = VitConfig::new(12, 4, 3, 5, 192, 2, 3).with_mlp_ratio(0.1);
+    let tiny = VitConfig::new(12, 5)
+        .with_patch_size(4)
+        .with_channels(3)
+        .with_width(192)
+        .with_depth(2)
+        .with_heads(3)
+        .with_mlp_ratio(0.1);
     write_bare(&Published::of(&tiny.init_teacher(&device).unwrap()), &path);
     std::fs::write(
         &beside,

@@ -243,7 +243,12 @@ impl Published {
         }
         let image_size = side.checked_mul(patch_size);
         let image_size = image_size.ok_or_else(|| foreign("the image is too large".into()))?;
-        let mut config = VitConfig::new(image_size, patch_size, channels, classes, width, depth, 1)
+        let mut config = VitConfig::new(image_size, classes)
+            .with_patch_size(patch_size)
+            .with_channels(channels)
+            .with_width(width)
+            .with_depth(depth)
+            .with_heads(1)
             .with_mlp_ratio(mlp_ratio(hidden, width))
             .with_distillation_token(distilled);
         let beside = self.path.as_deref().and_then(|path| beside(path, &config));

@@ -11,7 +11,13 @@ use crate::{Error, Phase, VitConfig};
 
 /// 4 patches of 4 values and 2 learned tokens; width 4, 2 heads of 2 channels, hidden width 8.
 fn tiny() -> VitConfig {
-    VitConfig::new(4, 2, 1, 2, 4, 1, 2).with_mlp_ratio(2.0)
+    VitConfig::new(4, 2)
+        .with_patch_size(2)
+        .with_channels(1)
+        .with_width(4)
+        .with_depth(1)
+        .with_heads(2)
+        .with_mlp_ratio(2.0)
 }
 
 fn deit(name: &str) -> VitConfig {
@@ -286,7 +292,7 @@ prop_compose! {
         head_bits in 1u8..9,
         patch_bits in 1u8..9,
     ) -> VitConfig {
-        VitConfig::new(patch * side, patch, channels, classes, heads * head_width, depth, heads)
+        VitConfig::new(patch * side, classes).with_patch_size(patch).with_channels(channels).with_width(heads * head_width).with_depth(depth).with_heads(heads)
             .with_mlp_ratio(mlp_ratio)
             .with_distillation_token(distillation)
             .with_attention_groups(attention_groups)

@@ -119,22 +119,19 @@ impl VitConfig {
     /// See [`validate`](Self::validate).
     pub fn of_packed(config: &PackedConfig) -> Result<Self, Error> {
         let exact = config.mlp_width as f64 / config.width as f64;
-        let mut vit = Self::new(
-            config.image_size,
-            config.patch_size,
-            config.channels,
-            config.classes,
-            config.width,
-            config.depth,
-            config.heads,
-        )
-        .with_mlp_ratio(exact)
-        .with_distillation_token(config.distillation_token)
-        .with_attention_groups(config.attention_groups)
-        .with_value_groups(config.value_groups)
-        .with_head_bits(config.head_bits)
-        .with_patch_bits(config.patch_bits)
-        .with_scope(config.scope);
+        let mut vit = Self::new(config.image_size, config.classes)
+            .with_patch_size(config.patch_size)
+            .with_channels(config.channels)
+            .with_width(config.width)
+            .with_depth(config.depth)
+            .with_heads(config.heads)
+            .with_mlp_ratio(exact)
+            .with_distillation_token(config.distillation_token)
+            .with_attention_groups(config.attention_groups)
+            .with_value_groups(config.value_groups)
+            .with_head_bits(config.head_bits)
+            .with_patch_bits(config.patch_bits)
+            .with_scope(config.scope);
         if vit.hidden_width() != config.mlp_width {
             // The quotient was rounded down.
             vit.mlp_ratio = (config.mlp_width as f64 + 0.5) / config.width as f64;
