@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use gsb_numerics::guarded;
+use gsb_numerics::{Levels, guarded};
 
 use crate::kernel::attended::Products;
 use crate::{Error, PackedConfig, SignMatrix};
@@ -354,13 +354,8 @@ fn all_are<T: Copy + Display>(
 
 /// Lowest and highest level of signed quantizers of `bits` bits.
 pub(crate) fn level_range(bits: u8) -> (i8, i8) {
-    match bits {
-        1 => (-1, 1),
-        bits => {
-            let half = 1i16 << (bits - 1);
-            ((-half) as i8, (half - 1) as i8)
-        }
-    }
+    let (low, high) = Levels::signed(bits).range();
+    (low as i8, high as i8)
 }
 
 #[cfg(test)]

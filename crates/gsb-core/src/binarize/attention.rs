@@ -17,7 +17,7 @@ pub struct AttentionBinarizerConfig {
     pub groups: usize,
     /// Fractions of the maximum beyond which groups 2, 3, ... begin, ascending; as many as there
     /// are groups less one are used, from the first.
-    #[config(default = "vec![0.7, 0.9]")]
+    #[config(default = "gsb_numerics::GROUP_THRESHOLDS.to_vec()")]
     pub thresholds: Vec<f32>,
     /// Bits of the first group's levels, 1 to 8; more than one: levels `0..=2^(bits - 1) - 1`.
     #[config(default = 1)]

@@ -18,7 +18,7 @@ pub struct ValueBinarizerConfig {
     pub groups: usize,
     /// Fractions of the maximum (and minimum) beyond which groups 2, 3, ... begin, ascending; as
     /// many as there are groups less one are used, from the first.
-    #[config(default = "vec![0.7, 0.9]")]
+    #[config(default = "gsb_numerics::GROUP_THRESHOLDS.to_vec()")]
     pub thresholds: Vec<f32>,
     /// Bits of the clipping range, 1 to 8; more than one: `-2^(bits - 1)` to `2^(bits - 1)`. The
     /// output stays a sign, as published.

@@ -1,6 +1,6 @@
 //! What a superposition operation is parametrised by.
 
-use super::ThresholdScope;
+use gsb_numerics::{GROUP_THRESHOLDS, ThresholdScope};
 
 /// Which of the two superpositions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Superposition {
         };
         Self {
             kind,
-            thresholds: vec![0.7, 0.9],
+            thresholds: GROUP_THRESHOLDS.to_vec(),
             range: (lowest, 1.0),
             scope,
         }

@@ -3,7 +3,6 @@
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::DType;
-use gsb_core::binarize::SCALE_GUARD;
 
 use crate::Error;
 
@@ -45,11 +44,8 @@ pub(super) fn guarded(
     calibrated: bool,
 ) -> Result<Vec<f32>, Error> {
     let set = set(name, calibrated);
-    let act = |scale: f32| match scale > SCALE_GUARD {
-        true => scale,
-        false => SCALE_GUARD,
-    };
-    let scales: Vec<f32> = elements(name, scales.val())?.into_iter().map(act).collect();
+    let scales = elements(name, scales.val())?.into_iter();
+    let scales: Vec<f32> = scales.map(gsb_numerics::guarded).collect();
     match scales.iter().find(|scale| !scale.is_finite()) {
         None => set.map(|()| scales),
         Some(scale) => Err(refusal(name, format!("{scale} is not a finite number"))),

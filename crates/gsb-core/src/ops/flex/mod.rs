@@ -176,7 +176,7 @@ fn kernels<const G: usize, K: Groups<G>>(
 ) -> Vec<K> {
     let (scales, extrema) = (contiguous(scales.clone()), contiguous(extrema.clone()));
     let scales = elements(&scales);
-    let scales: [f32; G] = std::array::from_fn(|k| guard(scales[k]));
+    let scales: [f32; G] = std::array::from_fn(|k| gsb_numerics::guarded(scales[k]));
     elements(&extrema)
         .chunks_exact(2)
         .map(|ends| K::new(scales, ends[0], ends[1], spec))
@@ -190,18 +190,9 @@ fn single_scale(x: &FlexTensor, scale: &FlexTensor, guarded: bool) -> Option<f32
     }
     let scale = contiguous(scale.clone());
     match elements(&scale)[0] {
-        scale if guarded => Some(guard(scale)),
+        scale if guarded => Some(gsb_numerics::guarded(scale)),
         0.0 => Some(SCALE_GUARD),
         scale => Some(scale),
-    }
-}
-
-/// `max(scale, guard)`, the guard also for NaN.
-fn guard(scale: f32) -> f32 {
-    if scale > SCALE_GUARD {
-        scale
-    } else {
-        SCALE_GUARD
     }
 }
 
