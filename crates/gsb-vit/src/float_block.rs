@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::Device;
 use gsb_core::nn::{DropPath, DropPathConfig, LayerNorm, LayerNormConfig};
-use gsb_core::ops::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
+use gsb_cpu::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
 
 use crate::VitConfig;
 use crate::transformer::EncoderBlock;

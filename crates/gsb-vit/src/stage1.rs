@@ -37,8 +37,7 @@ impl VitConfig {
     pub fn init_stage1(&self, device: &Device) -> Result<Stage1Student, Error> {
         self.validate()?;
         let block = |drop_path| {
-            Stage1BlockConfig::new(self.width, self.heads)
-                .with_mlp_ratio(self.mlp_ratio)
+            Stage1BlockConfig::new(self.width, self.heads, self.hidden_width())
                 .with_attention_dropout(self.attention_dropout)
                 .with_dropout(self.dropout)
                 .with_drop_path(drop_path)

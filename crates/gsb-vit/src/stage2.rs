@@ -42,8 +42,7 @@ impl VitConfig {
         self.validate()?;
         let patch = [self.patch_size; 2];
         let block = |drop_path| {
-            Stage2BlockConfig::new(self.width, self.heads, self.tokens())
-                .with_mlp_ratio(self.mlp_ratio)
+            Stage2BlockConfig::new(self.width, self.heads, self.tokens(), self.hidden_width())
                 .with_attention(
                     AttentionBinarizerConfig::new()
                         .with_groups(self.attention_groups)

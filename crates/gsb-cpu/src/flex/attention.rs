@@ -5,10 +5,10 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+use super::elementwise::pays;
 use super::heads::{self, Sizes};
 use super::product::{Matrix, multiply};
 use super::softmax;
-use crate::ops::flex::elementwise::pays;
 
 /// Output `[batch, tokens, width]` and matrix `[batch, heads, tokens, tokens]` of the attention of
 /// query, key and value side by side, `[batch, tokens, 3 * width]`.

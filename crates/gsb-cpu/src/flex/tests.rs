@@ -1,6 +1,6 @@
 //! The fused loops against the primitive operations, and their gradients against differences.
 
-use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Scalar, ops::FloatTensorOps};
 use burn::tensor::Slice;
 
 use super::*;
@@ -144,6 +144,30 @@ fn softmax_has_the_usual_ends() {
     assert_eq!(row([0.0, f32::NEG_INFINITY, 0.0]), [0.5, 0.0, 0.5]);
     assert_eq!(row([1e30, -1e30, 0.0]), [1.0, 0.0, 0.0]);
     assert!(row([0.0, f32::NAN, 1.0]).iter().all(|y| y.is_nan()));
+}
+
+#[test]
+fn gelu_equals_the_primitive_one() {
+    for (seed, shape) in SHAPES.into_iter().enumerate() {
+        for bound in [None, Some(1.25), Some(10.0)] {
+            // Most of it beyond the bounds.
+            let x = Flex::float_mul_scalar(
+                data(shape, seed as u64),
+                Scalar::from(if bound.is_some() { 50.0 } else { 1.0 }),
+            );
+            let grad = data(shape, 100);
+            // Each rounds some ten numbers of the size of the largest, of gradients the product.
+            let expected = primitive::erf_gelu::<Flex>(x.clone(), bound);
+            close(&Flex::erf_gelu(x.clone(), bound), &expected, 10, 200.0);
+            let expected = primitive::erf_gelu_backward::<Flex>(x.clone(), grad.clone(), bound);
+            close(
+                &Flex::erf_gelu_backward(x, grad, bound),
+                &expected,
+                10,
+                200.0,
+            );
+        }
+    }
 }
 
 #[test]
