@@ -12,7 +12,7 @@ use gsb_core::binarize::{SCALE_GUARD, SignedBinarizer, ThresholdScope};
 use gsb_core::nn::{BinaryLinear, QuantizedLinear, Stage2Block};
 use gsb_cpu::gelu;
 use gsb_packed::{BlockTrace, Image, PackedModel, Prediction};
-use gsb_vit::{Classifier, Stage2Student};
+use gsb_vit::Stage2Student;
 
 use crate::step::{Quantizer, Tally, numbers, relative};
 

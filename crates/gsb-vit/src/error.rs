@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use burn::nn::Initializer;
 
-use crate::Phase;
 use crate::checkpoint::{CheckpointError, ImportReport};
+use crate::phase::{ParsePhaseError, Phase};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -32,14 +32,6 @@ pub enum Error {
         width: usize,
         /// Number of heads.
         heads: usize,
-    },
-    /// The hidden layer of the MLP has no width.
-    #[error("an MLP ratio of {ratio} at width {width} leaves the MLP no hidden layer")]
-    MlpRatio {
-        /// Width of the hidden layer over that of a token.
-        ratio: f64,
-        /// Width of a token.
-        width: usize,
     },
     /// Not a probability below one.
     #[error("the {field} must be at least 0 and below 1, got {value}")]
@@ -74,15 +66,12 @@ pub enum Error {
         known: String,
     },
     /// There is no such phase.
-    #[error("no phase is called {name:?}: expected teacher, stage1 or stage2")]
-    Phase {
-        /// What was asked for.
-        name: String,
-    },
+    #[error(transparent)]
+    Phase(#[from] ParsePhaseError),
     /// No machine has a place for the model.
     #[error(
-        "{image_size} pixels in patches of {patch_size}, width {width}, depth {depth}, MLP ratio \
-         {mlp_ratio} and {classes} classes make a model too large"
+        "{image_size} pixels in patches of {patch_size}, width {width}, depth {depth}, MLP width \
+         {mlp_width} and {classes} classes make a model too large"
     )]
     TooLarge {
         /// Height and width of an image.
@@ -93,8 +82,8 @@ pub enum Error {
         width: usize,
         /// Number of blocks.
         depth: usize,
-        /// Width of the hidden layer over that of a token.
-        mlp_ratio: f64,
+        /// Width of an MLP's hidden layer.
+        mlp_width: usize,
         /// Number of classes.
         classes: usize,
     },
@@ -200,6 +189,18 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A student whose scales have not started from data: packed, it would be as good as random.
+    #[cfg(feature = "pack")]
+    #[error(
+        "cannot pack a student that is not calibrated: no data have set {} of its scales ({}); train it, or \
+         calibrate it with a batch of images",
+        scales.len(),
+        few(scales)
+    )]
+    Uncalibrated {
+        /// The paths of those scales.
+        scales: Vec<String>,
+    },
     /// A packed model that is impossible or cannot be written.
     #[cfg(feature = "pack")]
     #[error(transparent)]
@@ -207,4 +208,14 @@ pub enum Error {
     /// A file whose tensors cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+}
+
+/// Names shown of a long list.
+#[cfg(feature = "pack")]
+const SHOWN: usize = 3;
+
+#[cfg(feature = "pack")]
+fn few(names: &[String]) -> String {
+    let dots = if names.len() > SHOWN { ", .." } else { "" };
+    format!("{}{dots}", names[..names.len().min(SHOWN)].join(", "))
 }

@@ -9,8 +9,7 @@ use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use gsb_core::binarize::ThresholdScope;
 use gsb_vit::checkpoint::{Hints, Published, Strictness, export, import, inspect, load, save};
 use gsb_vit::{
-    Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
-    parameters,
+    Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig, parameters,
 };
 
 /// 3 x 3 patches of 4 pixels.
@@ -310,7 +309,7 @@ fn shapes_tell_the_model() {
         let found = Published::new(tensors).describe_with(&hints).unwrap();
         (found.phase, found.config)
     };
-    let config = tiny().with_value_groups(2).with_mlp_ratio(3.0);
+    let config = tiny().with_value_groups(2).with_mlp_width(24);
     let student = config.init_stage2(&device).unwrap();
     assert_eq!(anonymous(Published::of(&student)), (Phase::Stage2, config));
     let config = tiny().with_distillation_token(false);
@@ -323,7 +322,7 @@ fn shapes_tell_the_model() {
         .with_width(192)
         .with_depth(12)
         .with_heads(3)
-        .with_mlp_ratio(0.125);
+        .with_mlp_width(24);
     let teacher = config.init_teacher(&device).unwrap();
     assert_eq!(anonymous(Published::of(&teacher)), (Phase::Teacher, config));
 }
@@ -393,7 +392,7 @@ fn what_shapes_do_not_tell_is_asked() {
             r#"{"num_attention_heads": 5, "hidden_size": 64}"#.into(),
             false,
         ),
-        (config.clone().with_mlp_ratio(2.0).to_json(), false),
+        (config.clone().with_mlp_width(128).to_json(), false),
         ("[1".into(), false),
     ] {
         std::fs::write(&beside, &text).unwrap();
@@ -415,7 +414,7 @@ fn what_shapes_do_not_tell_is_asked() {
         .with_width(192)
         .with_depth(2)
         .with_heads(3)
-        .with_mlp_ratio(0.1);
+        .with_mlp_width(19);
     write_bare(&Published::of(&tiny.init_teacher(&device).unwrap()), &path);
     std::fs::write(
         &beside,

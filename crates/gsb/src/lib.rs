@@ -69,7 +69,7 @@
 pub mod prelude;
 
 pub use burn;
-pub use gsb_core::{Error, binarize, distill, nn, ops};
+pub use gsb_core::{Calibrate, Error, binarize, distill, nn, ops, uncalibrated};
 #[cfg(feature = "data")]
 pub use gsb_data as data;
 #[cfg(feature = "packed")]

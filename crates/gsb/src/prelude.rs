@@ -2,6 +2,7 @@
 
 pub use burn::tensor::Device;
 pub use gsb_core::nn::{BinaryLinear, BinaryLinearConfig};
+pub use gsb_core::{Calibrate, uncalibrated};
 #[cfg(feature = "data")]
 pub use gsb_data::{DataSet, EvalTransform};
 #[cfg(feature = "packed")]
@@ -9,8 +10,6 @@ pub use gsb_packed::{Image, PackedConfig, PackedFile, PackedModel, Prediction};
 #[cfg(feature = "train")]
 pub use gsb_train::{Recipe, Run};
 #[cfg(feature = "vit")]
-pub use gsb_vit::{
-    Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
-};
+pub use gsb_vit::{Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 #[cfg(all(feature = "vit", feature = "packed"))]
 pub use gsb_vit::{PackOptions, pack};

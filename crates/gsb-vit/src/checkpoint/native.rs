@@ -9,8 +9,9 @@ use burn::tensor::{Bytes, DType, Device};
 use burn_pack::{HEADER_SIZE, Header, MAGIC_NUMBER, Reader, Tensor as Packed, Writer};
 
 use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
-use super::describe::justified;
+use super::justified::justified;
 use crate::parameters::{not_finite, parameters};
+use crate::phase::ParsePhaseError;
 use crate::{Error, Model, Phase, VitConfig};
 
 const PHASE: &str = "gsb.phase";
@@ -191,7 +192,7 @@ fn described(path: &Path, reader: &Reader) -> Result<(Phase, VitConfig), Error> 
     };
     let phase = entry(PHASE)?
         .parse()
-        .map_err(|error: Error| failed(error.to_string()))?;
+        .map_err(|error: ParsePhaseError| failed(error.to_string()))?;
     let config = VitConfig::from_json(entry(CONFIG)?).map_err(|error| failed(error.to_string()))?;
     Ok((phase, config))
 }
