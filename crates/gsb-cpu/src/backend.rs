@@ -95,7 +95,7 @@ pub trait FloatOps: Backend {
     }
 
     /// One of `parts` tensors that lie side by side, split into heads:
-    /// `[batch, tokens, parts * heads * channels]` to `[batch, heads, tokens, channels]`.
+    /// `[batch, tokens, parts * heads * head_width]` to `[batch, heads, tokens, head_width]`.
     #[fusion(default)]
     fn split_heads(
         x: FloatTensor<Self>,

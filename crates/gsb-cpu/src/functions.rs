@@ -105,8 +105,8 @@ pub fn scaled_softmax<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
 /// One of `parts` tensors that lie side by side, split into heads.
 ///
 /// # Shapes
-/// - x: `[batch, tokens, parts * heads * channels]`
-/// - output: `[batch, heads, tokens, channels]`
+/// - x: `[batch, tokens, parts * heads * head_width]`
+/// - output: `[batch, heads, tokens, head_width]`
 ///
 /// # Panics
 /// If the width of `x` is not a multiple of parts and heads, or there is no such part.
@@ -122,8 +122,8 @@ pub fn split_heads(x: Tensor<3>, heads: usize, parts: usize, part: usize) -> Ten
 /// Heads side by side again.
 ///
 /// # Shapes
-/// - x: `[batch, heads, tokens, channels]`
-/// - output: `[batch, tokens, heads * channels]`
+/// - x: `[batch, heads, tokens, head_width]`
+/// - output: `[batch, tokens, heads * head_width]`
 pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::merge_heads(x.into_dispatch(), 1, 0))
 }
@@ -131,8 +131,8 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
 /// Float self-attention, `softmax(q k^T scale) v` in each head.
 ///
 /// # Shapes
-/// - qkv: query, key and value side by side, `[batch, tokens, 3 * heads * channels]`
-/// - output: `[batch, tokens, heads * channels]`
+/// - qkv: query, key and value side by side, `[batch, tokens, 3 * heads * head_width]`
+/// - output: `[batch, tokens, heads * head_width]`
 ///
 /// # Panics
 /// If the width of `qkv` is not a multiple of three times the heads.

@@ -6,8 +6,8 @@
 //!
 //! [`FloatOps`] extends a Burn backend with them. Its default bodies are primitive tensor operations,
 //! so each backend works; on `Autodiff` the backward passes are recorded; nothing reads a tensor back
-//! to the host. The functions are those operations on tensors of any rank, [`on_worker`] lets a whole
-//! training loop run where they are fastest, and `flex` holds what fused loops are made of.
+//! to the host. The functions are those operations on tensors of any rank; [`on_worker`] lets a whole
+//! training loop run where they are fastest.
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
@@ -18,7 +18,7 @@
 //! let x = Tensor::<3>::random([2, 5, 8], Distribution::Normal(0.0, 1.0), &device);
 //! let (weight, gamma, beta) = (random([8, 24]).require_grad(), Tensor::ones([8], &device), Tensor::zeros([8], &device));
 //! let qkv = linear(layer_norm(x, gamma, beta, 1e-5), weight.clone(), Some(Tensor::zeros([24], &device)));
-//! let y = gelu(attention(qkv, 2, 0.5)); // 2 heads of 4 channels
+//! let y = gelu(attention(qkv, 2, 0.5)); // 2 heads of width 4
 //! assert_eq!(y.dims(), [2, 5, 8]);
 //! assert!(weight.grad(&y.sum().backward()).is_some());
 //! ```
@@ -28,7 +28,9 @@
 mod adamw;
 mod autodiff;
 mod backend;
+// For the loops of other crates of this project.
 #[cfg(feature = "flex")]
+#[doc(hidden)]
 pub mod flex;
 mod functions;
 mod primitive;

@@ -70,24 +70,24 @@ pub(crate) fn split_heads<B: Backend>(
     part: usize,
 ) -> Float<B> {
     let [batch, tokens, width] = x.shape().dims();
-    let channels = width / parts / heads;
-    let x = B::float_reshape(x, Shape::new([batch * tokens, parts, heads * channels]));
+    let head_width = width / parts / heads;
+    let x = B::float_reshape(x, Shape::new([batch * tokens, parts, heads * head_width]));
     let all = |n: usize| Slice::from(0..n);
     let x = B::float_slice(
         x,
         &[
             all(batch * tokens),
             Slice::from(part..part + 1),
-            all(heads * channels),
+            all(heads * head_width),
         ],
     );
-    let x = B::float_reshape(x, Shape::new([batch, tokens, heads, channels]));
+    let x = B::float_reshape(x, Shape::new([batch, tokens, heads, head_width]));
     B::float_swap_dims(x, 1, 2)
 }
 
 pub(crate) fn merge_heads<B: Backend>(x: Float<B>, parts: usize, part: usize) -> Float<B> {
-    let [batch, heads, tokens, channels] = x.shape().dims();
-    let width = heads * channels;
+    let [batch, heads, tokens, head_width] = x.shape().dims();
+    let width = heads * head_width;
     let x = B::float_reshape(
         B::float_swap_dims(x, 1, 2),
         Shape::new([batch, tokens, width]),

@@ -1,11 +1,14 @@
 //! What can be wrong with a configuration or a checkpoint.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::nn::Initializer;
 
 use crate::checkpoint::{CheckpointError, ImportReport};
 use crate::phase::{ParsePhaseError, Phase};
+
+/// What another library or the system says of a failure.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +92,7 @@ pub enum Error {
     },
     /// A configuration that cannot be read.
     #[error("not a configuration of a Vision Transformer: {0}")]
-    Json(String),
+    Json(#[from] serde_json::Error),
     /// There is no such superposition.
     #[error("the superposition of the {part} has 1 to 3 groups, got {groups}")]
     Groups {
@@ -165,20 +168,20 @@ pub enum Error {
         reason: String,
     },
     /// A file that cannot be written.
-    #[error("{}: cannot be written: {reason}", path.display())]
+    #[error("{}: cannot be written: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        reason: String,
+        source: Cause,
     },
     /// A file that cannot be read as a checkpoint.
-    #[error("{}: not a checkpoint that can be read: {reason}", path.display())]
+    #[error("{}: not a checkpoint that can be read: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        reason: String,
+        source: Cause,
     },
     /// A model that a packed file cannot hold exactly.
     #[cfg(feature = "pack")]
@@ -208,6 +211,24 @@ pub enum Error {
     /// A file whose tensors cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+}
+
+impl Error {
+    /// That a file cannot be written.
+    pub(crate) fn write(path: &Path, cause: impl Into<Cause>) -> Self {
+        Self::Write {
+            path: path.into(),
+            source: cause.into(),
+        }
+    }
+
+    /// That a file cannot be read as a checkpoint.
+    pub(crate) fn read(path: &Path, cause: impl Into<Cause>) -> Self {
+        Self::Read {
+            path: path.into(),
+            source: cause.into(),
+        }
+    }
 }
 
 /// Names shown of a long list.

@@ -1,4 +1,19 @@
 //! What most programs need, to be imported by `use gsb::prelude::*`.
+//!
+//! Learned scales start from data: calibrate a layer or a student before it is trained, and
+//! [`uncalibrated`] names what that has not reached.
+//!
+//! ```
+//! use burn::tensor::{Distribution, Tensor};
+//! use gsb::prelude::*;
+//!
+//! let device = Device::default();
+//! let layer = BinaryLinearConfig::new(8, 3).init(&device);
+//! assert_eq!(uncalibrated(&layer), ["input.scale"]);
+//! let x = Tensor::<2>::random([4, 8], Distribution::Normal(0.0, 1.0), &device);
+//! let layer = layer.calibrate(&x);
+//! assert!(uncalibrated(&layer).is_empty());
+//! ```
 
 pub use burn::tensor::Device;
 pub use gsb_core::nn::{BinaryLinear, BinaryLinearConfig};

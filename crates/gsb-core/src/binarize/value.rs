@@ -115,7 +115,7 @@ impl ValueBinarizer {
     /// Binarizes a value.
     ///
     /// # Shapes
-    /// - x and output: any; `[batch, heads, tokens, channels]` in an attention.
+    /// - x and output: any; `[batch, heads, tokens, head_width]` in an attention.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         ops::superpose(x, self.scales.val(), &self.spec)
     }

@@ -164,7 +164,7 @@ impl FloatOps for Flex {
             part,
             ..heads::Sizes::new(&x.shape(), heads, parts)
         };
-        let shape = Shape::new([batch, heads, tokens, sizes.channels]);
+        let shape = Shape::new([batch, heads, tokens, sizes.head_width]);
         vector(heads::split(elements(&x), sizes), shape)
     }
 
@@ -173,15 +173,15 @@ impl FloatOps for Flex {
             return primitive::merge_heads::<Self>(x, parts, part);
         }
         let x = contiguous(x);
-        let [batch, heads, tokens, channels] = x.shape().dims();
+        let [batch, heads, tokens, head_width] = x.shape().dims();
         let sizes = heads::Sizes {
             heads,
             tokens,
-            channels,
+            head_width,
             parts,
             part,
         };
-        let shape = Shape::new([batch, tokens, parts * heads * channels]);
+        let shape = Shape::new([batch, tokens, parts * heads * head_width]);
         vector(heads::merge(elements(&x), sizes), shape)
     }
 
@@ -193,7 +193,7 @@ impl FloatOps for Flex {
         let [batch, tokens, _] = qkv.shape().dims();
         let sizes = heads::Sizes::new(&qkv.shape(), heads, 3);
         let (y, matrix) = attention::forward(elements(&qkv), sizes, scale as f32);
-        let shape = Shape::new([batch, tokens, heads * sizes.channels]);
+        let shape = Shape::new([batch, tokens, heads * sizes.head_width]);
         let cells = Shape::new([batch, heads, tokens, tokens]);
         (vector(y, shape), vector(matrix, cells))
     }

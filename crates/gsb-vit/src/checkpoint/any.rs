@@ -43,10 +43,8 @@ pub fn load_any<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, 
     let published = Published::read(path)?;
     let (found, config) = published.describe()?;
     if found != M::PHASE {
-        return Err(Error::Read {
-            path: path.into(),
-            reason: format!("it holds a model of {found}, expected one of {}", M::PHASE),
-        });
+        let reason = format!("it holds a model of {found}, expected one of {}", M::PHASE);
+        return Err(Error::read(path, reason));
     }
     Ok(published.into_model(&config, Strictness::Strict, device)?.0)
 }

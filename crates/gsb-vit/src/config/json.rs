@@ -17,11 +17,9 @@ impl VitConfig {
     /// # Errors
     /// [`Error::Json`] if the text is not a configuration; see also [`validate`](Self::validate).
     pub fn from_json(text: &str) -> Result<Self, Error> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| Error::Json(error.to_string()))?;
+        let value: Value = serde_json::from_str(text)?;
         Self::check_fields(&value)?;
-        let config: Self =
-            serde_json::from_value(value).map_err(|error| Error::Json(error.to_string()))?;
+        let config: Self = serde_json::from_value(value)?;
         config.validate()?;
         Ok(config)
     }
@@ -32,25 +30,17 @@ impl VitConfig {
     /// [`Error::Json`] for the first that is not.
     pub fn check_fields(value: &Value) -> Result<(), Error> {
         let known = serde_json::to_value(Self::micro()).expect("numbers, enums and strings");
-        let fields = value.as_object().into_iter().flatten();
-        match fields
-            .map(|(name, _)| name)
-            .find(|name| known.get(name).is_none() && *name != MLP_RATIO)
-        {
-            None => Ok(()),
-            Some(name) => {
-                let known: Vec<&str> = known
-                    .as_object()
-                    .into_iter()
-                    .flat_map(|fields| fields.keys())
-                    .map(String::as_str)
-                    .collect();
-                let known = known.join(", ");
-                Err(Error::Json(format!(
-                    "unknown field `{name}`, expected one of {known}"
-                )))
-            }
-        }
+        let mut fields = value.as_object().into_iter().flatten();
+        let unknown = fields.find(|(name, _)| known.get(name).is_none() && *name != MLP_RATIO);
+        let Some((name, _)) = unknown else {
+            return Ok(());
+        };
+        let known = known.as_object().into_iter().flatten();
+        let known: Vec<&str> = known.map(|(name, _)| name.as_str()).collect();
+        let known = known.join(", ");
+        Err(Error::Json(serde_json::Error::custom(format!(
+            "unknown field `{name}`, expected one of {known}"
+        ))))
     }
 
     /// The configuration as JSON.

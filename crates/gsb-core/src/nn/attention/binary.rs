@@ -7,7 +7,7 @@ use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
 use gsb_cpu::merge_heads;
 
-use super::heads::{QkvShifts, attention_matrix, head_channels};
+use super::heads::{QkvShifts, attention_matrix, head_width};
 use crate::binarize::{
     AttentionBinarizer, AttentionBinarizerConfig, FirstForward, SignedBinarizer,
     SignedBinarizerConfig, ValueBinarizer, ValueBinarizerConfig,
@@ -93,7 +93,7 @@ impl BinaryAttentionConfig {
     /// If the width is not a multiple of the heads, a probability is outside `[0, 1)`, or a
     /// superposition is impossible (see [`AttentionBinarizerConfig::init`]).
     pub fn init(&self, device: &Device) -> BinaryAttention {
-        let channels = head_channels(self.width, self.heads);
+        let head_width = head_width(self.width, self.heads);
         let linear = |d_output| {
             BinaryLinearConfig::new(self.width, d_output)
                 .with_initializer(self.initializer.clone())
@@ -102,7 +102,7 @@ impl BinaryAttentionConfig {
         let binarizer = || SignedBinarizerConfig::new().init(device);
         BinaryAttention {
             qkv: linear(3 * self.width),
-            shifts: QkvShifts::new(self.heads, channels, device),
+            shifts: QkvShifts::new(self.heads, head_width, device),
             query: binarizer(),
             key: binarizer(),
             value: self.value.init(device),
@@ -182,9 +182,9 @@ impl ModuleDisplay for BinaryAttention {
 
     fn custom_content(&self, content: Content) -> Option<Content> {
         let [heads, tokens, _] = self.attention_shift.bias.lazy_shape().dims();
-        let [_, _, channels] = self.shifts.query.bias.lazy_shape().dims();
+        let [_, _, head_width] = self.shifts.query.bias.lazy_shape().dims();
         content
-            .add("width", &(heads * channels))
+            .add("width", &(heads * head_width))
             .add("heads", &heads)
             .add("tokens", &tokens)
             .add("weight_bits", &1usize)

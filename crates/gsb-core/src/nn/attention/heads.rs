@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use crate::nn::{Shift, ShiftConfig};
 
-/// The shifts of query, key and value, each of shape `[heads, 1, channels]`.
+/// The shifts of query, key and value, each of shape `[heads, 1, head_width]`.
 #[derive(Module, Debug)]
 pub struct QkvShifts {
     /// Shift of the query.
@@ -18,8 +18,8 @@ pub struct QkvShifts {
 }
 
 impl QkvShifts {
-    pub(super) fn new(heads: usize, channels: usize, device: &Device) -> Self {
-        let shift = || ShiftConfig::new(vec![heads, 1, channels]).init(device);
+    pub(super) fn new(heads: usize, head_width: usize, device: &Device) -> Self {
+        let shift = || ShiftConfig::new(vec![heads, 1, head_width]).init(device);
         Self {
             query: shift(),
             key: shift(),
@@ -29,15 +29,15 @@ impl QkvShifts {
 
     /// Shifts the output of the joint linear layer, `[batch, tokens, 3 * width]`.
     pub(super) fn add(&self, qkv: Tensor<3>) -> Tensor<3> {
-        let [heads, _, channels] = self.query.bias.lazy_shape().dims();
+        let [heads, _, head_width] = self.query.bias.lazy_shape().dims();
         // Heads lie side by side in a token, and so do the shifts: all three are one vector.
         let shifts = [&self.query, &self.key, &self.value]
-            .map(|shift| shift.bias.val().reshape([heads * channels]));
+            .map(|shift| shift.bias.val().reshape([heads * head_width]));
         gsb_cpu::shift(qkv, Tensor::cat(shifts.to_vec(), 0))
     }
 
     /// Splits the output of the joint linear layer, `[batch, tokens, 3 * width]`, into shifted
-    /// query, key and value, `[batch, heads, tokens, channels]` each.
+    /// query, key and value, `[batch, heads, tokens, head_width]` each.
     pub(super) fn split(&self, qkv: Tensor<3>) -> [Tensor<4>; 3] {
         let [heads, _, _] = self.query.bias.lazy_shape().dims();
         let qkv = self.add(qkv);
@@ -45,20 +45,20 @@ impl QkvShifts {
     }
 }
 
-/// `q k^T / sqrt(channels)`, softmax over the keys.
+/// `q k^T / sqrt(head_width)`, softmax over the keys.
 pub(super) fn attention_matrix(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
-    let [.., channels] = query.dims();
+    let [.., head_width] = query.dims();
     let scores = query.matmul(key.swap_dims(2, 3));
-    gsb_cpu::scaled_softmax(scores, score_scale(channels))
+    gsb_cpu::scaled_softmax(scores, score_scale(head_width))
 }
 
 /// What the scores of a head are multiplied with.
-pub(super) fn score_scale(channels: usize) -> f64 {
-    (channels as f64).powf(-0.5)
+pub(super) fn score_scale(head_width: usize) -> f64 {
+    (head_width as f64).powf(-0.5)
 }
 
 /// Channels of a head.
-pub(super) fn head_channels(width: usize, heads: usize) -> usize {
+pub(super) fn head_width(width: usize, heads: usize) -> usize {
     assert!(
         heads > 0 && width.is_multiple_of(heads),
         "an attention of width {width} cannot be split into {heads} heads"

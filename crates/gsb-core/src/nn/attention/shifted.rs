@@ -7,7 +7,7 @@ use burn::nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::Device;
 use gsb_cpu::{linear, merge_heads};
 
-use super::heads::{QkvShifts, attention_matrix, head_channels, score_scale};
+use super::heads::{QkvShifts, attention_matrix, head_width, score_scale};
 
 /// Configuration of a [`ShiftedAttention`].
 #[derive(Config, Debug)]
@@ -65,7 +65,7 @@ impl ShiftedAttentionConfig {
     /// # Panics
     /// If the width is not a multiple of the heads, or a probability is outside `[0, 1)`.
     pub fn init(&self, device: &Device) -> ShiftedAttention {
-        let channels = head_channels(self.width, self.heads);
+        let head_width = head_width(self.width, self.heads);
         let linear = |d_output| {
             LinearConfig::new(self.width, d_output)
                 .with_initializer(self.initializer.clone())
@@ -73,7 +73,7 @@ impl ShiftedAttentionConfig {
         };
         ShiftedAttention {
             qkv: linear(3 * self.width),
-            shifts: QkvShifts::new(self.heads, channels, device),
+            shifts: QkvShifts::new(self.heads, head_width, device),
             attention_dropout: DropoutConfig::new(self.attention_dropout).init(),
             output: linear(self.width),
             dropout: DropoutConfig::new(self.dropout).init(),
@@ -90,9 +90,9 @@ impl ShiftedAttention {
         if self.attention_dropout.prob > 0.0 {
             return self.forward_with_attention(x).0;
         }
-        let [heads, _, channels] = self.shifts.query.bias.lazy_shape().dims();
+        let [heads, _, head_width] = self.shifts.query.bias.lazy_shape().dims();
         let qkv = self.shifts.add(apply(&self.qkv, x));
-        let attended = gsb_cpu::attention(qkv, heads, score_scale(channels));
+        let attended = gsb_cpu::attention(qkv, heads, score_scale(head_width));
         self.dropout.forward(apply(&self.output, attended))
     }
 
@@ -126,9 +126,9 @@ impl ModuleDisplay for ShiftedAttention {
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        let [heads, _, channels] = self.shifts.query.bias.lazy_shape().dims();
+        let [heads, _, head_width] = self.shifts.query.bias.lazy_shape().dims();
         content
-            .add("width", &(heads * channels))
+            .add("width", &(heads * head_width))
             .add("heads", &heads)
             .add("weight_bits", &32usize)
             .optional()
