@@ -81,7 +81,8 @@ impl Calibrate<Tensor<4>> for QuantizedConv2d {
     }
 }
 
-/// The paths of a module's scales that no data have ever set, in its order; none if it is calibrated.
+/// The paths of a module's scales that no data have ever set, in its order, as Burn's records name them; none if it
+/// is calibrated.
 ///
 /// A scale beside a state `calibrated`, as the binarizers of this crate have, is one that starts from
 /// data; the state is part of a record, so that a model that was saved tells the same once it is
@@ -95,7 +96,7 @@ impl Calibrate<Tensor<4>> for QuantizedConv2d {
 ///
 /// let device = Device::default();
 /// let layer = BinaryLinearConfig::new(2, 3).init(&device);
-/// assert_eq!(uncalibrated(&layer), ["input.scale"]);
+/// assert_eq!(uncalibrated(&layer), ["input.Signed.scale"]);
 /// let layer = layer.calibrate(&Tensor::<2>::ones([1, 2], &device));
 /// assert!(uncalibrated(&layer).is_empty());
 /// ```
@@ -153,14 +154,14 @@ mod tests {
         let device = Device::flex();
         let block = Stage2BlockConfig::new(8, 2, 5, 16).init(&device);
         let expected = [
-            "attention.qkv.input.scale",
+            "attention.qkv.input.Signed.scale",
             "attention.query.scale",
             "attention.key.scale",
             "attention.value.scales",
             "attention.attention.scales",
-            "attention.output.input.scale",
-            "mlp.fc1.input.scale",
-            "mlp.fc2.input.scale",
+            "attention.output.input.Signed.scale",
+            "mlp.fc1.input.Signed.scale",
+            "mlp.fc2.input.Unsigned.scale",
         ];
         assert_eq!(uncalibrated(&block), expected);
         let x = Tensor::<3>::random([2, 5, 8], Distribution::Default, &device);

@@ -44,7 +44,7 @@ fn scales_that_no_data_have_set_are_named() {
     assert_eq!(
         error.to_string(),
         "cannot pack a student that is not calibrated: no data have set 37 of its scales \
-         (patch_embedding.weight_quantizer.scale, blocks.0.attention.qkv.input.scale, \
+         (patch_embedding.weight_quantizer.scale, blocks.0.attention.qkv.input.Signed.scale, \
          blocks.0.attention.query.scale, ..); train it, or calibrate it with a batch of images"
     );
     let text = complaint(|student| {

@@ -9,7 +9,7 @@
 //!
 //! let device = Device::default();
 //! let layer = BinaryLinearConfig::new(8, 3).init(&device);
-//! assert_eq!(uncalibrated(&layer), ["input.scale"]);
+//! assert_eq!(uncalibrated(&layer), ["input.Signed.scale"]);
 //! let x = Tensor::<2>::random([4, 8], Distribution::Normal(0.0, 1.0), &device);
 //! let layer = layer.calibrate(&x);
 //! assert!(uncalibrated(&layer).is_empty());

@@ -168,7 +168,7 @@ mod tests {
     const WITH_RATIO: &str = r#"{
         "image_size": 8, "classes": 10, "patch_size": 2, "channels": 1, "width": 60, "depth": 4, "heads": 4,
         "mlp_ratio": 2.7, "distillation_token": true, "dropout": 0.0, "attention_dropout": 0.0, "drop_path": 0.0,
-        "scope": "Sample", "attention_groups": 3, "value_groups": 3, "initial_scales": "Published",
+        "scope": "Sample", "attention_groups": 3, "value_groups": 3, "initial_scales": "published",
         "head_bits": 8, "patch_bits": 8, "initializer": {"Normal": {"mean": 0.0, "std": 0.02}},
         "token_initializer": {"Normal": {"mean": 0.0, "std": 0.5}}
     }"#;
