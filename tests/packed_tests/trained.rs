@@ -10,7 +10,7 @@ use gsb_data::{
 };
 use gsb_packed::{Image, PackedModel, Prediction, Preprocessing};
 use gsb_train::{Devices, Hooks, PhaseRecipe, Plan, Recipe, Run, Start};
-use gsb_vit::{Classifier, PackOptions, Phase, Stage2Student, VitConfig, checkpoint, pack};
+use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, checkpoint, pack};
 
 use crate::compare::Outcome;
 use crate::seeded;

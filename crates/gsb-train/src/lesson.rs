@@ -106,8 +106,6 @@ impl Lesson {
 
     /// The logits of the teacher, without a graph behind them.
     fn logits(&self, batch: &TrainBatch) -> Option<Tensor<2>> {
-        use gsb_vit::Classifier;
-
         let device = batch.images.device();
         match &self.teaching {
             Teaching::Labels => None,

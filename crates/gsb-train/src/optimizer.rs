@@ -1,15 +1,16 @@
 //! AdamW with parameters that do not decay.
 
-use burn::Tensor;
 use burn::config::Config;
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::module::{ParamGroup, ParamId};
 use burn::optim::ModuleOptimizer;
+use gsb_vit::Model;
 
 use crate::AdamW;
 
 /// Configuration of the optimizer: [`AdamW`] of which some parameters do not decay.
 ///
-/// Weights decay. Biases and shifts, vectors, learned scales, tokens and positions do not.
+/// Weights decay. Biases and shifts, vectors, learned scales, tokens and positions do not, as the model
+/// [declares](gsb_vit::WeightDecay).
 ///
 /// Source: the recipe of GSB (arXiv 2305.07931).
 #[derive(Config, Debug)]
@@ -25,7 +26,7 @@ pub struct OptimizerConfig {
 
 impl OptimizerConfig {
     /// The optimizer of a model.
-    pub fn init<M: Module>(&self, model: &M) -> ModuleOptimizer {
+    pub fn init<M: Model>(&self, model: &M) -> ModuleOptimizer {
         let undecayed = ParamGroup::from_ids(self.undecayed(model));
         ModuleOptimizer::from(AdamW::new(self.weight_decay)).with_group(
             undecayed,
@@ -35,53 +36,8 @@ impl OptimizerConfig {
     }
 
     /// The parameters of a model that do not decay.
-    pub fn undecayed<M: Module>(&self, model: &M) -> Vec<ParamId> {
-        let mut collector = Undecayed {
-            ids: Vec::new(),
-            path: Vec::new(),
-            decay_scales: self.decay_scales,
-        };
-        model.visit(&mut collector);
-        collector.ids
-    }
-}
-
-struct Undecayed {
-    ids: Vec<ParamId>,
-    path: Vec<String>,
-    decay_scales: bool,
-}
-
-impl Undecayed {
-    /// Whether the current parameter is a scale for a whole tensor, or some for its groups. The
-    /// scales of the patch embedding are a vector, one for each channel.
-    fn at_scale(&self) -> bool {
-        let name = self.path.last().map_or("", String::as_str);
-        let first = self.path.first().map_or("", String::as_str);
-        ["scale", "scales"].contains(&name) && first != "patch_embedding"
-    }
-}
-
-impl ModuleVisitor for Undecayed {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.into());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let names = ["bias", "class_token", "distillation_token", "position"];
-        let name = self.path.last().map_or("", String::as_str);
-        let decays = if self.at_scale() {
-            self.decay_scales
-        } else {
-            D > 1 && !names.contains(&name)
-        };
-        if !decays {
-            self.ids.push(param.id);
-        }
+    pub fn undecayed<M: Model>(&self, model: &M) -> Vec<ParamId> {
+        model.weight_decay().undecayed(self.decay_scales)
     }
 }
 

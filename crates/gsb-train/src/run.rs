@@ -251,7 +251,7 @@ impl Run {
                 return Err(Error::file(&path, reason));
             }
         }
-        gsb_core::ops::on_worker(|| self.train_phases(data, hooks))?;
+        gsb_cpu::on_worker(|| self.train_phases(data, hooks))?;
         Ok(&self.report)
     }
 

@@ -5,10 +5,10 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::Device;
 use gsb_core::nn::{DropPath, DropPathConfig, LayerNorm, LayerNormConfig};
-use gsb_core::ops::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
+use gsb_cpu::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
 
 use crate::VitConfig;
-use crate::transformer::EncoderBlock;
+use crate::parts::EncoderBlock;
 
 /// What the teacher's normalizations add to the variance, as DeiT's do.
 const EPSILON: f64 = 1e-6;
@@ -105,7 +105,7 @@ impl FloatBlock {
                 .with_initializer(config.initializer.clone())
                 .init(device)
         };
-        let (width, hidden) = (config.width, config.hidden_width());
+        let (width, hidden) = (config.width, config.mlp_width);
         let dropout = DropoutConfig::new(config.dropout).init();
         Self {
             norm1: float_norm(width, device),

@@ -62,7 +62,7 @@ fn ours(value: &Value, shapes: &VitConfig) -> Option<Beside> {
             channels,
             ..
         } = *config;
-        (width, depth, patch_size, channels, config.hidden_width())
+        (width, depth, patch_size, channels, config.mlp_width)
     };
     (sizes(&config) == sizes(shapes)).then_some(Beside {
         heads: config.heads,

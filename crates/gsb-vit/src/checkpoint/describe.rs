@@ -4,6 +4,7 @@ use gsb_core::binarize::ThresholdScope;
 
 use super::Format;
 use super::beside::{Beside, beside};
+use super::justified::justified;
 use super::names::HEADS;
 use super::published::Published;
 use crate::{Error, Phase, VitConfig};
@@ -222,7 +223,7 @@ impl Published {
             true => self.dims::<2>("head.weight")?[0],
             false => self.classes(hints)?,
         };
-        let [hidden, _] = self.dims("blocks.0.mlp.fc1.weight")?;
+        let [mlp_width, _] = self.dims("blocks.0.mlp.fc1.weight")?;
         let distilled = self.tensors.contains_key("dist_token");
         let depth = (0..)
             .take_while(|block| {
@@ -249,7 +250,7 @@ impl Published {
             .with_width(width)
             .with_depth(depth)
             .with_heads(1)
-            .with_mlp_ratio(mlp_ratio(hidden, width))
+            .with_mlp_width(mlp_width)
             .with_distillation_token(distilled);
         let beside = self.path.as_deref().and_then(|path| beside(path, &config));
         config.heads = self.heads(&config, hints, beside.as_ref(), assumed)?;
@@ -294,26 +295,4 @@ impl Published {
             reason,
         }
     }
-}
-
-/// The ratio that gives a hidden width, whatever rounding does.
-fn mlp_ratio(hidden: usize, width: usize) -> f64 {
-    let ratio = hidden as f64 / width as f64;
-    if (width as f64 * ratio) as usize == hidden {
-        ratio
-    } else {
-        (hidden as f64 + 0.5) / width as f64
-    }
-}
-
-/// A model far larger than its file is no model of that file, and may be no size to make.
-pub(super) fn justified(phase: Phase, config: &VitConfig, elements: u64) -> Result<(), String> {
-    let cost = config.cost(phase).map_err(|error| error.to_string())?;
-    let parameters = cost.total.total_parameters();
-    if parameters > elements.saturating_mul(2) {
-        return Err(format!(
-            "there are {elements} numbers, the model described has {parameters}"
-        ));
-    }
-    Ok(())
 }

@@ -32,14 +32,14 @@ mod checksum;
 mod describe;
 mod file;
 mod import;
+mod justified;
 mod names;
 mod native;
 mod positions;
 mod published;
 mod report;
 
-pub(crate) use any::load_any;
-pub use any::{describe, is_own};
+pub use any::{describe, is_own, load_any};
 pub use describe::{Description, Hints};
 pub use file::TensorFile;
 pub use gsb_checkpoint::{

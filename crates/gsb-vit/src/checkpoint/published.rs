@@ -127,10 +127,7 @@ impl Published {
         let path = path.as_ref();
         // What cannot be read at all is for who opens it.
         let right = checksum::is_export_right(path).unwrap_or_default();
-        let damaged = || Error::Read {
-            path: path.into(),
-            reason: DAMAGED.into(),
-        };
+        let damaged = || Error::read(path, DAMAGED);
         if right == Some(false) {
             return Err(damaged());
         }
@@ -187,22 +184,20 @@ impl Published {
     /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let failed = |error: &dyn std::fmt::Display| Error::Write {
-            path: path.into(),
-            reason: error.to_string(),
-        };
         let views = self
             .tensors
             .iter()
             .map(|(name, data)| {
-                let view = view(data).map_err(|reason| failed(&format!("{name}: {reason}")))?;
+                let view =
+                    view(data).map_err(|reason| Error::write(path, format!("{name}: {reason}")))?;
                 Ok((name, view))
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let mut bytes =
-            safetensors::serialize(views, Some(self.metadata())).map_err(|error| failed(&error))?;
+        let mut bytes = safetensors::serialize(views, Some(self.metadata()))
+            .map_err(|error| Error::write(path, error))?;
         checksum::seal_export(&mut bytes);
-        gsb_files::replace(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
+        gsb_files::replace(path, |file| file.write_all(&bytes))
+            .map_err(|error| Error::write(path, error))
     }
 
     fn metadata(&self) -> HashMap<String, String> {

@@ -1,19 +1,23 @@
 //! The operations written with a backend's primitive tensor operations: the definition that every
 //! other implementation is tested against.
 
-use burn::backend::{Backend, Scalar, TensorMetadata, tensor::FloatTensor};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+
+use burn::backend::{
+    Backend, Scalar, TensorMetadata, get_or_init_device_settings, tensor::FloatTensor,
+};
 use burn::tensor::{Shape, Slice};
 
-use super::AdamWStep;
+use crate::adamw::AdamWStep;
 
 type Float<B> = FloatTensor<B>;
 
-pub(in crate::ops) fn add_shift<B: Backend>(x: Float<B>, shift: Float<B>) -> Float<B> {
+pub(crate) fn add_shift<B: Backend>(x: Float<B>, shift: Float<B>) -> Float<B> {
     let rank = x.shape().num_dims();
     B::float_add(x, unsqueeze::<B>(shift, rank))
 }
 
-pub(in crate::ops) fn sum_leading<B: Backend>(x: Float<B>, rank: usize) -> Float<B> {
+pub(crate) fn sum_leading<B: Backend>(x: Float<B>, rank: usize) -> Float<B> {
     let shape = x.shape();
     let kept = shape.as_slice()[shape.num_dims() - rank..].to_vec();
     let n: usize = kept.iter().product();
@@ -22,7 +26,7 @@ pub(in crate::ops) fn sum_leading<B: Backend>(x: Float<B>, rank: usize) -> Float
     B::float_reshape(sum, Shape::from(kept))
 }
 
-pub(in crate::ops) fn normalize_backward<B: Backend>(
+pub(crate) fn normalize_backward<B: Backend>(
     x: Float<B>,
     gamma: Float<B>,
     grad: Float<B>,
@@ -43,12 +47,12 @@ pub(in crate::ops) fn normalize_backward<B: Backend>(
     (B::float_div(rest, deviation), grad_gamma, grad_beta)
 }
 
-pub(in crate::ops) fn scaled_softmax<B: Backend>(x: Float<B>, scale: f64) -> Float<B> {
+pub(crate) fn scaled_softmax<B: Backend>(x: Float<B>, scale: f64) -> Float<B> {
     let last = x.shape().num_dims() - 1;
     B::softmax(B::float_mul_scalar(x, Scalar::from(scale)), last)
 }
 
-pub(in crate::ops) fn scaled_softmax_backward<B: Backend>(
+pub(crate) fn scaled_softmax_backward<B: Backend>(
     y: Float<B>,
     grad: Float<B>,
     scale: f64,
@@ -59,31 +63,31 @@ pub(in crate::ops) fn scaled_softmax_backward<B: Backend>(
     B::float_mul_scalar(grad, Scalar::from(scale))
 }
 
-pub(in crate::ops) fn split_heads<B: Backend>(
+pub(crate) fn split_heads<B: Backend>(
     x: Float<B>,
     heads: usize,
     parts: usize,
     part: usize,
 ) -> Float<B> {
     let [batch, tokens, width] = x.shape().dims();
-    let channels = width / parts / heads;
-    let x = B::float_reshape(x, Shape::new([batch * tokens, parts, heads * channels]));
+    let head_width = width / parts / heads;
+    let x = B::float_reshape(x, Shape::new([batch * tokens, parts, heads * head_width]));
     let all = |n: usize| Slice::from(0..n);
     let x = B::float_slice(
         x,
         &[
             all(batch * tokens),
             Slice::from(part..part + 1),
-            all(heads * channels),
+            all(heads * head_width),
         ],
     );
-    let x = B::float_reshape(x, Shape::new([batch, tokens, heads, channels]));
+    let x = B::float_reshape(x, Shape::new([batch, tokens, heads, head_width]));
     B::float_swap_dims(x, 1, 2)
 }
 
-pub(in crate::ops) fn merge_heads<B: Backend>(x: Float<B>, parts: usize, part: usize) -> Float<B> {
-    let [batch, heads, tokens, channels] = x.shape().dims();
-    let width = heads * channels;
+pub(crate) fn merge_heads<B: Backend>(x: Float<B>, parts: usize, part: usize) -> Float<B> {
+    let [batch, heads, tokens, head_width] = x.shape().dims();
+    let width = heads * head_width;
     let x = B::float_reshape(
         B::float_swap_dims(x, 1, 2),
         Shape::new([batch, tokens, width]),
@@ -106,11 +110,7 @@ pub(in crate::ops) fn merge_heads<B: Backend>(x: Float<B>, parts: usize, part: u
     B::float_cat(all, 2)
 }
 
-pub(in crate::ops) fn attend<B: Backend>(
-    qkv: Float<B>,
-    heads: usize,
-    scale: f64,
-) -> (Float<B>, Float<B>) {
+pub(crate) fn attend<B: Backend>(qkv: Float<B>, heads: usize, scale: f64) -> (Float<B>, Float<B>) {
     let part = |part| split_heads::<B>(qkv.clone(), heads, 3, part);
     let scores = B::float_matmul(part(0), B::float_swap_dims(part(1), 2, 3));
     let matrix = scaled_softmax::<B>(scores, scale);
@@ -118,7 +118,7 @@ pub(in crate::ops) fn attend<B: Backend>(
     (y, matrix)
 }
 
-pub(in crate::ops) fn attend_backward<B: Backend>(
+pub(crate) fn attend_backward<B: Backend>(
     qkv: Float<B>,
     matrix: Float<B>,
     grad: Float<B>,
@@ -137,7 +137,39 @@ pub(in crate::ops) fn attend_backward<B: Backend>(
     B::float_cat(parts.to_vec(), 2)
 }
 
-pub(in crate::ops) fn adamw<B: Backend>(
+pub(crate) fn erf_gelu<B: Backend>(x: Float<B>, bound: Option<f32>) -> Float<B> {
+    let y = B::gelu(x);
+    match bound {
+        Some(bound) => B::float_clamp(y, Scalar::from(-bound), Scalar::from(bound)),
+        None => y,
+    }
+}
+
+pub(crate) fn erf_gelu_backward<B: Backend>(
+    x: Float<B>,
+    grad: Float<B>,
+    bound: Option<f32>,
+) -> Float<B> {
+    let scalar = |value: f64| Scalar::from(value);
+    let grad = match bound {
+        Some(bound) => {
+            let dtype = get_or_init_device_settings::<B>(&x.device()).bool_dtype;
+            let y = B::gelu(x.clone());
+            let below = B::float_lower_elem(y.clone(), Scalar::from(-bound), dtype);
+            let above = B::float_greater_elem(y, Scalar::from(bound), dtype);
+            B::float_mask_fill(grad, B::bool_or(below, above), Scalar::from(0.0f32))
+        }
+        None => grad,
+    };
+    let below = B::float_erf(B::float_mul_scalar(x.clone(), scalar(FRAC_1_SQRT_2)));
+    let below = B::float_mul_scalar(B::float_add_scalar(below, scalar(1.0)), scalar(0.5));
+    let square = B::float_mul(x.clone(), x.clone());
+    let bell = B::float_exp(B::float_mul_scalar(square, scalar(-0.5)));
+    let density = B::float_mul_scalar(bell, scalar(FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * 0.5));
+    B::float_mul(grad, B::float_add(below, B::float_mul(x, density)))
+}
+
+pub(crate) fn adamw<B: Backend>(
     weight: Float<B>,
     grad: Float<B>,
     moment_1: Float<B>,

@@ -1,6 +1,6 @@
 //! The fused loops against the primitive operations, and their gradients against differences.
 
-use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Scalar, ops::FloatTensorOps};
 use burn::tensor::Slice;
 
 use super::*;
@@ -147,11 +147,35 @@ fn softmax_has_the_usual_ends() {
 }
 
 #[test]
+fn gelu_equals_the_primitive_one() {
+    for (seed, shape) in SHAPES.into_iter().enumerate() {
+        for bound in [None, Some(1.25), Some(10.0)] {
+            // Most of it beyond the bounds.
+            let x = Flex::float_mul_scalar(
+                data(shape, seed as u64),
+                Scalar::from(if bound.is_some() { 50.0 } else { 1.0 }),
+            );
+            let grad = data(shape, 100);
+            // Each rounds some ten numbers of the size of the largest, of gradients the product.
+            let expected = primitive::erf_gelu::<Flex>(x.clone(), bound);
+            close(&Flex::erf_gelu(x.clone(), bound), &expected, 10, 200.0);
+            let expected = primitive::erf_gelu_backward::<Flex>(x.clone(), grad.clone(), bound);
+            close(
+                &Flex::erf_gelu_backward(x, grad, bound),
+                &expected,
+                10,
+                200.0,
+            );
+        }
+    }
+}
+
+#[test]
 fn heads_equal_the_primitive_ones() {
-    for [batch, tokens, channels] in [[1, 1, 1], [2, 3, 5], [3, 70, 33]] {
+    for [batch, tokens, head_width] in [[1, 1, 1], [2, 3, 5], [3, 70, 33]] {
         for (heads, parts) in [(1, 1), (1, 3), (6, 1), (6, 3)] {
             for part in 0..parts {
-                let x = data([batch, tokens, parts * heads * channels], 1);
+                let x = data([batch, tokens, parts * heads * head_width], 1);
                 let split = Flex::split_heads(x.clone(), heads, parts, part);
                 equal(
                     &split,
@@ -168,14 +192,14 @@ fn heads_equal_the_primitive_ones() {
 
 #[test]
 fn attention_equals_the_primitive_one() {
-    for [batch, tokens, channels] in [[1, 1, 1], [2, 3, 5], [3, 70, 33]] {
+    for [batch, tokens, head_width] in [[1, 1, 1], [2, 3, 5], [3, 70, 33]] {
         for heads in [1, 6] {
-            let qkv = data([batch, tokens, 3 * heads * channels], 1);
-            let grad = data([batch, tokens, heads * channels], 2);
-            let scale = (channels as f64).powf(-0.5);
+            let qkv = data([batch, tokens, 3 * heads * head_width], 1);
+            let grad = data([batch, tokens, heads * head_width], 2);
+            let scale = (head_width as f64).powf(-0.5);
             let (y, matrix) = Flex::attend(qkv.clone(), heads, scale);
             let expected = primitive::attend::<Flex>(qkv.clone(), heads, scale);
-            let terms = channels.max(tokens);
+            let terms = head_width.max(tokens);
             close(&matrix, &expected.1, terms, 16.0);
             close(&y, &expected.0, terms, 16.0);
             close(

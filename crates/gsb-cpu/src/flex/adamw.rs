@@ -3,8 +3,8 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::ops::flex::elementwise::{CHUNK, pays};
-use crate::ops::float::AdamWStep;
+use super::elementwise::{CHUNK, pays};
+use crate::adamw::AdamWStep;
 
 /// A step in place. Each operation rounds as in the primitive ones: the results are the same bits.
 pub(super) fn step(

@@ -1,36 +1,10 @@
-//! The float operations around the binarizers.
-//!
-//! Burn has them all, but records some as long chains of tensor operations whose gradients it takes
-//! one by one. Here each is one operation with one hand-written backward pass, which the CPU backend
-//! runs as fused parallel loops.
-
-mod autodiff;
-mod backend;
-pub(super) mod primitive;
-
-pub use backend::FloatOps;
+//! The operations on tensors of any rank.
 
 use burn::Tensor;
 use burn::backend::Dispatch;
 
-/// The numbers of a step of [`adamw`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamWStep {
-    /// Share of the gradient in the first moment, `1 - beta1`.
-    pub mix_1: f64,
-    /// What is kept of the second moment, `beta2`.
-    pub keep_2: f64,
-    /// Share of the squared gradient in the second moment, `1 - beta2`.
-    pub mix_2: f64,
-    /// Root of the second moment's bias correction, `sqrt(1 - beta2^t)`.
-    pub root_correction: f64,
-    /// What is added to the root.
-    pub epsilon: f64,
-    /// Learning rate over the first moment's bias correction, `lr / (1 - beta1^t)`.
-    pub rate: f64,
-    /// What is kept of the weight, `1 - lr * decay`.
-    pub keep: f64,
-}
+use crate::adamw::AdamWStep;
+use crate::backend::FloatOps;
 
 /// `x w + bias`, as Burn's linear layer computes it.
 ///
@@ -42,7 +16,7 @@ pub struct AdamWStep {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use gsb_core::ops::linear;
+/// use gsb_cpu::linear;
 ///
 /// let device = Device::default();
 /// let x = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
@@ -131,8 +105,8 @@ pub fn scaled_softmax<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
 /// One of `parts` tensors that lie side by side, split into heads.
 ///
 /// # Shapes
-/// - x: `[batch, tokens, parts * heads * channels]`
-/// - output: `[batch, heads, tokens, channels]`
+/// - x: `[batch, tokens, parts * heads * head_width]`
+/// - output: `[batch, heads, tokens, head_width]`
 ///
 /// # Panics
 /// If the width of `x` is not a multiple of parts and heads, or there is no such part.
@@ -148,8 +122,8 @@ pub fn split_heads(x: Tensor<3>, heads: usize, parts: usize, part: usize) -> Ten
 /// Heads side by side again.
 ///
 /// # Shapes
-/// - x: `[batch, heads, tokens, channels]`
-/// - output: `[batch, tokens, heads * channels]`
+/// - x: `[batch, heads, tokens, head_width]`
+/// - output: `[batch, tokens, heads * head_width]`
 pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::merge_heads(x.into_dispatch(), 1, 0))
 }
@@ -157,8 +131,8 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
 /// Float self-attention, `softmax(q k^T scale) v` in each head.
 ///
 /// # Shapes
-/// - qkv: query, key and value side by side, `[batch, tokens, 3 * heads * channels]`
-/// - output: `[batch, tokens, heads * channels]`
+/// - qkv: query, key and value side by side, `[batch, tokens, 3 * heads * head_width]`
+/// - output: `[batch, tokens, heads * head_width]`
 ///
 /// # Panics
 /// If the width of `qkv` is not a multiple of three times the heads.
@@ -169,6 +143,36 @@ pub fn attention(qkv: Tensor<3>, heads: usize, scale: f64) -> Tensor<3> {
         "query, key and value of width {width} in {heads} heads"
     );
     Tensor::from_dispatch(Dispatch::attention_of(qkv.into_dispatch(), heads, scale))
+}
+
+/// The Gaussian error linear unit, `x * P(N(0, 1) <= x)`, by the error function and with the exact
+/// gradient on every backend.
+///
+/// # Shapes
+/// - `x` and output: any.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor, Tolerance};
+/// use gsb_cpu::gelu;
+///
+/// let x = Tensor::<1>::from_floats([-1.0, 0.0, 1.0], &Device::default().autodiff()).require_grad();
+/// let y = gelu(x.clone());
+/// let expected = [-0.158_655_25, 0.0, 0.841_344_8];
+/// y.to_data().assert_approx_eq::<f32>(&expected.into(), Tolerance::default());
+/// let slope = x.grad(&y.sum().backward()).unwrap();
+/// let expected = [-0.083_315_47, 0.5, 1.083_315_5];
+/// slope.to_data().assert_approx_eq::<f32>(&expected.into(), Tolerance::default());
+/// ```
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::erf_gelu(x.into_dispatch(), None))
+}
+
+/// [`gelu`] clamped to `-bound ..= bound`; no gradient passes beyond.
+///
+/// # Shapes
+/// - `x` and output: any.
+pub fn bounded_gelu<const D: usize>(x: Tensor<D>, bound: f32) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::erf_gelu(x.into_dispatch(), Some(bound)))
 }
 
 /// A step of AdamW (arXiv 1711.05101): the weight and both moments after it, in place where nobody
@@ -194,6 +198,3 @@ pub fn adamw<const D: usize>(
         [moment_1, moment_2].map(Tensor::from_dispatch),
     )
 }
-
-#[cfg(all(test, feature = "flex"))]
-mod tests;

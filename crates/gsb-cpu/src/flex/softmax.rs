@@ -1,11 +1,11 @@
 //! Softmax of scaled rows, forward and backward, in place.
 
+use gsb_numerics::exp;
 use pulp::{Arch, Simd, WithSimd};
 
+use super::elementwise::LANES;
 use super::layer_norm::sum;
 use super::tasks::{chunks, rows_of_task};
-use crate::ops::flex::elementwise::LANES;
-use gsb_numerics::exp;
 
 /// `exp(y)` counts as nothing below: it is under the smallest normal number.
 const LOWEST: f32 = -87.0;

@@ -4,7 +4,7 @@ use burn::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Distribution, Gradients, Tolerance, s};
 
-use super::*;
+use crate::*;
 
 fn leaf<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let device = Device::flex().autodiff();

@@ -2,7 +2,7 @@
 
 use gsb_numerics::normal;
 
-use super::kernel::Pointwise;
+use super::elementwise::Pointwise;
 
 /// `x P(N(0, 1) <= x)`, cut off at plus and minus a bound.
 #[derive(Clone, Copy)]

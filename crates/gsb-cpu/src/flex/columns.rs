@@ -4,8 +4,8 @@ use std::mem::MaybeUninit;
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::elementwise::CHUNK;
 use super::tasks::{chunks, filled, rows_of_task};
-use crate::ops::flex::elementwise::CHUNK;
 
 /// Adds `row` to every row of `xs`.
 pub(super) fn add_in_place(xs: &mut [f32], row: &[f32]) {
@@ -76,7 +76,7 @@ fn shared(
 ) {
     use rayon::prelude::*;
 
-    if crate::ops::flex::elementwise::pays(xs.len()) {
+    if super::elementwise::pays(xs.len()) {
         let parts = parts.par_chunks_mut(width).zip(xs.par_chunks(len));
         parts.for_each(|(part, xs)| task(part, xs));
     } else {

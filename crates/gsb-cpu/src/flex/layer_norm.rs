@@ -4,8 +4,8 @@ use std::mem::MaybeUninit;
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::elementwise::LANES;
 use super::tasks::{chunks, filled, rows_of_task};
-use crate::ops::flex::elementwise::LANES;
 
 /// `(x - mean) / sqrt(var + epsilon) * gamma + beta` of every row.
 pub(super) fn forward(xs: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> Vec<f32> {

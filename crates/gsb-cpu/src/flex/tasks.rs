@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use crate::ops::flex::elementwise::{CHUNK, pays};
+use super::elementwise::{CHUNK, pays};
 
 /// Rows of a task: about a chunk of elements.
 pub(super) fn rows_of_task(width: usize) -> usize {

@@ -1,23 +1,33 @@
-//! The float operations around the binarizers on `flex`.
+//! The operations on Burn's CPU backend `flex`, and what such loops are made of.
 //!
 //! Products split their rows over the threads and add the bias while those rows are in the cache;
-//! row-wise operations read each row once. What is not `f32` runs as the primitive operations do.
+//! row-wise operations read each row once. Loops are compiled for the widest vector instructions of
+//! the machine and run in parallel over chunks. Sums are added chunk by chunk in a fixed order, so
+//! that results do not depend on the number of threads. What is not `f32` runs as the primitive
+//! operations do.
 
 mod adamw;
 mod attention;
 mod columns;
+mod elementwise;
+mod gelu;
 mod heads;
 mod layer_norm;
 mod product;
 mod softmax;
 mod tasks;
+mod tensor;
+
+pub use elementwise::{CHUNK, LANES, Pointwise, Sums, map, map_gradient, pays};
+pub use tensor::{contiguous, elements, is_f32, owned, vector};
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::ModuleOps};
 use burn::tensor::Shape;
 
-use super::elementwise::{contiguous, elements, owned};
-use super::{is_f32, vector};
-use crate::ops::float::{AdamWStep, FloatOps, primitive};
+use crate::adamw::AdamWStep;
+use crate::backend::FloatOps;
+use crate::primitive;
+use gelu::Gelu;
 use product::Matrix;
 
 impl FloatOps for Flex {
@@ -154,7 +164,7 @@ impl FloatOps for Flex {
             part,
             ..heads::Sizes::new(&x.shape(), heads, parts)
         };
-        let shape = Shape::new([batch, heads, tokens, sizes.channels]);
+        let shape = Shape::new([batch, heads, tokens, sizes.head_width]);
         vector(heads::split(elements(&x), sizes), shape)
     }
 
@@ -163,15 +173,15 @@ impl FloatOps for Flex {
             return primitive::merge_heads::<Self>(x, parts, part);
         }
         let x = contiguous(x);
-        let [batch, heads, tokens, channels] = x.shape().dims();
+        let [batch, heads, tokens, head_width] = x.shape().dims();
         let sizes = heads::Sizes {
             heads,
             tokens,
-            channels,
+            head_width,
             parts,
             part,
         };
-        let shape = Shape::new([batch, tokens, parts * heads * channels]);
+        let shape = Shape::new([batch, tokens, parts * heads * head_width]);
         vector(heads::merge(elements(&x), sizes), shape)
     }
 
@@ -183,7 +193,7 @@ impl FloatOps for Flex {
         let [batch, tokens, _] = qkv.shape().dims();
         let sizes = heads::Sizes::new(&qkv.shape(), heads, 3);
         let (y, matrix) = attention::forward(elements(&qkv), sizes, scale as f32);
-        let shape = Shape::new([batch, tokens, heads * sizes.channels]);
+        let shape = Shape::new([batch, tokens, heads * sizes.head_width]);
         let cells = Shape::new([batch, heads, tokens, tokens]);
         (vector(y, shape), vector(matrix, cells))
     }
@@ -203,6 +213,22 @@ impl FloatOps for Flex {
         let (qkv, matrix, grad) = (elements(&qkv), elements(&matrix), elements(&grad));
         let parts = attention::backward(qkv, matrix, grad, sizes, scale as f32);
         vector(parts, shape)
+    }
+
+    fn erf_gelu(x: FlexTensor, bound: Option<f32>) -> FlexTensor {
+        if !is_f32(&[&x]) {
+            return primitive::erf_gelu::<Self>(x, bound);
+        }
+        let n = x.shape().num_elements();
+        map(x, n, &[Gelu::new(bound)])
+    }
+
+    fn erf_gelu_backward(x: FlexTensor, grad: FlexTensor, bound: Option<f32>) -> FlexTensor {
+        if !is_f32(&[&x, &grad]) {
+            return primitive::erf_gelu_backward::<Self>(x, grad, bound);
+        }
+        let n = x.shape().num_elements();
+        map_gradient(x, grad, n, &[Gelu::new(bound)]).0
     }
 
     fn adamw(

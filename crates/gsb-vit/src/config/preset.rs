@@ -2,7 +2,8 @@
 
 use burn::nn::Initializer;
 
-use crate::{Error, VitConfig};
+use super::vit::VitConfig;
+use crate::error::Error;
 
 /// Name, width and heads of the DeiT sizes (arXiv 2012.12877), all of 12 blocks.
 const SIZES: [(&str, usize, usize); 3] = [("tiny", 192, 3), ("small", 384, 6), ("base", 768, 12)];

@@ -11,7 +11,9 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::{AdamWStep, FloatOps};
+use crate::adamw::AdamWStep;
+use crate::backend::FloatOps;
+use crate::primitive;
 
 /// Hands a gradient to a parent that wants it.
 fn hand<B: FloatOps>(
@@ -117,7 +119,7 @@ impl<B: FloatOps, C: CheckpointStrategy> FloatOps for Autodiff<B, C> {
     }
 
     fn sum_leading(x: FloatTensor<Self>, rank: usize) -> FloatTensor<Self> {
-        super::primitive::sum_leading::<Self>(x, rank)
+        primitive::sum_leading::<Self>(x, rank)
     }
 
     fn normalize(
@@ -303,6 +305,33 @@ impl<B: FloatOps, C: CheckpointStrategy> FloatOps for Autodiff<B, C> {
         let from = <Self as AutodiffBackend>::from_inner;
         let (y, matrix) = B::attend(qkv.into_primitive(), heads, scale);
         (from(y), from(matrix))
+    }
+
+    fn erf_gelu(x: FloatTensor<Self>, bound: Option<f32>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Gelu;
+        impl<B: FloatOps> Backward<B, 1> for Gelu {
+            type State = (NodeId, Option<f32>);
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                checkpointer: &mut Checkpointer,
+            ) {
+                let (x, bound) = ops.state;
+                let x = checkpointer.retrieve_node_output(x);
+                let grad = grads.consume::<B>(&ops.node);
+                let [parent] = ops.parents.map(|parent| parent.map(|node| node.id));
+                hand::<B>(grads, parent, || B::erf_gelu_backward(x, grad, bound));
+            }
+        }
+        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&x), bound);
+                prep.finish(state, B::erf_gelu(x.into_primitive(), bound))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::erf_gelu(x.into_primitive(), bound)),
+        }
     }
 
     fn adamw(

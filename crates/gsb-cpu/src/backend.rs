@@ -5,10 +5,11 @@ use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 #[allow(unused_imports)]
 use burn::backend::{Autodiff, Dispatch};
 
-use super::{AdamWStep, primitive};
+use crate::adamw::AdamWStep;
+use crate::primitive;
 
-/// The float operations around the binarizers, forward and backward, each of which Burn runs as a
-/// chain of tensor operations when it records gradients.
+/// The operations of this crate, forward and backward, each of which Burn runs as a chain of tensor
+/// operations when it records gradients.
 ///
 /// Every method has a body of primitive operations, so that implementing the trait for a backend
 /// takes one empty `impl`; a backend overrides what it can do faster. On `Autodiff` the forward
@@ -94,7 +95,7 @@ pub trait FloatOps: Backend {
     }
 
     /// One of `parts` tensors that lie side by side, split into heads:
-    /// `[batch, tokens, parts * heads * channels]` to `[batch, heads, tokens, channels]`.
+    /// `[batch, tokens, parts * heads * head_width]` to `[batch, heads, tokens, head_width]`.
     #[fusion(default)]
     fn split_heads(
         x: FloatTensor<Self>,
@@ -138,6 +139,23 @@ pub trait FloatOps: Backend {
     #[fusion(default)]
     fn attention_of(qkv: FloatTensor<Self>, heads: usize, scale: f64) -> FloatTensor<Self> {
         Self::attend(qkv, heads, scale).0
+    }
+
+    /// `x * P(N(0, 1) <= x)`, by the error function; cut off at plus and minus a bound.
+    #[fusion(default)]
+    fn erf_gelu(x: FloatTensor<Self>, bound: Option<f32>) -> FloatTensor<Self> {
+        primitive::erf_gelu::<Self>(x, bound)
+    }
+
+    /// Gradient of [`erf_gelu`](FloatOps::erf_gelu). Burn's default is that of the approximation
+    /// by `tanh`, which differs by some 4e-4 of its size.
+    #[fusion(default)]
+    fn erf_gelu_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        bound: Option<f32>,
+    ) -> FloatTensor<Self> {
+        primitive::erf_gelu_backward::<Self>(x, grad, bound)
     }
 
     /// A step of AdamW: the weight and both moments after it. Never tracked.

@@ -7,7 +7,7 @@
 /// it just runs the task.
 ///
 /// ```
-/// assert_eq!(gsb_core::ops::on_worker(|| 6 * 7), 42);
+/// assert_eq!(gsb_cpu::on_worker(|| 6 * 7), 42);
 /// ```
 pub fn on_worker<R: Send>(task: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "flex")]

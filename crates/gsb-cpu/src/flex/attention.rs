@@ -5,20 +5,20 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+use super::elementwise::pays;
 use super::heads::{self, Sizes};
 use super::product::{Matrix, multiply};
 use super::softmax;
-use crate::ops::flex::elementwise::pays;
 
 /// Output `[batch, tokens, width]` and matrix `[batch, heads, tokens, tokens]` of the attention of
 /// query, key and value side by side, `[batch, tokens, 3 * width]`.
 pub(super) fn forward(qkv: &[f32], sizes: Sizes, scale: f32) -> (Vec<f32>, Vec<f32>) {
-    let (tokens, channels) = (sizes.tokens, sizes.channels);
+    let (tokens, head_width) = (sizes.tokens, sizes.head_width);
     let n = qkv.len() / 3;
     if n == 0 {
         return Default::default();
     }
-    let cells = n / channels * tokens;
+    let cells = n / head_width * tokens;
     let (mut output, mut matrices) = (Vec::with_capacity(n), Vec::with_capacity(cells));
     let run = |(index, (output, matrix)): (usize, Head<'_>)| {
         let [query, key, value] = query_key_value(qkv, sizes, index);
@@ -28,7 +28,7 @@ pub(super) fn forward(qkv: &[f32], sizes: Sizes, scale: f32) -> (Vec<f32>, Vec<f
     };
     each(
         &mut output.spare_capacity_mut()[..n],
-        tokens * channels,
+        tokens * head_width,
         &mut matrices.spare_capacity_mut()[..cells],
         tokens * tokens,
         run,
@@ -50,11 +50,11 @@ pub(super) fn backward(
     sizes: Sizes,
     scale: f32,
 ) -> Vec<f32> {
-    let (tokens, channels) = (sizes.tokens, sizes.channels);
+    let (tokens, head_width) = (sizes.tokens, sizes.head_width);
     if qkv.is_empty() {
         return Vec::new();
     }
-    let head = tokens * channels;
+    let head = tokens * head_width;
     let mut parts = Vec::with_capacity(qkv.len());
     // The gradients of the matrices are gone with their head.
     let tasks = if pays(matrices.len()) {
@@ -118,7 +118,7 @@ fn each(
     }
 }
 
-/// Query, key and value of a head, `[tokens, channels]` each.
+/// Query, key and value of a head, `[tokens, head_width]` each.
 fn query_key_value(qkv: &[f32], sizes: Sizes, index: usize) -> [Matrix<'_>; 3] {
     [0, 1, 2].map(|which| part(qkv, Sizes { parts: 3, ..sizes }, index, which))
 }
@@ -128,7 +128,7 @@ fn part(values: &[f32], sizes: Sizes, index: usize, part: usize) -> Matrix<'_> {
     let (image, head) = (index / sizes.heads, index % sizes.heads);
     let width = sizes.width();
     let start = image * sizes.tokens * width + Sizes { part, ..sizes }.offset(head);
-    Matrix::within(&values[start..], sizes.tokens, sizes.channels, width)
+    Matrix::within(&values[start..], sizes.tokens, sizes.head_width, width)
 }
 
 /// Three outputs one after the other.

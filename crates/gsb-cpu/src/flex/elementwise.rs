@@ -6,37 +6,31 @@ use burn::backend::{TensorMetadata, flex::FlexTensor};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::kernel::Pointwise;
-use super::vector;
+use super::tensor::{contiguous, elements, owned, vector};
 
 /// Elements of a task: large enough that a task costs more than starting it, small enough that its
 /// input and output stay in a core's cache.
-pub(super) const CHUNK: usize = 1 << 14;
+pub const CHUNK: usize = 1 << 14;
 
 /// A tensor of so many elements is not worth a second thread: waking one takes tens of microseconds.
 const ALONE: usize = 1 << 16;
 
 /// Partial sums kept side by side, a vector register of them or two.
-pub(super) const LANES: usize = 16;
+pub const LANES: usize = 16;
 
-/// The tensor itself if its elements lie in order, else a copy in which they do.
-pub(super) fn contiguous(x: FlexTensor) -> FlexTensor {
-    if x.is_contiguous() {
-        x
-    } else {
-        x.to_contiguous()
-    }
+/// A function of one element with `P` parameters.
+pub trait Pointwise<const P: usize>: Copy + Send + Sync {
+    /// The value at `x`.
+    fn value(self, x: f32) -> f32;
+
+    /// With the gradient `g` of the value: that of `x`, what `x` adds to the gradient of each
+    /// parameter, and to the number of elements that the parameter acts on.
+    fn gradient(self, x: f32, g: f32) -> (f32, [f32; P], [f32; P]);
 }
 
-/// The elements of a contiguous tensor.
-pub(super) fn elements(x: &FlexTensor) -> &[f32] {
-    x.as_slice::<f32>()
-        .expect("checked to be f32 and made contiguous")
-}
-
-/// Applies to each element the kernel of its scope, each scope being `len` elements. In place if
+/// Applies to each element the kernel of its scope, a scope being `len` elements. In place if
 /// nobody else holds the tensor.
-pub(super) fn map<const G: usize, K: Pointwise<G>>(
+pub fn map<const P: usize, K: Pointwise<P>>(
     x: FlexTensor,
     len: usize,
     kernels: &[K],
@@ -48,7 +42,7 @@ pub(super) fn map<const G: usize, K: Pointwise<G>>(
         tasks(values, |start, chunk| {
             scopes(start, chunk.len(), len, |scope, range| {
                 let (kernel, values) = (kernels[scope], &mut chunk[range]);
-                arch.dispatch(InPlace::<G, K> { kernel, values });
+                arch.dispatch(InPlace::<P, K> { kernel, values });
             });
         });
         return x;
@@ -59,7 +53,7 @@ pub(super) fn map<const G: usize, K: Pointwise<G>>(
         scopes(start, chunk.len(), len, |scope, range| {
             let xs = &xs[start + range.start..start + range.end];
             let (kernel, ys) = (kernels[scope], &mut chunk[range]);
-            arch.dispatch(Values::<G, K> { kernel, xs, ys });
+            arch.dispatch(Values::<P, K> { kernel, xs, ys });
         });
     });
     // The tasks are given all of the first `xs.len()` elements, `scopes` covers each task without a
@@ -73,13 +67,13 @@ pub(super) fn map<const G: usize, K: Pointwise<G>>(
 }
 
 /// Replaces the gradient of the values by that of `x`, in place if nobody else holds it, and adds
-/// up the terms of the scales' gradients. Scopes and kernels as in [`map`].
-pub(super) fn map_gradient<const G: usize, K: Pointwise<G>>(
+/// up the terms of the parameters' gradients. Scopes and kernels as in [`map`].
+pub fn map_gradient<const P: usize, K: Pointwise<P>>(
     x: FlexTensor,
     grad: FlexTensor,
     len: usize,
     kernels: &[K],
-) -> (FlexTensor, Sums<G>) {
+) -> (FlexTensor, Sums<P>) {
     let shape = x.shape();
     let (x, mut grad) = (contiguous(x), contiguous(grad));
     let xs = elements(&x);
@@ -90,7 +84,7 @@ pub(super) fn map_gradient<const G: usize, K: Pointwise<G>>(
             scopes(start, chunk.len(), len, |scope, range| {
                 let xs = &xs[start + range.start..start + range.end];
                 let (kernel, grads) = (kernels[scope], &mut chunk[range]);
-                sums.add(arch.dispatch(GradientsInPlace::<G, K> { kernel, xs, grads }));
+                sums.add(arch.dispatch(GradientsInPlace::<P, K> { kernel, xs, grads }));
             });
             sums
         });
@@ -105,7 +99,7 @@ pub(super) fn map_gradient<const G: usize, K: Pointwise<G>>(
             let part = start + range.start..start + range.end;
             let (xs, grads) = (&xs[part.clone()], &grads[part]);
             let (kernel, out) = (kernels[scope], &mut chunk[range]);
-            sums.add(arch.dispatch(Gradients::<G, K> {
+            sums.add(arch.dispatch(Gradients::<P, K> {
                 kernel,
                 xs,
                 grads,
@@ -126,12 +120,12 @@ pub(super) fn map_gradient<const G: usize, K: Pointwise<G>>(
 // The loops over one scope's part of one chunk. Dispatching a type whose method is always inlined
 // compiles the loop for the machine's vectors; a closure may end up outside, in baseline code.
 
-struct InPlace<'a, const G: usize, K> {
+struct InPlace<'a, const P: usize, K> {
     kernel: K,
     values: &'a mut [f32],
 }
 
-impl<const G: usize, K: Pointwise<G>> WithSimd for InPlace<'_, G, K> {
+impl<const P: usize, K: Pointwise<P>> WithSimd for InPlace<'_, P, K> {
     type Output = ();
 
     #[inline(always)]
@@ -143,13 +137,13 @@ impl<const G: usize, K: Pointwise<G>> WithSimd for InPlace<'_, G, K> {
 }
 
 /// Zeroing the output first would be a pass of its own, on one thread.
-struct Values<'a, const G: usize, K> {
+struct Values<'a, const P: usize, K> {
     kernel: K,
     xs: &'a [f32],
     ys: &'a mut [MaybeUninit<f32>],
 }
 
-impl<const G: usize, K: Pointwise<G>> WithSimd for Values<'_, G, K> {
+impl<const P: usize, K: Pointwise<P>> WithSimd for Values<'_, P, K> {
     type Output = ();
 
     #[inline(always)]
@@ -162,17 +156,17 @@ impl<const G: usize, K: Pointwise<G>> WithSimd for Values<'_, G, K> {
 }
 
 /// Gradients to `x` replace those of the values.
-struct GradientsInPlace<'a, const G: usize, K> {
+struct GradientsInPlace<'a, const P: usize, K> {
     kernel: K,
     xs: &'a [f32],
     grads: &'a mut [f32],
 }
 
-impl<const G: usize, K: Pointwise<G>> WithSimd for GradientsInPlace<'_, G, K> {
-    type Output = Sums<G>;
+impl<const P: usize, K: Pointwise<P>> WithSimd for GradientsInPlace<'_, P, K> {
+    type Output = Sums<P>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) -> Sums<G> {
+    fn with_simd<S: Simd>(self, _simd: S) -> Sums<P> {
         let mut lanes = LaneSums::default();
         let (full_x, rest_x) = self.xs.as_chunks::<LANES>();
         let (full_g, rest_g) = self.grads.as_chunks_mut::<LANES>();
@@ -188,18 +182,18 @@ impl<const G: usize, K: Pointwise<G>> WithSimd for GradientsInPlace<'_, G, K> {
     }
 }
 
-struct Gradients<'a, const G: usize, K> {
+struct Gradients<'a, const P: usize, K> {
     kernel: K,
     xs: &'a [f32],
     grads: &'a [f32],
     out: &'a mut [MaybeUninit<f32>],
 }
 
-impl<const G: usize, K: Pointwise<G>> WithSimd for Gradients<'_, G, K> {
-    type Output = Sums<G>;
+impl<const P: usize, K: Pointwise<P>> WithSimd for Gradients<'_, P, K> {
+    type Output = Sums<P>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) -> Sums<G> {
+    fn with_simd<S: Simd>(self, _simd: S) -> Sums<P> {
         assert_eq!(self.xs.len(), self.out.len());
         assert_eq!(self.grads.len(), self.out.len());
         let mut lanes = LaneSums::default();
@@ -218,28 +212,28 @@ impl<const G: usize, K: Pointwise<G>> WithSimd for Gradients<'_, G, K> {
     }
 }
 
-/// Partial sums of the terms of the scales' gradients, side by side.
-struct LaneSums<const G: usize> {
-    terms: [[f32; LANES]; G],
-    members: [[f32; LANES]; G],
+/// Partial sums of the terms of the parameters' gradients, side by side.
+struct LaneSums<const P: usize> {
+    terms: [[f32; LANES]; P],
+    members: [[f32; LANES]; P],
 }
 
-impl<const G: usize> Default for LaneSums<G> {
+impl<const P: usize> Default for LaneSums<P> {
     #[inline(always)]
     fn default() -> Self {
         Self {
-            terms: [[0.0; LANES]; G],
-            members: [[0.0; LANES]; G],
+            terms: [[0.0; LANES]; P],
+            members: [[0.0; LANES]; P],
         }
     }
 }
 
-impl<const G: usize> LaneSums<G> {
+impl<const P: usize> LaneSums<P> {
     /// The gradient to `x`, its terms added to a lane.
     #[inline(always)]
-    fn step<K: Pointwise<G>>(&mut self, kernel: K, lane: usize, x: f32, grad: f32) -> f32 {
+    fn step<K: Pointwise<P>>(&mut self, kernel: K, lane: usize, x: f32, grad: f32) -> f32 {
         let (grad, term, member) = kernel.gradient(x, grad);
-        for k in 0..G {
+        for k in 0..P {
             self.terms[k][lane] += term[k];
             self.members[k][lane] += member[k];
         }
@@ -247,7 +241,7 @@ impl<const G: usize> LaneSums<G> {
     }
 
     #[inline(always)]
-    fn total(&self) -> Sums<G> {
+    fn total(&self) -> Sums<P> {
         let sum = |lanes: &[f32; LANES]| lanes.iter().copied().map(f64::from).sum();
         Sums {
             terms: self.terms.each_ref().map(sum),
@@ -256,48 +250,34 @@ impl<const G: usize> LaneSums<G> {
     }
 }
 
-/// Sums over a tensor, for each of `G` scales.
-pub(super) struct Sums<const G: usize> {
-    terms: [f64; G],
-    members: [f64; G],
+/// Sums over a tensor, for each of `P` parameters.
+pub struct Sums<const P: usize> {
+    /// What its elements add to the gradient of each parameter.
+    pub terms: [f64; P],
+    /// The number of elements that each parameter acts on.
+    pub members: [f64; P],
 }
 
-impl<const G: usize> Default for Sums<G> {
+impl<const P: usize> Default for Sums<P> {
     fn default() -> Self {
         Self {
-            terms: [0.0; G],
-            members: [0.0; G],
+            terms: [0.0; P],
+            members: [0.0; P],
         }
     }
 }
 
-impl<const G: usize> Sums<G> {
+impl<const P: usize> Sums<P> {
     fn add(&mut self, other: Self) {
-        for k in 0..G {
+        for k in 0..P {
             self.terms[k] += other.terms[k];
             self.members[k] += other.members[k];
         }
     }
-
-    /// The gradients of the scales: the sum of the terms over `sqrt(members * Qp)`, the first
-    /// group's members being all `n` elements. That of an empty group is 0.
-    pub(super) fn scale_gradients(&self, n: usize, qp: f32) -> [f32; G] {
-        std::array::from_fn(|k| {
-            let members = if k == 0 { n as f64 } else { self.members[k] };
-            (self.terms[k] / (members.max(1.0) * f64::from(qp)).sqrt()) as f32
-        })
-    }
-}
-
-/// The elements, if nobody else holds them and they are all there is.
-pub(super) fn owned(x: &mut FlexTensor) -> Option<&mut [f32]> {
-    let n = x.shape().num_elements();
-    x.try_storage_mut::<f32>()
-        .filter(|values| values.len() == n)
 }
 
 /// Whether more threads than this one pay. One worker alone would only be woken up and waited for.
-pub(super) fn pays(elements: usize) -> bool {
+pub fn pays(elements: usize) -> bool {
     elements > ALONE && rayon::current_num_threads() > 1
 }
 
@@ -310,10 +290,10 @@ fn tasks<T: Send>(values: &mut [T], task: impl Fn(usize, &mut [T]) + Sync) {
 }
 
 /// Runs `task(index of the first element, chunk)` on every chunk; the sums added in order.
-fn task_sums<const G: usize, T: Send>(
+fn task_sums<const P: usize, T: Send>(
     values: &mut [T],
-    task: impl Fn(usize, &mut [T]) -> Sums<G> + Sync,
-) -> Sums<G> {
+    task: impl Fn(usize, &mut [T]) -> Sums<P> + Sync,
+) -> Sums<P> {
     let run = |index: usize, chunk: &mut [T]| task(index * CHUNK, chunk);
     let mut sums = Sums::default();
     if !pays(values.len()) {
