@@ -5,60 +5,31 @@
 //! [`burn_train`]'s.
 //!
 //! Optimizer ([`OptimizerConfig`]), schedule ([`CosineScheduleConfig`], [`EpochScheduler`]),
-//! [clipping](clip_by_norm) and [averaging](moved_towards) of weights serve loops of one's own as
+//! [clipping](clip_by_norm) and [averaging](ema_update) of weights serve loops of one's own as
 //! well.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ablation;
-mod adamw;
-mod average;
-mod batch;
-mod checkpoints;
-mod clip;
-mod devices;
-mod environment;
 mod error;
-mod evaluate;
-mod feed;
 mod files;
-mod history;
-mod images;
-mod journal;
-mod lesson;
 mod optimizer;
 pub mod path_text;
-mod phase;
-mod plan;
-mod quiet;
 mod recipe;
-mod report;
 mod run;
-mod schedule;
-mod scheduler;
-mod start;
-mod trainee;
-mod watch;
+mod step;
 
 pub use ablation::{Ablation, Row, Table, Variant};
-pub use adamw::AdamW;
-pub use average::moved_towards;
-pub use batch::TrainBatch;
 pub use burn_train;
 pub use burn_train::Interrupter;
-pub use clip::clip_by_norm;
-pub use devices::Devices;
 pub use error::Error;
-pub use evaluate::Evaluation;
-pub use files::{absolute, write as write_text, write_json};
-pub use history::Epoch;
-pub use images::evaluation_loader;
-pub use optimizer::OptimizerConfig;
-pub use plan::Plan;
-pub use quiet::Quiet;
+pub use files::{absolute, write_json, write_text};
+pub use optimizer::{
+    AdamW, CosineScheduleConfig, EpochScheduler, OptimizerConfig, clip_by_norm, ema_update,
+};
 pub use recipe::{Parity, PhaseRecipe, Recipe, TeacherLogits};
-pub use report::{PhaseReport, Report};
-pub use run::{Hooks, Run};
-pub use schedule::CosineScheduleConfig;
-pub use scheduler::EpochScheduler;
-pub use start::{Heads, Start, load_model};
+pub use run::{
+    Callbacks, DataConfig, DeviceName, Devices, Epoch, Evaluation, Heads, PhaseReport, Purpose,
+    Report, Run, RunConfig, SilentRenderer, Start, Strategy, evaluation_loader, load_model,
+};
+pub use step::TrainBatch;

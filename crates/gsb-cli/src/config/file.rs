@@ -78,7 +78,8 @@ where
     parsed(value, path)
 }
 
-fn overlay(value: &mut Value, over: Value) {
+/// Lays what is given over a configuration.
+pub fn overlay(value: &mut Value, over: Value) {
     match (value, over) {
         (Value::Object(fields), Value::Object(over)) if !is_choice(&over) => {
             for (key, over) in over {

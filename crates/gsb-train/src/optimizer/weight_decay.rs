@@ -1,49 +1,18 @@
-//! AdamW with parameters that do not decay.
+//! Which parameters decay.
 
 use burn::Tensor;
-use burn::config::Config;
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::ModuleOptimizer;
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 
-use crate::AdamW;
-
-/// Configuration of the optimizer: [`AdamW`] of which some parameters do not decay.
-///
-/// Weights decay. Biases and shifts, vectors, learned scales, tokens and positions do not.
-///
-/// Source: the recipe of GSB (arXiv 2305.07931).
-#[derive(Config, Debug)]
-pub struct OptimizerConfig {
-    /// How much a weight decays, relative to the learning rate.
-    #[config(default = 0.05)]
-    pub weight_decay: f64,
-    /// Whether scales that are one number each decay as well, as in the published runs: the library
-    /// they used exempts vectors and forgets numbers.
-    #[config(default = false)]
-    pub decay_scales: bool,
-}
-
-impl OptimizerConfig {
-    /// The optimizer of a model.
-    pub fn init<M: Module>(&self, model: &M) -> ModuleOptimizer {
-        let undecayed = ParamGroup::from_ids(self.undecayed(model));
-        ModuleOptimizer::from(AdamW::new(self.weight_decay)).with_group(
-            undecayed,
-            AdamW::new(0.0),
-            None,
-        )
-    }
-
-    /// The parameters of a model that do not decay.
-    pub fn undecayed<M: Module>(&self, model: &M) -> Vec<ParamId> {
-        let mut collector = Undecayed {
-            ids: Vec::new(),
-            path: Vec::new(),
-            decay_scales: self.decay_scales,
-        };
-        model.visit(&mut collector);
-        collector.ids
-    }
+/// The parameters of a model that do not decay: biases and shifts, vectors, tokens and positions, and scales
+/// unless they are to.
+pub(super) fn undecayed<M: Module>(model: &M, decay_scales: bool) -> Vec<ParamId> {
+    let mut collector = Undecayed {
+        ids: Vec::new(),
+        path: Vec::new(),
+        decay_scales,
+    };
+    model.visit(&mut collector);
+    collector.ids
 }
 
 struct Undecayed {
@@ -94,7 +63,7 @@ mod tests {
     #[test]
     fn weights_decay_and_nothing_else() {
         let model = VitConfig::micro().init_stage2(&Device::default()).unwrap();
-        let undecayed = OptimizerConfig::new().undecayed(&model);
+        let undecayed = undecayed(&model, false);
         let block = &model.blocks[0];
         for id in [
             model.tokens.position.id,
