@@ -15,11 +15,10 @@ use gsb_vit::{
 use serde_json::json;
 
 use crate::args::TestArgs;
-use crate::data::{self, told};
+use crate::config::{self, by_option};
 use crate::error::Error;
 use crate::model_file::is_packed;
-use crate::{config, defaults};
-use crate::{output, packed};
+use crate::{data, defaults, output, packed};
 
 /// Largest number of classes whose confusion matrix is printed.
 const MATRIX: usize = 20;
@@ -109,7 +108,7 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
         .is_some_and(|set| own.as_ref().is_none_or(|own| set != own.set));
     let data = match (&run, own) {
         (Some(_), Some(own)) if !other => own,
-        (Some(run), None) if !other => run.data().map_err(told)?.clone(),
+        (Some(run), None) if !other => run.data().map_err(by_option)?.clone(),
         _ => DataConfig::default(),
     };
     let data = data::with_options(&data, &args.data)?;

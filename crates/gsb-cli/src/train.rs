@@ -15,17 +15,16 @@ use serde::Serialize;
 
 use crate::args::{Cli, DataArgs, StartArgs, TrainArgs};
 use crate::compute::open_devices;
-use crate::config;
+use crate::config::{self, by_option};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::Dashboard;
-use crate::data::{self, open_of, told};
 use crate::error::Error;
 use crate::model_file::expect_file;
 use crate::packed::{PackedReport, after_training};
 use crate::path::quoted;
 use crate::progress::Progress;
 use crate::signals::stop_on_signals;
-use crate::{output, say};
+use crate::{data, output, say};
 
 /// Trains, or goes on; the table of results.
 ///
@@ -94,17 +93,17 @@ fn resumed(args: &TrainArgs, folder: &Path) -> Result<(Run, DataSplits), Error> 
         path: folder.into(),
         file: "config.json",
     })?;
-    let data = data::with_options(config.data().map_err(told)?, &args.data)?;
+    let data = data::with_options(config.data().map_err(by_option)?, &args.data)?;
     config.data = Some(match args.data.data_path {
         Some(_) => data.absolute(),
         None => data,
     });
-    let splits = open_of(&config, Purpose::Training)?;
+    let splits = data::open_of(&config, Purpose::Training)?;
     match config.check_images(&splits) {
         Err(TrainError::ChangedData { now, .. }) if args.changed_data => {
             config.fingerprint = Some(now);
         }
-        checked => checked.map_err(told)?,
+        checked => checked.map_err(by_option)?,
     }
     let mut run = Run::resume_on(folder, open_devices(&config)?)?;
     run.set_start(Start {

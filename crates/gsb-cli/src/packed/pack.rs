@@ -11,8 +11,7 @@ use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
 use super::{grouped, student};
 use crate::args::{PackArgs, ShiftName};
 use crate::compute::DeviceName;
-use crate::config;
-use crate::data::told;
+use crate::config::{self, by_option};
 use crate::error::Error;
 use crate::model_file::expect_checkpoint;
 use crate::{output, say};
@@ -106,7 +105,7 @@ fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String),
             (classes, format!("are those of the run's {set}"))
         }
         Err(error) => {
-            let error = told(error);
+            let error = by_option(error);
             say(format_args!("classes get their numbers as names: {error}"));
             (Vec::new(), "are numbers and those of the run".into())
         }
