@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use gsb::binarize::{InitialScales, ThresholdScope};
 use gsb::data::{Crop, Normalization, TrainTransform, per_class};
-use gsb::train::{Ablation, Devices, Hooks, Recipe, Start, Variant};
+use gsb::train::{Ablation, Callbacks, Devices, Recipe, RunConfig, Variant};
 use gsb::vit::{Phase, VitConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,9 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut variants = Variant::published(ThresholdScope::Row, InitialScales::Residual);
     variants.retain(|variant| variant.stages == 2 && variant.distilled);
     let ablation = Ablation {
-        start: Start::default(),
-        context: Default::default(),
-        base,
+        base: RunConfig::new(base),
         variants,
         seeds: vec![0, 1],
     };
@@ -45,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &folder,
         &data,
         &devices,
-        &Hooks::default(),
+        &Callbacks::default(),
         |all, done, next| {
             eprintln!("{done}/{all} {next}");
         },

@@ -9,7 +9,7 @@ use gsb_data::{
     DataSet, DataSetName, DataSplits, EvalTransform, Normalization, OpenOptions, TrainTransform,
 };
 use gsb_packed::{Image, PackedModel, Prediction, Preprocessing};
-use gsb_train::{Devices, Hooks, PhaseRecipe, Plan, Recipe, Run, Start};
+use gsb_train::{Callbacks, PhaseRecipe, Recipe, Run, RunConfig};
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, checkpoint, pack};
 
 use crate::compare::Outcome;
@@ -42,13 +42,9 @@ fn trained(name: &str, splits: &DataSplits, model: VitConfig, epochs: usize) -> 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("packed-{name}-{}", std::process::id()));
     let normalization = Normalization::of(&*splits.train).expect("pictures");
-    let plan = Plan {
-        recipe: recipe(model, epochs, normalization),
-        start: Start::default(),
-        context: serde_json::Map::new(),
-    };
-    let mut run = Run::new(&folder, plan, Devices::Single(device.clone())).expect("a folder");
-    run.train(splits, &Hooks::default()).expect("training");
+    let config = RunConfig::new(recipe(model, epochs, normalization));
+    let mut run = Run::new(&folder, config).expect("a folder");
+    run.train(splits, &Callbacks::default()).expect("training");
     let student = checkpoint::load(run.model_path(Phase::Stage2), &device);
     std::fs::remove_dir_all(&folder).expect("the folder is ours");
     student.expect("what was trained")

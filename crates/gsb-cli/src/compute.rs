@@ -2,14 +2,13 @@
 
 use burn::tensor::Device;
 use clap::ValueEnum;
-use gsb_train::Devices;
-use serde::{Deserialize, Serialize};
+use gsb_train::{Devices, RunConfig, Strategy};
 
+use crate::config::by_option;
 use crate::error::Error;
 
 /// The devices that this program was built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DeviceName {
     /// The CPU, in pure Rust
     #[cfg(feature = "flex")]
@@ -34,91 +33,62 @@ impl Default for DeviceName {
     }
 }
 
+impl From<DeviceName> for gsb_train::DeviceName {
+    fn from(name: DeviceName) -> Self {
+        match name {
+            #[cfg(feature = "flex")]
+            DeviceName::Flex => Self::Flex,
+            #[cfg(feature = "wgpu")]
+            DeviceName::Wgpu => Self::Wgpu,
+            #[cfg(feature = "vulkan")]
+            DeviceName::Vulkan => Self::Vulkan,
+            #[cfg(feature = "cuda")]
+            DeviceName::Cuda => Self::Cuda,
+            #[cfg(feature = "tch")]
+            DeviceName::Libtorch => Self::Libtorch,
+        }
+    }
+}
+
 impl DeviceName {
     /// Opens the device.
     ///
     /// # Errors
     /// [`Error::NoDevice`] if the machine has none of this kind.
     pub fn open(self) -> Result<Device, Error> {
-        match self {
-            #[cfg(feature = "flex")]
-            Self::Flex => Ok(Device::flex()),
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu => first(burn::tensor::DeviceType::Wgpu, "wgpu"),
-            #[cfg(feature = "vulkan")]
-            Self::Vulkan => first(burn::tensor::DeviceType::Vulkan, "vulkan"),
-            #[cfg(feature = "cuda")]
-            Self::Cuda => first(burn::tensor::DeviceType::Cuda, "cuda"),
-            #[cfg(feature = "tch")]
-            Self::Libtorch => Ok(Device::libtorch()),
-        }
+        gsb_train::DeviceName::from(self).open().map_err(by_option)
     }
-}
-
-/// The first device of a kind. One that is not there would panic at its first operation.
-#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
-fn first(kind: burn::tensor::DeviceType, name: &'static str) -> Result<Device, Error> {
-    several(kind, name, 1).map(|devices| devices[0].clone())
-}
-
-/// The first devices of a kind.
-#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
-fn several(
-    kind: burn::tensor::DeviceType,
-    name: &'static str,
-    count: usize,
-) -> Result<Vec<Device>, Error> {
-    let mut found = Device::enumerate(kind).into_vec();
-    if found.len() < count {
-        let found = found.len();
-        return Err(Error::NoDevice { name, count, found });
-    }
-    found.truncate(count);
-    Ok(found)
 }
 
 /// How several devices work together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Strategy {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StrategyName {
     /// The first adds up the gradients and takes the step
-    #[default]
     Multi,
     /// They average their gradients and each takes the step (distributed data parallel)
     Ddp,
 }
 
-impl DeviceName {
-    /// Opens so many devices.
-    ///
-    /// # Errors
-    /// [`Error::NoDevice`] if the machine has fewer of this kind, [`Error::Option`] if the strategy is not
-    /// one of so many devices.
-    pub fn open_all(self, count: usize, strategy: Strategy) -> Result<Devices, Error> {
-        if count == 1 {
-            if strategy == Strategy::Ddp {
-                return Err(Error::Option {
-                    option: "--strategy",
-                    reason: "ddp is for several devices: expected --devices 2 or more".into(),
-                });
-            }
-            return Ok(Devices::Single(self.open()?));
+impl From<StrategyName> for Strategy {
+    fn from(name: StrategyName) -> Self {
+        match name {
+            StrategyName::Multi => Self::Multi,
+            StrategyName::Ddp => Self::Ddp,
         }
-        let devices = match self {
-            #[cfg(feature = "flex")]
-            Self::Flex => vec![Device::flex(); count],
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu => several(burn::tensor::DeviceType::Wgpu, "wgpu", count)?,
-            #[cfg(feature = "vulkan")]
-            Self::Vulkan => several(burn::tensor::DeviceType::Vulkan, "vulkan", count)?,
-            #[cfg(feature = "cuda")]
-            Self::Cuda => several(burn::tensor::DeviceType::Cuda, "cuda", count)?,
-            #[cfg(feature = "tch")]
-            Self::Libtorch => vec![Device::libtorch(); count],
-        };
-        Ok(match strategy {
-            Strategy::Multi => Devices::Multi(devices),
-            Strategy::Ddp => Devices::Distributed(devices),
-        })
     }
+}
+
+/// Opens the devices of a run.
+///
+/// # Errors
+/// [`Error::NoDevice`] if the machine has fewer of this kind, [`Error::Option`] if the strategy is not
+/// one of so many devices.
+pub fn open_devices(config: &RunConfig) -> Result<Devices, Error> {
+    if config.devices == 1 && config.strategy == Strategy::Ddp {
+        return Err(Error::Option {
+            option: "--strategy",
+            reason: "ddp is for several devices: expected --devices 2 or more".into(),
+        });
+    }
+    config.open_devices().map_err(by_option)
 }

@@ -3,10 +3,9 @@
 use burn::nn::Initializer;
 use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_data::{Crop, DataSetName, DataSplits, Normalization, TrainTransform};
-use gsb_train::{PhaseRecipe, Recipe};
+use gsb_train::{DataConfig, PhaseRecipe, Recipe};
 use gsb_vit::{Phase, VitConfig};
 
-use crate::data::DataConfig;
 use crate::error::Error;
 use crate::model_name::ModelName;
 

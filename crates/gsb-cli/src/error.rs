@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use gsb_data::Fingerprint;
-
 use crate::path::quoted;
 
 /// Errors of a command.
@@ -11,10 +9,6 @@ use crate::path::quoted;
 pub enum Error {
     /// The machine lacks the device.
     #[error("--device {name}: {count} asked for, {found} on this machine")]
-    #[cfg_attr(
-        not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")),
-        expect(dead_code, reason = "CPU devices are always there")
-    )]
     NoDevice {
         /// The kind of device.
         name: &'static str,
@@ -59,16 +53,8 @@ pub enum Error {
     #[error(transparent)]
     Training(#[from] gsb_train::Error),
     /// The images are not those that a run began with.
-    #[error(
-        "{}: bring them back, or go on with --changed-data",
-        changed(begun, now)
-    )]
-    ChangedData {
-        /// The images that it began with.
-        begun: Fingerprint,
-        /// The images that there are.
-        now: Fingerprint,
-    },
+    #[error("{0}: bring them back, or go on with --changed-data")]
+    ChangedData(gsb_train::Error),
     /// A training came to a picture that cannot be read.
     #[error(
         "{error}; go on without such pictures: gsb train --resume {} --skip-broken --changed-data",
@@ -112,19 +98,6 @@ impl From<gsb_data::Error> for Error {
             error => Self::Data(error),
         }
     }
-}
-
-/// How images differ.
-fn changed(begun: &Fingerprint, now: &Fingerprint) -> String {
-    let Fingerprint { train, test, .. } = begun;
-    let (now_train, now_test) = (now.train, now.test);
-    let images = format!("{train} images to train on and {test} to test on");
-    if (*train, *test) == (now_train, now_test) {
-        return format!(
-            "the run began with {images}; there are as many now, but others: names, labels or contents differ"
-        );
-    }
-    format!("the run began with {images}; now there are {now_train} and {now_test}")
 }
 
 impl Error {

@@ -1,9 +1,19 @@
 //! Choices of the library by their names on the command line.
 
 use clap::ValueEnum;
+use clap::builder::{EnumValueParser, TypedValueParser};
 use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_core::distill::Distillation;
 use gsb_data::Orientation;
+
+/// A choice of the library, by its name on the command line.
+pub fn named<Name, Choice>() -> impl TypedValueParser<Value = Choice>
+where
+    Name: ValueEnum + Into<Choice> + Clone + Send + Sync + 'static,
+    Choice: Clone + Send + Sync + 'static,
+{
+    EnumValueParser::<Name>::new().map(Name::into)
+}
 
 /// A threshold scope on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use gsb_train::{Ablation, Error as TrainError, Hooks, Recipe, Table, Variant};
+use gsb_train::{Ablation, Callbacks, Error as TrainError, Recipe, Table, Variant};
 use gsb_vit::Phase;
 use indicatif::ProgressBar;
-use serde_json::Map;
 
 use crate::args::TableArgs;
-use crate::config::{RunConfig, to_value};
+use crate::compute::open_devices;
+use crate::config;
 use crate::error::Error;
 use crate::signals::stop_on_signals;
 use crate::{output, plot, say};
@@ -22,12 +22,15 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     for (option, given) in [
         ("--output-dir", args.train.output_dir.is_some()),
         ("--resume", args.train.resume.is_some()),
-        ("--phase", !args.train.phase.is_empty()),
-        ("--teacher-path", args.train.teacher_path.is_some()),
-        ("--stage1-path", args.train.stage1_path.is_some()),
-        ("--seed", args.train.seed.is_some()),
-        ("--attention-groups", args.train.attention_groups.is_some()),
-        ("--value-groups", args.train.value_groups.is_some()),
+        ("--phase", !args.train.recipe.phases.is_empty()),
+        ("--teacher-path", args.train.start.teacher.is_some()),
+        ("--stage1-path", args.train.start.stage1.is_some()),
+        ("--seed", args.train.recipe.seed.is_some()),
+        (
+            "--attention-groups",
+            args.train.student.attention_groups.is_some(),
+        ),
+        ("--value-groups", args.train.student.value_groups.is_some()),
     ] {
         if given {
             let reason = "the table decides it: see --table-dir and --seeds".into();
@@ -43,15 +46,15 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     if let Some(json) = &args.train.json {
         output::check_json(json)?;
     }
-    let (config, splits) = RunConfig::of(&args.train)?;
-    let start = config.start;
+    let (config, splits) = config::of_options(&args.train)?;
+    let start = &config.start;
     if start.teacher.is_some() || start.stage1.is_some() {
         let reason = "the table trains teachers and stage 1: expected neither in [start]".into();
         let option = "--config";
         return Err(Error::Option { option, reason });
     }
     ignored(&config.recipe);
-    let devices = config.device.open_all(config.devices, config.strategy)?;
+    let devices = open_devices(&config)?;
     let model = &config.recipe.model;
     let mut variants = Vec::new();
     for scope in asked(&args.scopes, model.scope) {
@@ -63,28 +66,22 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         variants.retain(|variant| variant.stages == 2 && variant.distilled);
     }
     let ablation = Ablation {
-        base: config.recipe,
+        base: config,
         variants: fewer(variants),
         seeds: (0..args.seeds as u64).collect(),
-        start,
-        context: Map::from_iter([
-            ("data".into(), to_value(&config.data)?),
-            ("classes".into(), to_value(&config.classes)?),
-            ("fingerprint".into(), to_value(&config.fingerprint)?),
-        ]),
     };
-    let hooks = Hooks {
+    let callbacks = Callbacks {
         note: Box::new(|text| say(text)),
-        ..Hooks::default()
+        ..Callbacks::default()
     };
-    stop_on_signals(&hooks.interrupter);
+    stop_on_signals(&callbacks.interrupter);
     let folder = &args.table_dir;
     let bar = match args.train.quiet {
         true => ProgressBar::hidden(),
         false => ProgressBar::new(0),
     };
     let mut training = String::new();
-    let table = ablation.train(folder, &splits, &devices, &hooks, |all, done, next| {
+    let table = ablation.train(folder, &splits, &devices, &callbacks, |all, done, next| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         bar.set_message(next.to_string());

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use burn::tensor::Device;
 use gsb_data::{DataSplits, Transform};
 use gsb_packed::PackedModel;
-use gsb_train::{Evaluation, Heads, Recipe, evaluation_loader, load_model};
+use gsb_train::{
+    DataConfig, Evaluation, Heads, Purpose, Recipe, RunConfig, evaluation_loader, load_model,
+};
 use gsb_vit::checkpoint::describe;
 use gsb_vit::{
     Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
@@ -13,12 +15,10 @@ use gsb_vit::{
 use serde_json::json;
 
 use crate::args::TestArgs;
-use crate::config::RunConfig;
-use crate::data::{DataConfig, Purpose};
-use crate::defaults;
+use crate::config::{self, by_option};
 use crate::error::Error;
 use crate::model_file::is_packed;
-use crate::{output, packed};
+use crate::{data, defaults, output, packed};
 
 /// Largest number of classes whose confusion matrix is printed.
 const MATRIX: usize = 20;
@@ -93,10 +93,7 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
             return Err(Error::Option { option, reason });
         }
     }
-    let run = RunConfig::of_checkpoint(&args.checkpoint)?;
-    let mut data = run
-        .as_ref()
-        .map_or_else(DataConfig::default, |run| run.data.clone());
+    let run = config::of_checkpoint(&args.checkpoint)?;
     if run.is_none() && args.data.data_set.is_none() {
         let reason = "the checkpoint lies in no run: say what to test on";
         return Err(Error::Option {
@@ -104,15 +101,24 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
             reason: reason.into(),
         });
     }
-    let other = args.data.data_set.is_some_and(|set| set != data.set);
-    if other {
-        data = DataConfig::default();
-    }
-    data.apply(&args.data);
+    let own = run.as_ref().and_then(|run| run.data.clone());
+    let other = args
+        .data
+        .data_set
+        .is_some_and(|set| own.as_ref().is_none_or(|own| set != own.set));
+    let data = match (&run, own) {
+        (Some(_), Some(own)) if !other => own,
+        (Some(run), None) if !other => run.data().map_err(by_option)?.clone(),
+        _ => DataConfig::default(),
+    };
+    let data = data::with_options(&data, &args.data)?;
     // The images to test on are the same whatever was left out of the training images.
     let (splits, mut recipe) = match run {
         Some(run) if !other => {
-            let run = RunConfig { data, ..run };
+            let run = RunConfig {
+                data: Some(data.clone()),
+                ..run
+            };
             let [channels, size, _] = run.recipe.evaluation.shape();
             if (channels, size) != (config.channels, config.image_size) {
                 let reason = format!(
@@ -122,11 +128,10 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
                 );
                 return Err(Error::file(&args.checkpoint, reason));
             }
-            data = run.data.clone();
-            (run.open_data(Purpose::Testing)?, run.recipe)
+            (data::open_of(&run, Purpose::Testing)?, run.recipe)
         }
         _ => {
-            let splits = data.open(Purpose::Testing)?;
+            let splits = data::open(&data, Purpose::Testing)?;
             let recipe = defaults::recipe(&data, &splits, config.clone())?;
             (splits, recipe)
         }

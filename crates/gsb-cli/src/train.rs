@@ -8,22 +8,23 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use gsb_data::DataSplits;
 use gsb_train::{
-    Error as TrainError, Hooks, Interrupter, Plan, Quiet, Report, Run, Start, absolute,
+    Callbacks, Error as TrainError, Interrupter, Purpose, Report, Run, SilentRenderer, Start,
+    absolute,
 };
 use serde::Serialize;
 
-use crate::args::{Cli, DataArgs, TrainArgs};
-use crate::config::{RunConfig, to_value};
+use crate::args::{Cli, DataArgs, StartArgs, TrainArgs};
+use crate::compute::open_devices;
+use crate::config::{self, by_option};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::Dashboard;
-use crate::data::Purpose;
 use crate::error::Error;
 use crate::model_file::expect_file;
 use crate::packed::{PackedReport, after_training};
 use crate::path::quoted;
 use crate::progress::Progress;
 use crate::signals::stop_on_signals;
-use crate::{output, say};
+use crate::{data, output, say};
 
 /// Trains, or goes on; the table of results.
 ///
@@ -39,62 +40,18 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
     if let Some(file) = &args.config {
         expect_file(file, "config.json")?;
     }
-    let (mut run, splits, folder) = match &args.resume {
-        Some(folder) => {
-            alone(args);
-            expect_folder(folder)?;
-            let mut config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
-                path: folder.clone(),
-                file: "config.json",
-            })?;
-            if let Some(path) = &args.data.data_path {
-                config.data.path = Some(absolute(path));
-            }
-            config.data.skip_broken |= args.data.skip_broken;
-            let splits = config.open_data(Purpose::Training)?;
-            config.check_images(&splits, args.changed_data)?;
-            let plan = plan(&config)?;
-            let devices = config.device.open_all(config.devices, config.strategy)?;
-            let mut run = Run::resume(folder, devices)?;
-            run.set_start(Start {
-                teacher: args.teacher_path.clone(),
-                finetune: args.finetune.clone(),
-                stage1: args.stage1_path.clone(),
-                ..Start::default()
-            })?;
-            run.set_context(plan.context);
-            (run, splits, folder.clone())
-        }
-        None => {
-            let (config, splits) = RunConfig::of(args)?;
-            let devices = config.device.open_all(config.devices, config.strategy)?;
-            let folder = match &args.output_dir {
-                Some(folder) => folder.clone(),
-                None => free_folder(&config.data.set.to_string()),
-            };
-            let plan = plan(&config)?;
-            // Before there is a folder that would have to be removed again.
-            plan.check(&splits, &devices)?;
-            (Run::new(&folder, plan, devices)?, splits, folder)
-        }
+    let (mut run, splits) = match &args.resume {
+        Some(folder) => resumed(args, folder)?,
+        None => begun(args)?,
     };
+    let folder = run.folder().to_path_buf();
     if !args.quiet {
         say(format_args!("run in {}", folder.display()));
     }
-    let hooks = hooks(args);
-    stop_on_signals(&hooks.interrupter);
-    run.train(&splits, &hooks).map_err(|error| match error {
-        TrainError::Stopped { .. } => Error::Resumable {
-            error,
-            folder: folder.clone(),
-        },
-        TrainError::Images { .. }
-        | TrainError::Data(gsb_data::Error::Picture { .. } | gsb_data::Error::Io { .. }) => {
-            let folder = folder.clone();
-            Error::BrokenInRun { error, folder }
-        }
-        error => error.into(),
-    })?;
+    let callbacks = callbacks(args);
+    stop_on_signals(&callbacks.interrupter);
+    run.train(&splits, &callbacks)
+        .map_err(|error| ended(error, &folder))?;
     let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
     let text = report.to_string() + &packed.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(json) = &args.json {
@@ -110,6 +67,66 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
         }
     }
     Ok(text)
+}
+
+/// A new run that options describe, and its images.
+fn begun(args: &TrainArgs) -> Result<(Run, DataSplits), Error> {
+    let (config, splits) = config::of_options(args)?;
+    let devices = open_devices(&config)?;
+    let folder = match (&args.output_dir, &config.data) {
+        (Some(folder), _) => folder.clone(),
+        (None, data) => {
+            let set = data.as_ref().map(|data| data.set).unwrap_or_default();
+            free_folder(&set.to_string())
+        }
+    };
+    // Before there is a folder that would have to be removed again.
+    config.check(&splits, &devices)?;
+    Ok((Run::new_on(folder, config, devices)?, splits))
+}
+
+/// The run of a folder, with its images and where files are now.
+fn resumed(args: &TrainArgs, folder: &Path) -> Result<(Run, DataSplits), Error> {
+    alone(args);
+    expect_folder(folder)?;
+    let mut config = config::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
+        path: folder.into(),
+        file: "config.json",
+    })?;
+    let data = data::with_options(config.data().map_err(by_option)?, &args.data)?;
+    config.data = Some(match args.data.data_path {
+        Some(_) => data.absolute(),
+        None => data,
+    });
+    let splits = data::open_of(&config, Purpose::Training)?;
+    match config.check_images(&splits) {
+        Err(TrainError::ChangedData { now, .. }) if args.changed_data => {
+            config.fingerprint = Some(now);
+        }
+        checked => checked.map_err(by_option)?,
+    }
+    let mut run = Run::resume_on(folder, open_devices(&config)?)?;
+    run.set_start(Start {
+        teacher: args.start.teacher.clone(),
+        finetune: args.start.finetune.clone(),
+        stage1: args.start.stage1.clone(),
+        ..Start::default()
+    })?;
+    run.set_data(config.data, config.fingerprint);
+    Ok((run, splits))
+}
+
+/// What ended a training, and how to go on.
+fn ended(error: TrainError, folder: &Path) -> Error {
+    let folder = folder.to_path_buf();
+    match error {
+        TrainError::Stopped { .. } => Error::Resumable { error, folder },
+        TrainError::Images { .. }
+        | TrainError::Data(gsb_data::Error::Picture { .. } | gsb_data::Error::Io { .. }) => {
+            Error::BrokenInRun { error, folder }
+        }
+        error => error.into(),
+    }
 }
 
 /// What a run came to, as `--json` writes it.
@@ -131,19 +148,15 @@ fn packed_student(run: &Run, splits: &DataSplits, folder: &Path) -> Option<Packe
     })
 }
 
-fn plan(config: &RunConfig) -> Result<Plan, Error> {
-    Ok(serde_json::from_value(to_value(config)?).map_err(std::io::Error::from)?)
-}
-
 /// How the training is shown and stopped.
-fn hooks(args: &TrainArgs) -> Hooks {
+fn callbacks(args: &TrainArgs) -> Callbacks {
     let interrupter = Interrupter::new();
     let (stop, quiet, full) = (interrupter.clone(), args.quiet, full_screen(args));
-    Hooks {
+    Callbacks {
         renderer: Box::new(move |phase| match (quiet, full) {
             #[cfg(feature = "dashboard")]
             (_, true) => Box::new(Dashboard::new(stop.clone())),
-            (true, _) => Box::new(Quiet),
+            (true, _) => Box::new(SilentRenderer),
             (false, _) => Box::new(Progress::new(phase, stop.clone())),
         }),
         interrupter,
@@ -210,9 +223,12 @@ fn alone(args: &TrainArgs) {
             ..DataArgs::default()
         },
         changed_data: args.changed_data,
-        teacher_path: args.teacher_path.clone(),
-        finetune: args.finetune.clone(),
-        stage1_path: args.stage1_path.clone(),
+        start: StartArgs {
+            teacher: args.start.teacher.clone(),
+            finetune: args.start.finetune.clone(),
+            stage1: args.start.stage1.clone(),
+            ..StartArgs::default()
+        },
         #[cfg(feature = "dashboard")]
         dashboard: args.dashboard,
         ..TrainArgs::default()

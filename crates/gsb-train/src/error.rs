@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gsb_data::Fingerprint;
 use gsb_vit::Phase;
 
 /// Errors of this crate.
@@ -37,6 +38,24 @@ pub enum Error {
         option: String,
         /// What was expected, and what was given.
         reason: String,
+    },
+    /// The machine lacks the device.
+    #[error("device {name}: {count} asked for, {found} on this machine")]
+    NoDevice {
+        /// The kind of device.
+        name: &'static str,
+        /// How many were asked for.
+        count: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The images are not those that a run began with.
+    #[error("{}", changed(begun, now))]
+    ChangedData {
+        /// The images that it began with.
+        begun: Fingerprint,
+        /// The images that there are.
+        now: Fingerprint,
     },
     /// A loss is not a finite number.
     #[error(
@@ -91,6 +110,21 @@ pub enum Error {
     /// The loss is impossible.
     #[error(transparent)]
     Loss(#[from] gsb_core::Error),
+}
+
+/// How images differ.
+fn changed(begun: &Fingerprint, now: &Fingerprint) -> String {
+    let Fingerprint { train, test, .. } = begun;
+    let images = format!("{train} images to train on and {test} to test on");
+    if (*train, *test) == (now.train, now.test) {
+        return format!(
+            "the run began with {images}; there are as many now, but others: names, labels or contents differ"
+        );
+    }
+    format!(
+        "the run began with {images}; now there are {} and {}",
+        now.train, now.test
+    )
 }
 
 impl Error {

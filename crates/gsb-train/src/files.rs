@@ -4,14 +4,16 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Writes a text, whole or not at all, see [`gsb_files::replace`].
 ///
 /// # Errors
 /// [`Error::File`] if it cannot be written.
-pub fn write(path: &Path, text: &str) -> Result<(), Error> {
+pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
     gsb_files::replace(path, |file| file.write_all(text.as_bytes()))
         .map_err(|error| Error::file(path, error))
 }
@@ -31,7 +33,7 @@ pub(crate) fn write_new_json(path: &Path, value: &impl Serialize) -> Result<bool
 /// # Errors
 /// [`Error::File`] if it cannot be written.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    write(path, &json(path, value)?)
+    write_text(path, &json(path, value)?)
 }
 
 /// A value as JSON for a file.
@@ -65,4 +67,11 @@ pub fn absolute(path: &Path) -> PathBuf {
     absolute
         .filter(|path| path.to_str().is_some())
         .unwrap_or_else(|| path.into())
+}
+
+/// What a JSON file says, or at which of its entries it does not.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let value: Value =
+        serde_json::from_str(&read(path)?).map_err(|error| Error::file(path, error))?;
+    serde_path_to_error::deserialize(value).map_err(|error| Error::file(path, error))
 }

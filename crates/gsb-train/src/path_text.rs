@@ -55,7 +55,13 @@ fn name(bytes: Vec<u8>) -> Result<OsString, std::string::FromUtf8Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Start;
+    use serde::Serialize;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Entry {
+        #[serde(with = "super", default)]
+        path: Option<PathBuf>,
+    }
 
     #[cfg(unix)]
     #[test]
@@ -63,25 +69,24 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
 
         for path in [&b"runs/1/teacher.bpk"[..], b"caf\xe9/teacher.bpk"] {
-            let start = Start {
-                teacher: Some(OsString::from_vec(path.into()).into()),
-                ..Start::default()
+            let entry = Entry {
+                path: Some(OsString::from_vec(path.into()).into()),
             };
-            let json = serde_json::to_value(&start).unwrap();
-            assert_eq!(serde_json::from_value::<Start>(json).unwrap(), start);
+            let json = serde_json::to_value(&entry).unwrap();
+            assert_eq!(serde_json::from_value::<Entry>(json).unwrap(), entry);
         }
     }
 
     #[test]
     fn what_is_no_path_is_refused() {
-        let wrong = serde_json::from_str::<Start>(r#"{"teacher": 3}"#);
+        let wrong = serde_json::from_str::<Entry>(r#"{"path": 3}"#);
         assert_eq!(
             wrong.unwrap_err().to_string().split(" at ").next(),
             Some("expected a path")
         );
         assert_eq!(
-            serde_json::from_str::<Start>("{}").unwrap(),
-            Start::default()
+            serde_json::from_str::<Entry>("{}").unwrap(),
+            Entry { path: None }
         );
     }
 }

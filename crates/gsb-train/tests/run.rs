@@ -12,7 +12,8 @@ use burn::tensor::{Device, Distribution, TensorData};
 use gsb_core::distill::Distillation;
 use gsb_data::{Crop, DataSplits, Normalization, TrainTransform, per_class};
 use gsb_train::{
-    Devices, Epoch, Error, Hooks, Interrupter, Plan, Recipe, Report, Run, Start, TeacherLogits,
+    Callbacks, DataConfig, Epoch, Error, Interrupter, Purpose, Recipe, Report, Run, RunConfig,
+    Start, Strategy, TeacherLogits,
 };
 use gsb_vit::checkpoint::{export, load, save};
 use gsb_vit::{
@@ -55,21 +56,21 @@ fn recipe() -> Recipe {
     recipe
 }
 
-fn plan(recipe: Recipe) -> Plan {
-    Plan {
-        recipe,
-        start: Start::default(),
-        context: serde_json::Map::new(),
+fn train(folder: &Path, recipe: &Recipe) -> Report {
+    train_as(folder, RunConfig::new(recipe.clone()))
+}
+
+fn train_as(folder: &Path, config: RunConfig) -> Report {
+    let mut run = Run::new(folder, config).unwrap();
+    run.train(&data(), &Callbacks::default()).unwrap().clone()
+}
+
+/// On two devices.
+fn shared(recipe: Recipe) -> RunConfig {
+    RunConfig {
+        devices: 2,
+        ..RunConfig::new(recipe)
     }
-}
-
-fn train(folder: &Path, recipe: &Recipe, devices: Devices) -> Report {
-    let mut run = Run::new(folder, plan(recipe.clone()), devices).unwrap();
-    run.train(&data(), &Hooks::default()).unwrap().clone()
-}
-
-fn single() -> Devices {
-    Devices::Single(Device::flex())
 }
 
 /// The log without the time that things took.
@@ -162,12 +163,12 @@ mod stopping {
     }
 }
 
-/// Hooks that stop a run after so many batches, those of evaluation included.
-fn stopping_after(batches: usize) -> Hooks {
+/// Callbacks that stop a run after so many batches, those of evaluation included.
+fn stopping_after(batches: usize) -> Callbacks {
     let interrupter = Interrupter::new();
     let left = Arc::new(AtomicUsize::new(batches));
     let own = interrupter.clone();
-    Hooks {
+    Callbacks {
         renderer: Box::new(move |_| {
             Box::new(Stopper {
                 left: Arc::clone(&left),
@@ -175,7 +176,7 @@ fn stopping_after(batches: usize) -> Hooks {
             })
         }),
         interrupter,
-        ..Hooks::default()
+        ..Callbacks::default()
     }
 }
 
@@ -223,9 +224,9 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_is_not() {
     recipe.stage2.accumulation = 2;
     recipe.stage2.clip_grad = Some(1.0);
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let report = train(whole.path(), &recipe, single());
+    let report = train(whole.path(), &recipe);
 
-    let mut run = Run::new(parts.path(), plan(recipe), single()).unwrap();
+    let mut run = Run::new(parts.path(), RunConfig::new(recipe)).unwrap();
     let mut stops = 0;
     loop {
         match run.train(&data(), &stopping_after(9)) {
@@ -239,7 +240,7 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_is_not() {
             Err(Error::Stopped { .. }) => stops += 1,
             Err(error) => panic!("{error}"),
         }
-        run = Run::resume(parts.path(), single()).unwrap();
+        run = Run::resume(parts.path()).unwrap();
     }
     assert!(stops >= 5, "{stops}");
     assert_eq!(log(parts.path()), log(whole.path()));
@@ -269,7 +270,7 @@ fn the_model_of_the_best_epoch_leaves_the_last_one_as_it_is() {
     for average in [None, Some(0.5)] {
         recipe.stage1.model_ema = average;
         let folder = tempfile::tempdir().unwrap();
-        let report = train(folder.path(), &recipe, single());
+        let report = train(folder.path(), &recipe);
         let epochs = log(folder.path());
         let (first, last) = (epochs.first().unwrap(), epochs.last().unwrap());
         assert_eq!(report.phases[0].best_epoch, 1);
@@ -288,15 +289,15 @@ fn the_model_of_the_best_epoch_leaves_the_last_one_as_it_is() {
 fn a_folder_is_trained_in_by_one_at_a_time() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
-    let mut run = Run::new(folder.path(), plan(teacher_only()), single()).unwrap();
+    let mut run = Run::new(folder.path(), RunConfig::new(teacher_only())).unwrap();
     let held = std::fs::File::open(folder.path().join("config.json")).unwrap();
     held.lock().unwrap();
-    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    let error = run.train(&data(), &Callbacks::default()).unwrap_err();
     assert!(matches!(error, Error::Busy(_)), "{error}");
     drop(held);
-    run.train(&data(), &Hooks::default()).unwrap();
+    run.train(&data(), &Callbacks::default()).unwrap();
     std::fs::remove_file(folder.path().join("teacher.bpk")).unwrap();
-    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    let error = run.train(&data(), &Callbacks::default()).unwrap_err();
     assert!(
         error.to_string().contains("its model is not there"),
         "{error}"
@@ -306,37 +307,37 @@ fn a_folder_is_trained_in_by_one_at_a_time() {
 #[test]
 fn what_a_run_starts_from_is_used_and_there() {
     let folder = tempfile::tempdir().unwrap();
-    let complaint = |change: &dyn Fn(&mut Plan)| {
-        let mut plan = plan(recipe());
-        change(&mut plan);
+    let complaint = |change: &dyn Fn(&mut RunConfig)| {
+        let mut config = RunConfig::new(recipe());
+        change(&mut config);
         let path = folder.path().join("run");
-        let error = Run::new(&path, plan, single()).unwrap_err().to_string();
+        let error = Run::new(&path, config).unwrap_err().to_string();
         assert!(!path.exists(), "{error}");
         error
     };
     let no = || Some("no.bpk".into());
-    let text = complaint(&|plan| plan.start.teacher = no());
+    let text = complaint(&|config| config.start.teacher = no());
     assert!(text.starts_with("start.teacher: the run trains"), "{text}");
-    let text = complaint(&|plan| plan.start.stage1 = no());
+    let text = complaint(&|config| config.start.stage1 = no());
     assert!(text.starts_with("start.stage1: the run trains"), "{text}");
-    let text = complaint(&|plan| {
-        plan.recipe.phases = vec![Phase::Stage2];
-        plan.start.teacher = no();
-        plan.start.finetune = no();
+    let text = complaint(&|config| {
+        config.recipe.phases = vec![Phase::Stage2];
+        config.start.teacher = no();
+        config.start.finetune = no();
     });
     assert!(text.starts_with("start.finetune: "), "{text}");
-    let text = complaint(&|plan| {
-        plan.recipe.phases = vec![Phase::Stage2];
-        plan.recipe.stage2.distillation = Distillation::None;
-        plan.start.teacher = no();
+    let text = complaint(&|config| {
+        config.recipe.phases = vec![Phase::Stage2];
+        config.recipe.stage2.distillation = Distillation::None;
+        config.start.teacher = no();
     });
     assert!(text.starts_with("start.teacher: no phase"), "{text}");
-    let text = complaint(&|plan| {
-        plan.recipe.phases = vec![Phase::Stage2];
-        plan.start.teacher = no();
+    let text = complaint(&|config| {
+        config.recipe.phases = vec![Phase::Stage2];
+        config.start.teacher = no();
     });
     assert!(text.starts_with("no.bpk: "), "{text}");
-    let text = complaint(&|plan| plan.recipe.phases = vec![Phase::Stage2]);
+    let text = complaint(&|config| config.recipe.phases = vec![Phase::Stage2]);
     assert!(
         text.starts_with("teacher: a student that distils"),
         "{text}"
@@ -375,14 +376,13 @@ fn devices_that_share_a_batch_do_what_one_does_with_all_of_it() {
     let recipe = teacher_only();
     let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let path = |index: usize| folders[index].path();
-    let two = || vec![Device::flex(); 2];
-    train(path(0), &recipe, single());
-    train(path(1), &recipe, Devices::Multi(two()));
+    train(path(0), &recipe);
+    train_as(path(1), shared(recipe.clone()));
     let other = Recipe {
         seed: 1,
         ..recipe.clone()
     };
-    train(path(2), &other, single());
+    train(path(2), &other);
     let apart = difference::<VisionTransformer>(path(0), path(1));
     assert!(apart < ROUNDING, "{apart}");
     let apart = difference::<VisionTransformer>(path(0), path(2));
@@ -397,8 +397,8 @@ fn batches_of_a_step_count_as_one() {
     halves.teacher.batch_size = 8;
     halves.teacher.accumulation = 2;
     let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
-    train(folders[0].path(), &recipe, single());
-    train(folders[1].path(), &halves, single());
+    train(folders[0].path(), &recipe);
+    train(folders[1].path(), &halves);
     let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
     assert!(apart < ROUNDING, "{apart}");
 }
@@ -413,8 +413,8 @@ fn what_is_left_of_an_epoch_is_a_step_like_others() {
     // More than the five batches there are: one step of all of them.
     parts.teacher.accumulation = 8;
     let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
-    train(folders[0].path(), &recipe, single());
-    train(folders[1].path(), &parts, single());
+    train(folders[0].path(), &recipe);
+    train(folders[1].path(), &parts);
     let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
     assert!(apart < ROUNDING, "{apart}");
 }
@@ -424,8 +424,8 @@ fn a_loss_that_is_not_finite_ends_the_run_and_names_the_layer() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let recipe = teacher_only();
-    let config = recipe.model.clone().with_distillation_token(false);
-    let mut model = config.init_teacher(&Device::flex()).unwrap();
+    let expected = recipe.model.clone().with_distillation_token(false);
+    let mut model = expected.init_teacher(&Device::flex()).unwrap();
     // All finite, with an output that is not.
     let block = &mut model.blocks[1];
     let bias = block.fc1.bias.take();
@@ -434,10 +434,10 @@ fn a_loss_that_is_not_finite_ends_the_run_and_names_the_layer() {
     block.fc2.weight = weight.map(|weight| weight.mul_scalar(1e38));
     let large = folder.path().join("large.bpk");
     save(&model, &large).unwrap();
-    let mut plan = plan(recipe);
-    plan.start.finetune = Some(large);
-    let mut run = Run::new(folder.path().join("run"), plan, single()).unwrap();
-    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    let mut config = RunConfig::new(recipe);
+    config.start.finetune = Some(large);
+    let mut run = Run::new(folder.path().join("run"), config).unwrap();
+    let error = run.train(&data(), &Callbacks::default()).unwrap_err();
     let Error::NotFinite {
         step,
         epoch,
@@ -450,7 +450,7 @@ fn a_loss_that_is_not_finite_ends_the_run_and_names_the_layer() {
     };
     assert_eq!((*step, *epoch, place.as_str()), (1, 1, "blocks.1"));
     let saved: VisionTransformer = load(saved, &Device::flex()).unwrap();
-    assert_eq!(saved.config(), &config);
+    assert_eq!(saved.config(), &expected);
 }
 
 #[test]
@@ -471,10 +471,10 @@ fn a_run_from_weights_that_are_not_finite_leaves_no_folder() {
             "a.bpk" => save(&model, &path).unwrap(),
             _ => export(&model, &path).unwrap(),
         }
-        let mut plan = plan(recipe.clone());
-        plan.start.finetune = Some(path);
+        let mut config = RunConfig::new(recipe.clone());
+        config.start.finetune = Some(path);
         let run = folder.path().join("run");
-        let text = Run::new(&run, plan, single()).unwrap_err().to_string();
+        let text = Run::new(&run, config).unwrap_err().to_string();
         assert!(text.contains(name) && text.contains(tensor), "{text}");
         assert!(!run.exists());
     }
@@ -491,7 +491,7 @@ fn a_phase_ends_when_it_gets_no_better() {
     recipe.teacher.lr = 1e-9;
     recipe.teacher.min_lr = 0.0;
     recipe.teacher.warmup_lr = 0.0;
-    let report = train(folder.path(), &recipe, single());
+    let report = train(folder.path(), &recipe);
     assert_eq!(
         (report.phases[0].epochs, report.phases[0].best_epoch),
         (3, 1)
@@ -508,7 +508,7 @@ fn a_student_without_teacher_trains_both_heads_on_labels() {
     recipe.stage2.distillation = Distillation::None;
     recipe.stage2.epochs = 1;
     let before = recipe.model.init_stage2(&Device::flex()).unwrap();
-    train(folder.path(), &recipe, single());
+    train(folder.path(), &recipe);
     let after: Stage2Student = load(folder.path().join("stage2.bpk"), &Device::flex()).unwrap();
     let bias = |model: &Stage2Student| {
         let head = model.distillation_head.clone().unwrap();
@@ -529,7 +529,7 @@ fn cached_logits_need_a_teacher_and_train() {
     recipe.phases = vec![Phase::Stage1];
     recipe.stage1.epochs = 1;
     recipe.teacher_logits = TeacherLogits::Cached;
-    let error = Run::new(folder.path(), plan(recipe.clone()), single()).unwrap_err();
+    let error = Run::new(folder.path(), RunConfig::new(recipe.clone())).unwrap_err();
     let error = error.to_string();
     assert!(
         error.starts_with("teacher: a student that distils needs one"),
@@ -539,7 +539,7 @@ fn cached_logits_need_a_teacher_and_train() {
     let folder = tempfile::tempdir().unwrap();
     recipe.phases = vec![Phase::Stage1, Phase::Teacher];
     recipe.teacher.epochs = 1;
-    let report = train(folder.path(), &recipe, single());
+    let report = train(folder.path(), &recipe);
     let phases: Vec<Phase> = report.phases.iter().map(|row| row.phase).collect();
     assert_eq!(phases, [Phase::Teacher, Phase::Stage1]);
 }
@@ -550,25 +550,26 @@ fn what_does_not_go_together_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut other = recipe();
     other.model.classes = 3;
-    let mut run = Run::new(folder.path().join("a"), plan(other), single()).unwrap();
-    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    let mut run = Run::new(folder.path().join("a"), RunConfig::new(other)).unwrap();
+    let error = run.train(&data(), &Callbacks::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "model.classes: the data have 10 classes, the model 3"
     );
 
-    let error = Run::resume(folder.path(), single())
-        .unwrap_err()
-        .to_string();
+    let error = Run::resume(folder.path()).unwrap_err().to_string();
     assert!(
         error.ends_with("holds no run to resume: it has no config.json"),
         "{error}"
     );
-    let error = Run::new(folder.path().join("a"), plan(recipe()), single()).unwrap_err();
+    let error = Run::new(folder.path().join("a"), RunConfig::new(recipe())).unwrap_err();
     assert!(error.to_string().contains("holds a run already"), "{error}");
 
-    let distributed = Devices::Distributed(vec![Device::flex(); 2]);
-    let error = Run::new(folder.path().join("b"), plan(recipe()), distributed).unwrap_err();
+    let distributed = RunConfig {
+        strategy: Strategy::Ddp,
+        ..shared(recipe())
+    };
+    let error = Run::new(folder.path().join("b"), distributed).unwrap_err();
     assert!(
         error.to_string().starts_with("strategy: Device<Flex"),
         "{error}"
@@ -576,9 +577,8 @@ fn what_does_not_go_together_is_named() {
 
     let mut odd = teacher_only();
     odd.teacher.batch_size = 15;
-    let two = Devices::Multi(vec![Device::flex(); 2]);
-    let mut run = Run::new(folder.path().join("b"), plan(odd), two).unwrap();
-    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    let mut run = Run::new(folder.path().join("b"), shared(odd)).unwrap();
+    let error = run.train(&data(), &Callbacks::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "batch_size: 15 images cannot be shared by 2 devices"
@@ -589,23 +589,23 @@ fn what_does_not_go_together_is_named() {
 fn stopped(folder: &Path) {
     let mut recipe = teacher_only();
     recipe.teacher.epochs = 3;
-    let mut run = Run::new(folder, plan(recipe), single()).unwrap();
+    let mut run = Run::new(folder, RunConfig::new(recipe)).unwrap();
     // Five batches of training and two of evaluation an epoch.
     let error = run.train(&data(), &stopping_after(16)).unwrap_err();
     assert!(matches!(error, Error::Stopped { epoch: 3, .. }), "{error}");
 }
 
-/// Goes on to the end; what the hooks were told.
+/// Goes on to the end; what the callbacks were told.
 fn resumed(folder: &Path) -> Vec<String> {
     let notes = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&notes);
-    let hooks = Hooks {
+    let callbacks = Callbacks {
         note: Box::new(move |text| kept.lock().unwrap().push(text.to_string())),
-        ..Hooks::default()
+        ..Callbacks::default()
     };
-    let mut run = Run::resume(folder, single()).unwrap();
-    run.train(&data(), &hooks).unwrap();
-    drop(hooks);
+    let mut run = Run::resume(folder).unwrap();
+    run.train(&data(), &callbacks).unwrap();
+    drop(callbacks);
     Arc::into_inner(notes).unwrap().into_inner().unwrap()
 }
 
@@ -716,22 +716,22 @@ fn a_refused_run_leaves_nothing() {
     let path = folder.path().join("a/b");
     let mut odd = teacher_only();
     odd.teacher.batch_size = 15;
-    let two = Devices::Multi(vec![Device::flex(); 2]);
-    let error = plan(odd).check(&data(), &two).unwrap_err().to_string();
+    let check = |config: RunConfig| config.check(&data(), &config.open_devices().unwrap());
+    let error = check(shared(odd)).unwrap_err().to_string();
     assert!(error.starts_with("batch_size: 15 images"), "{error}");
     let mut other = teacher_only();
     other.model.classes = 3;
-    let error = plan(other).check(&data(), &single()).unwrap_err();
+    let error = check(RunConfig::new(other)).unwrap_err();
     assert!(error.to_string().starts_with("model.classes"), "{error}");
-    plan(teacher_only()).check(&data(), &single()).unwrap();
+    check(RunConfig::new(teacher_only())).unwrap();
 
     // Something is in the way of its second file.
     let taken = folder.path().join("taken");
     std::fs::create_dir_all(taken.join("environment.json")).unwrap();
-    Run::new(&taken, plan(teacher_only()), single()).unwrap_err();
+    Run::new(&taken, RunConfig::new(teacher_only())).unwrap_err();
     assert!(taken.exists() && !taken.join("config.json").exists());
     std::fs::write(folder.path().join("a"), "a file").unwrap();
-    Run::new(&path, plan(teacher_only()), single()).unwrap_err();
+    Run::new(&path, RunConfig::new(teacher_only())).unwrap_err();
     assert!(!path.exists());
 }
 
@@ -740,19 +740,25 @@ fn a_run_goes_on_where_its_folder_and_files_are_now() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    train(&path("teacher"), &teacher_only(), single());
+    train(&path("teacher"), &teacher_only());
     let mut recipe = recipe();
     recipe.phases = vec![Phase::Stage1];
-    let mut plan = plan(recipe);
-    plan.start.teacher = Some(path("teacher/teacher.bpk"));
-    plan.context.insert("data".into(), "here".into());
-    let mut run = Run::new(path("student"), plan.clone(), single()).unwrap();
+    let mut config = RunConfig::new(recipe);
+    config.start.teacher = Some(path("teacher/teacher.bpk"));
+    let at = |place: &str| {
+        Some(DataConfig {
+            path: Some(place.into()),
+            ..DataConfig::default()
+        })
+    };
+    config.data = at("here");
+    let mut run = Run::new(path("student"), config.clone()).unwrap();
     run.train(&data(), &stopping_after(9)).unwrap_err();
     std::fs::rename(path("teacher"), path("elsewhere")).unwrap();
     std::fs::rename(path("student"), path("moved")).unwrap();
 
-    let mut run = Run::resume(path("moved"), single()).unwrap();
-    let error = run.train(&data(), &Hooks::default()).unwrap_err();
+    let mut run = Run::resume(path("moved")).unwrap();
+    let error = run.train(&data(), &Callbacks::default()).unwrap_err();
     assert!(error.to_string().contains("teacher/teacher.bpk"), "{error}");
     let nowhere = Start {
         teacher: Some(path("nowhere.bpk")),
@@ -765,10 +771,73 @@ fn a_run_goes_on_where_its_folder_and_files_are_now() {
     };
     let error = run.set_start(other).unwrap_err().to_string();
     assert!(error.starts_with("start.stage1: "), "{error}");
-    plan.start.teacher = Some(path("elsewhere/teacher.bpk"));
-    plan.context.insert("data".into(), "there".into());
-    run.set_start(plan.start.clone()).unwrap();
-    run.set_context(plan.context.clone());
-    run.train(&data(), &Hooks::default()).unwrap();
-    assert_eq!(Run::resume(path("moved"), single()).unwrap().plan(), &plan);
+    config.start.teacher = Some(path("elsewhere/teacher.bpk"));
+    config.data = at("there");
+    run.set_start(config.start.clone()).unwrap();
+    run.set_data(config.data.clone(), None);
+    run.train(&data(), &Callbacks::default()).unwrap();
+    assert_eq!(Run::resume(path("moved")).unwrap().config(), &config);
+}
+
+/// A `config.json` of 0.1.0, whose parts were not described in one place.
+#[test]
+fn configurations_of_earlier_runs_say_the_same() {
+    let text = include_str!("data/old-config.json");
+    let config: RunConfig = serde_json::from_str(text).unwrap();
+    config.validate().unwrap();
+    let data = config.data().unwrap();
+    assert_eq!((data.per_class, config.classes.len()), (Some(4), 10));
+    assert_eq!(config.recipe.phases, [Phase::Teacher]);
+    assert_eq!(
+        (config.recipe.teacher.epochs, config.recipe.teacher.lr),
+        (400, 2e-3)
+    );
+    let splits = config.open_data(Purpose::Training, |_| {}).unwrap();
+    config.check_images(&splits).unwrap();
+    // What is written now is the same for every reader that knows what it wants.
+    let again = serde_json::to_value(&config).unwrap();
+    let before: serde_json::Value = serde_json::from_str(text).unwrap();
+    for part in [
+        "classes",
+        "data",
+        "device",
+        "devices",
+        "fingerprint",
+        "start",
+        "strategy",
+    ] {
+        assert_eq!(again[part], before[part], "{part}");
+    }
+    for part in ["phases", "seed", "teacher", "stage1", "stage2"] {
+        assert_eq!(again["recipe"][part], before["recipe"][part], "{part}");
+    }
+    // Single precision has more digits in double.
+    let normalization = &config.recipe.evaluation.normalization;
+    assert_eq!(normalization.mean, [0.303_304_23]);
+    let fields = |value: &serde_json::Value| value.as_object().unwrap().len();
+    assert_eq!(fields(&again), fields(&before));
+
+    // Images of a program's own are described by nothing.
+    let mut own = before;
+    own.as_object_mut().unwrap().remove("data");
+    let own: RunConfig = serde_json::from_value(own).unwrap();
+    assert_eq!(
+        own.data().unwrap_err().to_string(),
+        "data: the program that began the run had images of its own: expected a data set"
+    );
+}
+
+#[test]
+fn images_that_changed_are_noticed() {
+    let mut config = RunConfig::new(recipe());
+    let splits = data();
+    config.check_images(&splits).unwrap();
+    config.note_images(&splits).unwrap();
+    config.check_images(&splits).unwrap();
+    let mut fewer = splits;
+    fewer.test = Arc::new(per_class(fewer.test, 1, 0).unwrap());
+    assert_eq!(
+        config.check_images(&fewer).unwrap_err().to_string(),
+        "the run began with 80 images to train on and 20 to test on; now there are 80 and 10"
+    );
 }

@@ -33,7 +33,7 @@ fn a_student_knows_its_scales_before_and_after_a_file() {
     let images = Tensor::random([2, 1, 8, 8], Distribution::Default, &device);
     let student = calibrated(student, &images);
     assert!(uncalibrated(&student).is_empty());
-    assert_eq!(after_a_file(&student), [vec![], vec![]]);
+    assert_eq!(after_a_file(&student), [Vec::<String>::new(), Vec::new()]);
 }
 
 #[test]

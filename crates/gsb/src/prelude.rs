@@ -23,7 +23,7 @@ pub use gsb_data::{DataSet, EvalTransform};
 #[cfg(feature = "packed")]
 pub use gsb_packed::{Image, PackedConfig, PackedFile, PackedModel, Prediction};
 #[cfg(feature = "train")]
-pub use gsb_train::{Recipe, Run};
+pub use gsb_train::{Recipe, Run, RunConfig};
 #[cfg(feature = "vit")]
 pub use gsb_vit::{Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 #[cfg(all(feature = "vit", feature = "packed"))]

@@ -15,7 +15,9 @@ pub use inspect::InspectArgs;
 pub use pack::{PackArgs, ShiftName};
 pub use predict::PredictArgs;
 pub use table::TableArgs;
-pub use train::TrainArgs;
+#[cfg(test)]
+pub use train::PhaseArgs;
+pub use train::{StartArgs, TrainArgs};
 
 use std::path::PathBuf;
 

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use gsb_data::{EvalTransform, Normalization, Transform};
 use gsb_packed::{PackedFile, PackedModel, Random, ShiftStorage};
-use gsb_train::{Heads, load_model};
+use gsb_train::{Heads, RunConfig, load_model};
 use gsb_vit::checkpoint::describe;
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
 
 use super::{grouped, student};
 use crate::args::{PackArgs, ShiftName};
 use crate::compute::DeviceName;
-use crate::config::RunConfig;
+use crate::config::{self, by_option};
 use crate::error::Error;
 use crate::model_file::expect_checkpoint;
 use crate::{output, say};
@@ -73,7 +73,7 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
 /// Class names and preprocessing of the run that the checkpoint lies in, else numbers and the published
 /// transform; and where they are from.
 fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String), Error> {
-    let run = RunConfig::of_checkpoint(&args.checkpoint)?;
+    let run = config::of_checkpoint(&args.checkpoint)?;
     let why = match run {
         None => "the checkpoint lies in no run",
         Some(_) => "the run that the checkpoint lies in is of other images or classes",
@@ -97,8 +97,15 @@ fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String),
     };
     // The machine that packs need not have the images.
     let (classes, names) = match run.class_names() {
-        Ok(classes) => (classes, format!("are those of the run's {}", run.data.set)),
+        Ok(classes) => {
+            let set = run
+                .data
+                .as_ref()
+                .map_or("images".into(), |data| data.set.to_string());
+            (classes, format!("are those of the run's {set}"))
+        }
         Err(error) => {
+            let error = by_option(error);
             say(format_args!("classes get their numbers as names: {error}"));
             (Vec::new(), "are numbers and those of the run".into())
         }

@@ -76,7 +76,7 @@ pub fn after_training(
     splits: &DataSplits,
     folder: &Path,
 ) -> Result<Option<PackedReport>, Error> {
-    let recipe = &run.plan().recipe;
+    let recipe = &run.config().recipe;
     let checkpoint = run.model_path(Phase::Stage2);
     if !recipe.trains(Phase::Stage2) || !checkpoint.exists() {
         return Ok(None);

@@ -7,14 +7,16 @@ pub use table::{Row, Table};
 pub use variant::Variant;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gsb_core::distill::Distillation;
 use gsb_data::DataSplits;
 use gsb_vit::Phase;
-use serde_json::{Map, Value};
 
-use crate::{Devices, Error, Hooks, PhaseRecipe, Plan, Recipe, Run, Start, absolute};
+use crate::error::Error;
+use crate::files::absolute;
+use crate::recipe::{PhaseRecipe, Recipe};
+use crate::run::{Callbacks, DataConfig, Devices, Run, RunConfig, Start};
 
 /// Trains [variants](Variant) of the student over several seeds.
 ///
@@ -22,17 +24,13 @@ use crate::{Devices, Error, Hooks, PhaseRecipe, Plan, Recipe, Run, Start, absolu
 /// all variants of that seed start from these.
 #[derive(Debug, Clone)]
 pub struct Ablation {
-    /// What all variants have in common.
-    pub base: Recipe,
+    /// What all variants have in common, with the float model that teachers start from, if there is one. What is
+    /// finished counts only if it was trained on the same data; where they are, [`DataConfig::path`], may change.
+    pub base: RunConfig,
     /// The students.
     pub variants: Vec<Variant>,
     /// The seeds.
     pub seeds: Vec<u64>,
-    /// What the teachers start from, instead of fresh weights: a float model to finetune.
-    pub start: Start,
-    /// Whatever else decides about the results, the data set above all: what is finished counts only
-    /// if it was trained with the same. Where the data are, `data.path`, may change.
-    pub context: Map<String, Value>,
 }
 
 impl Ablation {
@@ -50,24 +48,10 @@ impl Ablation {
         folder: &Path,
         data: &DataSplits,
         devices: &Devices,
-        hooks: &Hooks,
+        callbacks: &Callbacks,
         mut started: impl FnMut(usize, usize, &str),
     ) -> Result<Table, Error> {
-        if self.seeds.is_empty() || self.variants.is_empty() {
-            return Err(Error::option(
-                "seeds",
-                "expected at least one, and at least one variant",
-            ));
-        }
-        let taught = |phase: &PhaseRecipe| phase.distillation != Distillation::None;
-        if self.variants.iter().any(|variant| variant.distilled)
-            && !(taught(&self.base.stage1) && taught(&self.base.stage2))
-        {
-            return Err(Error::option(
-                "distillation",
-                "expected soft or hard for the students that learn from the teacher, got none",
-            ));
-        }
+        self.validate()?;
         let shared: HashSet<bool> = self.first_stages().collect();
         let all = self.seeds.len() * (1 + shared.len() + self.variants.len());
         let mut done = 0;
@@ -84,39 +68,41 @@ impl Ablation {
             let mut train = |name: &str, recipe: Recipe, start: Start| {
                 started(all, done, &format!("seed {seed}: {name}"));
                 done += 1;
-                let plan = Plan {
+                let config = RunConfig {
                     recipe,
                     start,
-                    context: self.context.clone(),
+                    ..self.base.clone()
                 };
-                trained(&folder.join(name), plan, data, devices, hooks)
+                trained(&folder.join(name), config, data, devices, callbacks)
             };
-            let mut teacher = self.base.clone();
-            teacher.seed = seed;
-            teacher.phases = vec![Phase::Teacher];
-            let start = self.start.clone();
+            let teacher = Recipe {
+                seed,
+                phases: vec![Phase::Teacher],
+                ..self.base.recipe.clone()
+            };
+            let start = self.base.start.clone();
             rows[0].top1.push(train("teacher", teacher, start)?);
-            let teacher = folder.join("teacher/teacher.bpk");
-            let start = |variant: &Variant| Start {
-                teacher: variant.distilled.then(|| teacher.clone()),
-                ..Start::default()
-            };
             for (row, variant) in rows[1..].iter_mut().zip(&self.variants) {
-                let mut start = start(variant);
+                let mut start = Start {
+                    teacher: variant
+                        .distilled
+                        .then(|| folder.join("teacher/teacher.bpk")),
+                    ..Start::default()
+                };
                 if variant.stages == 2 {
                     let name = if variant.distilled {
                         "stage1-distilled"
                     } else {
                         "stage1-labels"
                     };
-                    let recipe = variant.recipe(&self.base, Phase::Stage1, seed);
+                    let recipe = variant.recipe(&self.base.recipe, Phase::Stage1, seed);
                     let path = folder.join(name).join("stage1.bpk");
                     if !path.exists() {
                         train(name, plain(recipe), start.clone())?;
                     }
                     start.stage1 = Some(path);
                 }
-                let recipe = variant.recipe(&self.base, Phase::Stage2, seed);
+                let recipe = variant.recipe(&self.base.recipe, Phase::Stage2, seed);
                 row.top1.push(train(&variant.folder(), recipe, start)?);
             }
         }
@@ -124,6 +110,26 @@ impl Ablation {
             seeds: self.seeds.clone(),
             rows,
         })
+    }
+
+    /// Checks that there is something to train, and that it can be.
+    fn validate(&self) -> Result<(), Error> {
+        if self.seeds.is_empty() || self.variants.is_empty() {
+            return Err(Error::option(
+                "seeds",
+                "expected at least one, and at least one variant",
+            ));
+        }
+        let taught = |phase: &PhaseRecipe| phase.distillation != Distillation::None;
+        if self.variants.iter().any(|variant| variant.distilled)
+            && !(taught(&self.base.recipe.stage1) && taught(&self.base.recipe.stage2))
+        {
+            return Err(Error::option(
+                "distillation",
+                "expected soft or hard for the students that learn from the teacher, got none",
+            ));
+        }
+        Ok(())
     }
 
     /// The kinds of stage 1 that variants start from: distilled or not.
@@ -140,41 +146,42 @@ fn plain(mut recipe: Recipe) -> Recipe {
     recipe
 }
 
-/// What decides about the results: not where the data are.
-fn without_place(context: &Map<String, Value>) -> Map<String, Value> {
-    let mut context = context.clone();
-    if let Some(Value::Object(data)) = context.get_mut("data") {
-        data.remove("path");
-    }
-    context
+/// What of the data decides about the results: not where they are.
+fn without_place(data: &Option<DataConfig>) -> Option<DataConfig> {
+    let data = data.clone()?;
+    Some(DataConfig { path: None, ..data })
+}
+
+/// Whether a run that was begun is the one that is to be trained, wherever its files are by now.
+fn is_same(begun: &RunConfig, config: &RunConfig) -> bool {
+    let finetune = |config: &RunConfig| config.start.finetune.as_deref().map(absolute);
+    begun.recipe == config.recipe
+        && without_place(&begun.data) == without_place(&config.data)
+        && (&begun.classes, &begun.fingerprint) == (&config.classes, &config.fingerprint)
+        && finetune(begun) == finetune(config)
+        && (begun.start.ema, begun.start.heads) == (config.start.ema, config.start.heads)
 }
 
 /// Top-1 of a run of one phase, trained if it is not yet.
 fn trained(
     folder: &Path,
-    plan: Plan,
+    config: RunConfig,
     data: &DataSplits,
     devices: &Devices,
-    hooks: &Hooks,
+    callbacks: &Callbacks,
 ) -> Result<f64, Error> {
     let mut run = if folder.join("config.json").exists() {
-        let mut run = Run::resume(folder, devices.clone())?;
-        let found = run.plan();
-        let place = |path: &Option<PathBuf>| path.as_deref().map(absolute);
-        let same = found.recipe == plan.recipe
-            && without_place(&found.context) == without_place(&plan.context)
-            && place(&found.start.finetune) == place(&plan.start.finetune)
-            && (found.start.ema, found.start.heads) == (plan.start.ema, plan.start.heads);
-        if !same {
+        let mut run = Run::resume_on(folder, devices.clone())?;
+        if !is_same(run.config(), &config) {
             let reason = "it holds a training of another recipe or data: choose another folder";
             return Err(Error::file(folder, reason));
         }
         // Folder and data may have moved since.
-        run.set_start(plan.start)?;
-        run.set_context(plan.context);
+        run.set_start(config.start)?;
+        run.set_data(config.data, config.fingerprint);
         run
     } else {
-        Run::new(folder, plan, devices.clone())?
+        Run::new_on(folder, config, devices.clone())?
     };
-    Ok(run.train(data, hooks)?.phases[0].top1)
+    Ok(run.train(data, callbacks)?.phases[0].top1)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::Variant;
+use super::variant::Variant;
 
 /// The accuracies of an ablation: the float teacher, then a row for each variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

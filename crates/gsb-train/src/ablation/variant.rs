@@ -7,7 +7,7 @@ use gsb_core::distill::Distillation;
 use gsb_vit::Phase;
 use serde::{Deserialize, Serialize};
 
-use crate::Recipe;
+use crate::recipe::Recipe;
 
 /// A stage-2 student as the paper's tables vary it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use gsb_data::{DataSet, DataSplits, Loader, LoaderConfig};
 use gsb_vit::Phase;
 
-use crate::feed::epoch_seed;
-use crate::{Error, Recipe};
+use crate::error::Error;
+use crate::recipe::Recipe;
+use crate::step::epoch_seed;
 
 /// The images of a run.
 pub(crate) struct RunData {

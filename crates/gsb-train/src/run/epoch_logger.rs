@@ -1,71 +1,29 @@
 //! What the training loop reports of an epoch, on its way to the log.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use burn_train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
-use burn_train::logger::MetricLogger;
-use burn_train::metric::store::{Aggregate, EpochSummary, EventStoreClient, MetricsUpdate, Split};
-use burn_train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn_train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn_train::{EarlyStoppingStrategy, Interrupter};
 use gsb_vit::Phase;
 
-use crate::Error;
-use crate::history::{Epoch, History};
-
-/// The last value of every metric, by split and name: at the end of an epoch, its mean.
-#[derive(Default)]
-pub(crate) struct Latest {
-    values: HashMap<(Split, String), f64>,
-    names: HashMap<MetricId, String>,
-}
-
-impl MetricLogger for Latest {
-    fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
-        for update in update.entries_numeric {
-            let name = self.names.get(&update.entry.metric_id);
-            if let (Some(name), Some(entry)) = (name, update.numeric_entry) {
-                self.values
-                    .insert((split.clone(), name.clone()), entry.current());
-            }
-        }
-    }
-
-    fn read_numeric(
-        &mut self,
-        name: &str,
-        _epoch: usize,
-        split: &Split,
-    ) -> Result<Vec<NumericEntry>, String> {
-        let value = self.values.get(&(split.clone(), name.into()));
-        Ok(value
-            .map(|&value| NumericEntry::Final(value))
-            .into_iter()
-            .collect())
-    }
-
-    fn log_metric_definition(&mut self, definition: MetricDefinition) {
-        self.names
-            .insert(definition.metric_id, definition.name.to_string());
-    }
-
-    fn log_epoch_summary(&mut self, _summary: EpochSummary) {}
-}
+use super::epoch_log::{Epoch, EpochLog};
+use crate::error::Error;
 
 /// Writes the log, and says which checkpoints stay and when enough is enough.
 ///
 /// The training loop asks it twice at the end of an epoch: what to do with checkpoints, then whether
 /// to stop.
 #[derive(Clone)]
-pub(crate) struct Journal {
+pub(crate) struct EpochLogger {
     pub phase: Phase,
     pub epochs: usize,
     /// Epochs from one checkpoint to the next.
     pub every: usize,
     /// Epochs without a better one that end the phase.
     pub patience: Option<usize>,
-    pub history: Arc<Mutex<History>>,
+    pub log: Arc<Mutex<EpochLog>>,
     pub names: [String; 3],
     /// The learning rate of an epoch, counted from 1.
     pub rate: Arc<dyn Fn(usize) -> f64 + Send + Sync>,
@@ -76,7 +34,7 @@ pub(crate) struct Journal {
     pub started: Instant,
 }
 
-impl Journal {
+impl EpochLogger {
     fn record(&mut self, epoch: usize, store: &EventStoreClient) -> Result<(), Error> {
         let [loss, top1, top5] = &self.names;
         // Asked of the store, which answers once it has seen the whole epoch.
@@ -97,24 +55,27 @@ impl Journal {
             top5: value(Split::Valid, top5),
             seconds,
         };
-        self.history
-            .lock()
-            .expect("nobody panics with it")
-            .push(line)
+        self.log.lock().expect("nobody panics with it").push(line)
+    }
+
+    /// Why the log could not be written, if it could not.
+    pub fn take_failure(&self) -> Option<Error> {
+        self.failure.lock().expect("nobody panics with it").take()
     }
 
     fn best(&self) -> usize {
-        let history = self.history.lock().expect("nobody panics with it");
-        history.best(self.phase).map_or(0, |best| best.epoch)
+        let log = self.log.lock().expect("nobody panics with it");
+        log.best(self.phase).map_or(0, |best| best.epoch)
     }
 
-    pub fn enough(&self, epoch: usize) -> bool {
+    /// Whether the patience with a phase has run out after an epoch.
+    pub fn is_exhausted(&self, epoch: usize) -> bool {
         self.patience
             .is_some_and(|patience| epoch - self.best().min(epoch) >= patience)
     }
 }
 
-impl CheckpointingStrategy for Journal {
+impl CheckpointingStrategy for EpochLogger {
     fn checkpointing(
         &mut self,
         epoch: usize,
@@ -126,7 +87,7 @@ impl CheckpointingStrategy for Journal {
             return Vec::new();
         }
         let best = self.best();
-        let last = epoch == self.epochs || self.enough(epoch);
+        let last = epoch == self.epochs || self.is_exhausted(epoch);
         if !(epoch.is_multiple_of(self.every) || last || best == epoch) {
             return Vec::new();
         }
@@ -145,8 +106,8 @@ impl CheckpointingStrategy for Journal {
     }
 }
 
-impl EarlyStoppingStrategy for Journal {
+impl EarlyStoppingStrategy for EpochLogger {
     fn should_stop(&mut self, epoch: usize, _: &EventStoreClient) -> bool {
-        self.enough(epoch)
+        self.is_exhausted(epoch)
     }
 }

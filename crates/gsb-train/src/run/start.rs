@@ -11,7 +11,7 @@ use gsb_vit::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Checkpoints that a run starts from, instead of fresh weights, and what they do not say of
 /// themselves.

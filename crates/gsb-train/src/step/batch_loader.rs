@@ -8,7 +8,7 @@ use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 use gsb_data::Loader;
 
-use crate::TrainBatch;
+use super::batch::TrainBatch;
 
 /// The batches of a [`Loader`] on a device, an epoch with each pass.
 ///
@@ -16,7 +16,7 @@ use crate::TrainBatch;
 /// an uninterrupted one would have seen. So does what the device draws during it (dropout, drop
 /// path): its generator is seeded when a pass begins.
 #[derive(Clone)]
-pub(crate) struct Feed {
+pub(crate) struct BatchLoader {
     loader: Arc<Loader>,
     device: Device,
     /// Number of devices that will share each batch.
@@ -28,7 +28,7 @@ pub(crate) struct Feed {
     passes: Arc<AtomicUsize>,
 }
 
-impl Feed {
+impl BatchLoader {
     /// Passes for training after `start` finished epochs, each batch shared by `shards` devices.
     pub fn training(
         loader: Loader,
@@ -62,7 +62,7 @@ impl Feed {
     }
 }
 
-impl DataLoader<TrainBatch> for Feed {
+impl DataLoader<TrainBatch> for BatchLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<TrainBatch> + 'a> {
         let epoch = self.start + self.passes.fetch_add(1, Ordering::Relaxed);
         let drawn = match self.seed {
@@ -72,7 +72,7 @@ impl DataLoader<TrainBatch> for Feed {
             }
             None => 0,
         };
-        Box::new(Pass {
+        Box::new(EpochBatches {
             batches: Box::new(self.loader.epoch(drawn as u64)),
             device: self.device.clone(),
             epoch: epoch + 1,
@@ -115,7 +115,7 @@ pub(crate) fn epoch_seed(seed: u64, epoch: usize) -> u64 {
     z ^ (z >> 31)
 }
 
-struct Pass<'a> {
+struct EpochBatches<'a> {
     batches: Box<dyn Iterator<Item = Result<gsb_data::Batch, gsb_data::Error>> + 'a>,
     device: Device,
     epoch: usize,
@@ -124,7 +124,7 @@ struct Pass<'a> {
     total: usize,
 }
 
-impl Iterator for Pass<'_> {
+impl Iterator for EpochBatches<'_> {
     type Item = Result<TrainBatch, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -137,7 +137,7 @@ impl Iterator for Pass<'_> {
     }
 }
 
-impl DataLoaderIterator<TrainBatch> for Pass<'_> {
+impl DataLoaderIterator<TrainBatch> for EpochBatches<'_> {
     fn progress(&self) -> Progress {
         Progress::new(self.images, self.total, Some("images".into()))
     }

@@ -1,11 +1,23 @@
-//! AdamW with parameters that do not decay.
+//! The optimizer: AdamW with parameters that do not decay, its learning rate, and what happens to gradients before a
+//! step and to weights after it.
+
+mod adamw;
+mod clip;
+mod ema;
+mod schedule;
+mod scheduler;
+
+pub use self::adamw::AdamW;
+pub use self::clip::clip_by_norm;
+pub(crate) use self::ema::ema_start;
+pub use self::ema::ema_update;
+pub use self::schedule::CosineScheduleConfig;
+pub use self::scheduler::EpochScheduler;
 
 use burn::config::Config;
 use burn::module::{ParamGroup, ParamId};
 use burn::optim::ModuleOptimizer;
 use gsb_vit::Model;
-
-use crate::AdamW;
 
 /// Configuration of the optimizer: [`AdamW`] of which some parameters do not decay.
 ///

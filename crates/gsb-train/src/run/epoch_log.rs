@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use gsb_vit::Phase;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-use crate::files::{read, write};
+use crate::error::Error;
+use crate::files::{read, write_text};
 
 /// An epoch as a line of `log.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,12 +43,12 @@ fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::E
 
 /// The log of a run.
 #[derive(Debug)]
-pub(crate) struct History {
+pub(crate) struct EpochLog {
     path: PathBuf,
     epochs: Vec<Epoch>,
 }
 
-impl History {
+impl EpochLog {
     /// Reads the log of a folder, empty if there is none.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("log.jsonl");
@@ -104,7 +104,7 @@ impl History {
                 serde_json::to_string(epoch).map_err(|error| Error::file(&self.path, error))?;
             writeln!(text, "{line}").expect("a string takes everything");
         }
-        write(&self.path, &text)
+        write_text(&self.path, &text)
     }
 }
 
@@ -129,16 +129,16 @@ mod tests {
     #[test]
     fn epochs_survive_the_file_exactly_and_can_be_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let mut history = History::open(folder.path()).unwrap();
-        history.push(epoch(Phase::Teacher, 1, 20.0)).unwrap();
+        let mut log = EpochLog::open(folder.path()).unwrap();
+        log.push(epoch(Phase::Teacher, 1, 20.0)).unwrap();
         for (number, top1) in [(1, 30.0), (2, 40.0), (3, 40.0)] {
-            history.push(epoch(Phase::Stage1, number, top1)).unwrap();
+            log.push(epoch(Phase::Stage1, number, top1)).unwrap();
         }
-        let mut again = History::open(folder.path()).unwrap();
-        assert_eq!(again.epochs, history.epochs);
+        let mut again = EpochLog::open(folder.path()).unwrap();
+        assert_eq!(again.epochs, log.epochs);
         assert_eq!(again.best(Phase::Stage1).unwrap().epoch, 2);
         again.truncate(Phase::Stage1, 1).unwrap();
-        let kept = History::open(folder.path()).unwrap();
+        let kept = EpochLog::open(folder.path()).unwrap();
         assert_eq!(
             (
                 kept.of(Phase::Stage1).count(),
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn lines_are_written_again_as_they_were() {
         let folder = tempfile::tempdir().unwrap();
-        let mut history = History::open(folder.path()).unwrap();
+        let mut log = EpochLog::open(folder.path()).unwrap();
         for number in 1..=512 {
             let value = 1e-3 * number as f64 / 512.0;
             let line = Epoch {
@@ -162,11 +162,11 @@ mod tests {
                 seconds: value.ln().abs(),
                 ..epoch(Phase::Teacher, number, 100.0 * value)
             };
-            history.push(line).unwrap();
+            log.push(line).unwrap();
         }
         let path = folder.path().join("log.jsonl");
         let written = std::fs::read_to_string(&path).unwrap();
-        let mut again = History::open(folder.path()).unwrap();
+        let mut again = EpochLog::open(folder.path()).unwrap();
         again.truncate(Phase::Teacher, 512).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap() == written);
     }
@@ -175,7 +175,7 @@ mod tests {
     fn a_broken_line_is_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("log.jsonl"), "{}\n").unwrap();
-        let error = History::open(folder.path()).unwrap_err().to_string();
+        let error = EpochLog::open(folder.path()).unwrap_err().to_string();
         assert!(
             error.contains("log.jsonl: line 1: missing field"),
             "{error}"

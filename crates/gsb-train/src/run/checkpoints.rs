@@ -13,7 +13,7 @@ use burn::tensor::Bytes;
 use burn_train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use gsb_files::remove_leftovers;
 
-use crate::Error;
+use crate::error::Error;
 use crate::files::{create_folder, read, write_json};
 
 /// What is kept of an epoch: model and average, optimizer, schedule.
@@ -67,9 +67,9 @@ impl Checkpoints {
     }
 
     /// What saves the files of an epoch.
-    pub fn keepers(&self) -> [Keeper; 3] {
+    pub fn checkpointers(&self) -> [PartCheckpointer; 3] {
         let sums = Arc::default();
-        PARTS.map(|part| Keeper {
+        PARTS.map(|part| PartCheckpointer {
             folder: self.clone(),
             part,
             sums: Arc::clone(&sums),
@@ -179,14 +179,14 @@ fn numbered(names: &[String], before: &str, after: &str) -> Vec<usize> {
 }
 
 /// Saves one of the files of each epoch; who saves the last one of an epoch writes their checksums.
-pub(crate) struct Keeper {
+pub(crate) struct PartCheckpointer {
     folder: Checkpoints,
     part: &'static str,
     /// Of epochs that are not complete, by their numbers.
     sums: Arc<Mutex<BTreeMap<usize, Sums>>>,
 }
 
-impl<R: Checkpoint> Checkpointer<R> for Keeper {
+impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
         let bytes = record
             .checkpoint_into_bytes()

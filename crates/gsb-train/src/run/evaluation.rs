@@ -7,7 +7,7 @@ use gsb_data::Loader;
 use gsb_vit::Classifier;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::error::Error;
 
 /// How well a model classifies a data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

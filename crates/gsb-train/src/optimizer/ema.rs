@@ -11,7 +11,7 @@ use burn::tensor::{Int, TensorData};
 ///
 /// # Panics
 /// If the average is of another structure than the model, of which it began as a copy.
-pub fn moved_towards<M: Module>(average: M, model: &M, decay: f64) -> M {
+pub fn ema_update<M: Module>(average: M, model: &M, decay: f64) -> M {
     // Running statistics lag behind by an update until a copy for evaluation is made.
     drop(model.valid());
     let mut collected = Collected::default();
@@ -23,7 +23,7 @@ pub fn moved_towards<M: Module>(average: M, model: &M, decay: f64) -> M {
 }
 
 /// A copy of a model to start an average with: without gradients.
-pub(crate) fn frozen<M: Module>(model: &M) -> M {
+pub(crate) fn ema_start<M: Module>(model: &M) -> M {
     // A clone would share its running statistics with the model: a copy for evaluation has its own.
     model.valid().train().map(&mut Detached)
 }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn an_average_moves_by_a_share_and_takes_no_gradient() {
         let model = filled(1.0);
-        let average = moved_towards(frozen(&model), &filled(2.0), 0.75);
+        let average = ema_update(ema_start(&model), &filled(2.0), 0.75);
         assert!(model.weight.is_require_grad());
         assert!(!average.weight.is_require_grad());
         for data in [
@@ -116,12 +116,12 @@ mod tests {
     fn running_statistics_are_averaged_and_not_shared() {
         let device = Device::flex().autodiff();
         let model = BatchNormConfig::new(2).with_momentum(1.0).init(&device);
-        let average = frozen(&model);
+        let average = ema_start(&model);
         let mean = |running: Tensor<1>| running.into_data().iter::<f32>().collect::<Vec<_>>();
         // The mean of these images takes the place of the running mean, which was 0.
         let images = Tensor::<4>::from_floats([[[[1.0]], [[4.0]]], [[[3.0]], [[8.0]]]], &device);
         model.forward(images);
-        let average = moved_towards(average, &model, 0.75);
+        let average = ema_update(average, &model, 0.75);
         assert_eq!(mean(model.running_mean.value()), [2.0, 6.0]);
         assert_eq!(mean(average.running_mean.value()), [0.5, 1.5]);
     }

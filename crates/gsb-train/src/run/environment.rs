@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::Devices;
+use super::devices::Devices;
 
 /// Version, machine and device of a run, for whoever wants to repeat it.
 #[derive(Debug, Clone, Serialize)]

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
 use burn_train::{ExecutionStrategy, MultiDeviceOptim};
 
-use crate::Error;
+use crate::error::Error;
 
 /// The devices of a run.
 ///

@@ -3,7 +3,7 @@
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn::optim::LearningRate;
 
-use crate::CosineScheduleConfig;
+use super::schedule::CosineScheduleConfig;
 
 /// A schedule with one rate an epoch, asked for at every step.
 #[derive(Debug, Clone)]

@@ -1,0 +1,122 @@
+//! A model in training.
+
+use std::sync::Arc;
+
+use burn::Tensor;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
+use gsb_core::distill::{BaseLoss, Targets};
+use gsb_vit::{Classifier, Model};
+
+use super::accumulation::GradientAccumulation;
+use super::batch::TrainBatch;
+use super::criterion::Criterion;
+use super::loss_monitor::LossMonitor;
+use crate::optimizer::{clip_by_norm, ema_start, ema_update};
+
+/// What a step needs that is not trained.
+#[derive(Debug)]
+pub(crate) struct StepConfig {
+    pub criterion: Criterion,
+    pub accumulation: GradientAccumulation,
+    /// The highest norm of a gradient.
+    pub clip: Option<f64>,
+    /// The decay of the moving average.
+    pub ema_decay: Option<f64>,
+    pub monitor: Arc<LossMonitor>,
+}
+
+/// A model in training and the moving average of its weights.
+///
+/// Checkpoints hold its fields by their names.
+#[derive(Module, Debug)]
+pub(crate) struct TrainModule<M: Model + Classifier + 'static> {
+    student: M,
+    average: Option<M>,
+    #[module(skip)]
+    config: Arc<StepConfig>,
+}
+
+impl<M: Model + Classifier + 'static> TrainModule<M> {
+    pub fn new(model: M, config: StepConfig) -> Self {
+        let average = config.ema_decay.map(|_| ema_start(&model));
+        Self {
+            student: model,
+            average,
+            config: Arc::new(config),
+        }
+    }
+
+    /// The model that the optimizer moves.
+    pub fn model(&self) -> &M {
+        &self.student
+    }
+
+    /// What is evaluated and kept: the average if there is one.
+    fn evaluated(&self) -> &M {
+        self.average.as_ref().unwrap_or(&self.student)
+    }
+
+    /// What is kept in the end.
+    pub fn into_evaluated(self) -> M {
+        self.average.unwrap_or(self.student)
+    }
+}
+
+impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
+    type Input = TrainBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: TrainBatch) -> TrainOutput<ClassificationOutput> {
+        let config = &self.config;
+        config.monitor.check_before(&batch);
+        let logits = self.student.forward(batch.images.clone());
+        let class = logits.class.clone();
+        let loss = config.criterion.forward(logits, &batch);
+        config.monitor.watch(&loss, &self.student, &batch);
+        let weight = config.accumulation.weight(batch.step);
+        let gradients = loss.clone().mul_scalar(weight).backward();
+        TrainOutput {
+            grads: GradientsParams::from_grads(gradients, &self.student),
+            item: ClassificationOutput::new(per_image(loss, &batch), class, batch.labels),
+        }
+    }
+
+    fn optimize(
+        mut self,
+        optimizer: &mut ModuleOptimizer,
+        rate: ModuleLearningRate,
+        mut gradients: GradientsParams,
+    ) -> Self {
+        if let Some(highest) = self.config.clip {
+            gradients = clip_by_norm(&self.student, gradients, highest);
+        }
+        self.student = optimizer.step(rate, self.student, gradients);
+        if let (Some(average), Some(decay)) = (self.average.take(), self.config.ema_decay) {
+            self.average = Some(ema_update(average, &self.student, decay));
+        }
+        self
+    }
+}
+
+impl<M: Model + Classifier + 'static> InferenceStep for TrainModule<M> {
+    type Input = TrainBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: TrainBatch) -> ClassificationOutput {
+        // No checkpoint is written before the evaluation.
+        self.config.monitor.check_all();
+        let logits = self.evaluated().infer(batch.images.clone());
+        let loss = BaseLoss::CrossEntropy
+            .forward(logits.clone(), Targets::Labels(batch.labels.clone()))
+            .expect("labels are what it takes");
+        ClassificationOutput::new(per_image(loss, &batch), logits, batch.labels)
+    }
+}
+
+/// The loss once for each image: the mean of an epoch then weighs batches by their size.
+fn per_image(loss: Tensor<1>, batch: &TrainBatch) -> Tensor<1> {
+    loss.detach().expand([batch.labels.dims()[0]])
+}
