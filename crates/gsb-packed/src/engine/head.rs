@@ -7,7 +7,7 @@ use crate::kernel::Kernels;
 use crate::kernel::norm::Norm;
 use crate::kernel::scalar::Scalar;
 use crate::kernel::simd::{LANES, Line, Simd, Task};
-use crate::network::level_range;
+use crate::levels::level_range;
 use crate::{Head, LayerNorm, PackedConfig};
 
 /// The normalization of the last tokens, without shift.

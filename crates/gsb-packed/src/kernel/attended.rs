@@ -1,105 +1,15 @@
 //! The product of attention matrix and value, and the bits of its sign.
 //!
-//! Both are superpositions, so the product is a sum of counts times products of scales. Those are
-//! rounded to a common quantum, so large that every sum of them is exact in double precision. So the
-//! order of additions, and whether a group is multiplied as a plane or element by element, makes no
-//! difference at all. Scales so far apart that single precision would see the rounding are
-//! [refused](Products::are_precise).
+//! Both are superpositions, so the product is a sum of counts times [products of scales](crate::products),
+//! all sums of which are exact: the order of additions, and whether a group is multiplied as a plane or
+//! element by element, makes no difference at all.
 
 use super::attention::Candidate;
 use super::norm::Zero;
 use super::simd::{LANES, Line, Simd, Task};
 use super::value::{Entry, HeadValue};
 use crate::GROUP_THRESHOLDS;
-
-/// Products of the scales of the attention's groups (outer) and the value's.
-#[derive(Debug, Clone)]
-pub(crate) struct Products {
-    /// For each group of the attention, that of each group of the value.
-    pub(super) groups: [[f64; 3]; 3],
-    /// For each group of the attention, what each [`correction`] adds to that of the value's bit.
-    corrections: [[f64; 7]; 3],
-}
-
-/// The place of a level among corrections.
-fn correction(level: i8) -> usize {
-    (level + 3) as usize
-}
-
-/// What products of scales are rounded to, for a number of keys.
-fn quantum(attention: &[f32], value: &[f32], keys: usize) -> f64 {
-    let sum = |scales: &[f32]| scales.iter().copied().map(f64::from).sum::<f64>();
-    // Everything that is ever added up stays below this, in quanta below 2^52.
-    let most = 4.0 * sum(attention) * sum(value) * keys as f64;
-    // A power of two by its exponent: logarithms and powers are not exact everywhere, and sums must be.
-    let exponent = (most.to_bits() >> 52) + 1;
-    f64::from_bits((exponent - 52) << 52)
-}
-
-/// The fewest quanta of a product: rounding them is half of the last bit of a single precision float,
-/// or less.
-const FEWEST_QUANTA: f64 = (1u32 << 23) as f64;
-
-impl Products {
-    /// Whether each product of positive scales is so many quanta that single precision sees nothing of
-    /// their rounding.
-    pub(crate) fn are_precise(attention: &[f32], value: &[f32], keys: usize) -> bool {
-        let least =
-            |scales: &[f32]| f64::from(scales.iter().copied().fold(f32::INFINITY, f32::min));
-        least(attention) * least(value) >= FEWEST_QUANTA * quantum(attention, value, keys)
-    }
-
-    /// Those of a number of keys; groups that there are not have a scale of 0.
-    pub(crate) fn new(attention: &[f32], value: &[f32], keys: usize) -> Self {
-        let quantum = quantum(attention, value, keys);
-        let scale =
-            |scales: &[f32], group: usize| scales.get(group).copied().map_or(0.0, f64::from);
-        let groups: [[f64; 3]; 3] = std::array::from_fn(|a| {
-            std::array::from_fn(|v| {
-                let product = scale(attention, a) * scale(value, v);
-                (product / quantum).round_ties_even() * quantum
-            })
-        });
-        let corrections = groups.map(|[first, second, third]| {
-            let mut worth = [0.0; 7];
-            worth[correction(0)] = first;
-            for sign in [-1, 1] {
-                worth[correction(2 * sign)] = f64::from(sign) * second;
-                worth[correction(3 * sign)] = f64::from(sign) * (second + third);
-            }
-            worth
-        });
-        Self {
-            groups,
-            corrections,
-        }
-    }
-}
-
-/// What is added to a sum of signs, for limits to be positive.
-pub(super) fn limit_offset(keys: usize) -> u32 {
-    keys as u32 + 1
-}
-
-impl Products {
-    /// What the sum of the signs of so many keys, [`limit_offset`] added, must exceed for the sum of
-    /// products to exceed a threshold; none if it can be the threshold.
-    pub(crate) fn limit(&self, keys: usize, threshold: f64) -> Option<u32> {
-        let offset = limit_offset(keys);
-        let sum = |limit: u32| (f64::from(limit) - f64::from(offset)) * self.groups[0][0];
-        let (mut low, mut high) = (0, 2 * offset);
-        // The sum of a limit is not above the threshold, the next one's is.
-        while low < high {
-            let middle = (low + high).div_ceil(2);
-            if sum(middle) > threshold {
-                high = middle - 1;
-            } else {
-                low = middle;
-            }
-        }
-        (sum(low) != threshold).then_some(low)
-    }
-}
+use crate::products::{Products, limit_offset};
 
 /// A plane of the value's bits of a head.
 #[derive(Clone, Copy, Default)]
@@ -409,7 +319,7 @@ impl Attended<'_> {
         let mut sum = s.splat_d(0.0);
         let bit = s.splat_u(1 << (entry.token % 32));
         for (group, keys) in self.attention.iter().enumerate() {
-            let worth = s.splat_d(self.products.corrections[group][correction(entry.level)]);
+            let worth = s.splat_d(self.products.correction(group, entry.level));
             let member = s.test(s.load_u(&keys[entry.token as usize / 32].0), bit);
             sum = s.add_d(sum, s.select_d(member, worth));
         }

@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::attended::{Halves, Products, Together, VALUE_PLANES, ValuePlane, limit_offset};
+use super::attended::{Halves, Together, VALUE_PLANES, ValuePlane};
 use super::linear::{Arrange, Epilogue, Inputs, Linear, PANEL, ROW_PADDING, Weights};
 use super::norm::{Norm, NormSigns};
 use super::patches::{ArrangePatches, CutPatches, PatchTask, PatchWeights};
 use super::simd::{LANES, Line, Simd, Task};
 use super::{Isa, Kernels};
 use crate::Random;
+use crate::products::{Products, limit_offset};
 
 fn all() -> impl Iterator<Item = Kernels> {
     Isa::available().filter_map(Kernels::new)

@@ -10,11 +10,11 @@ use crate::engine::lines::lines;
 use crate::engine::norm::fold;
 use crate::engine::scratch::Sizes;
 use crate::kernel::Kernels;
-use crate::kernel::attended::Products;
 use crate::kernel::attention::{Exponentials, Groups};
 use crate::kernel::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::ValueShape;
+use crate::products::Products;
 use crate::{Attention, LayerNorm, PackedConfig, ThresholdScope};
 
 impl BinaryAttention {
