@@ -1,6 +1,6 @@
 //! Values of channels, padded to panels of 64 and aligned to cache lines.
 
-use crate::kernel::linear::PANEL;
+use crate::kernel::micro::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 
 /// Panels of so many channels.

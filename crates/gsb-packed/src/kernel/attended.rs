@@ -5,30 +5,19 @@
 //! element by element, makes no difference at all.
 
 use super::attention::Candidate;
+use super::instruction_set::{InstructionSet, Task};
+use super::micro::common::{Halves, ValuePlane};
 use super::norm::Zero;
-use super::simd::{LANES, Line, Simd, Task};
+use super::simd::{LANES, Line};
 use super::value::{Entry, HeadValue};
 use crate::GROUP_THRESHOLDS;
 use crate::products::{Products, limit_offset};
-
-/// A plane of the value's bits of a head.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct ValuePlane<'a> {
-    /// `[token words, stride]`, from the head's first vector on, see [`Simd::pair_channels`].
-    pub(crate) lines: &'a [Line],
-    pub(crate) stride: usize,
-}
 
 /// The most planes of the value that are counted: its groups, and where it is 0.
 pub(crate) const VALUE_PLANES: usize = 4;
 
 /// The most planes of the attention and the value together.
 pub(crate) const PAIRS_OF_PLANES: usize = 3 * VALUE_PLANES;
-
-/// Counts of two blocks of 16 queries.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C, align(64))]
-pub(crate) struct Halves(pub(crate) [[u16; LANES]; 2]);
 
 /// Counts for [`Attended`] of two blocks, for machines that count two together.
 pub(crate) struct Together<'a> {
@@ -46,7 +35,7 @@ impl Task for Together<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: InstructionSet>(self, s: S) {
         if S::TOGETHER {
             let out = self.out.chunks_exact_mut(VALUE_PLANES * self.channels);
             for (keys, out) in self.attention.iter().zip(out) {
@@ -106,7 +95,7 @@ impl Task for Attended<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: InstructionSet>(mut self, s: S) {
         let mut ones = [s.splat_u(0); 3];
         for (ones, keys) in ones.iter_mut().zip(self.attention) {
             for line in *keys {
@@ -133,7 +122,7 @@ impl Attended<'_> {
     /// Bits where there is a plane of the attention and one of the value, which is usual: of counts, and
     /// of sums where entries add something.
     #[inline(always)]
-    fn decide_counts<S: Simd>(&mut self, s: S, limits: &[u32], ones: S::U) {
+    fn decide_counts<S: InstructionSet>(&mut self, s: S, limits: &[u32], ones: S::U) {
         let offset = s.splat_u(limit_offset(self.value.shape.tokens));
         let base = s.sub_u(ones, offset);
         let worth = s.splat_d(self.products.groups[0][0]);
@@ -178,7 +167,7 @@ impl Attended<'_> {
 
     /// Adds planes to what candidates add, if there are some.
     #[inline(always)]
-    fn add_planes<S: Simd>(&mut self, s: S, ones: [S::U; 3]) {
+    fn add_planes<S: InstructionSet>(&mut self, s: S, ones: [S::U; 3]) {
         if S::TOGETHER {
             // Counts are there already: channels share nothing, and the sums of one fit registers.
             self.add_planes_to::<S, 1>(s, ones);
@@ -188,7 +177,7 @@ impl Attended<'_> {
     }
 
     #[inline(always)]
-    fn add_planes_to<S: Simd, const C: usize>(&mut self, s: S, ones: [S::U; 3]) {
+    fn add_planes_to<S: InstructionSet, const C: usize>(&mut self, s: S, ones: [S::U; 3]) {
         for first in (0..self.tile.len()).step_by(C) {
             let sums = self.sums::<S, C>(s, first, ones);
             for c in 0..C {
@@ -199,7 +188,7 @@ impl Attended<'_> {
 
     /// Adds elements of the value times the planes of the attention.
     #[inline(always)]
-    fn add_entries<S: Simd>(&mut self, s: S) {
+    fn add_entries<S: InstructionSet>(&mut self, s: S) {
         for entry in self.entries {
             let sum = self.entry(s, entry);
             let tile = &mut self.tile[entry.channel as usize].0;
@@ -209,7 +198,7 @@ impl Attended<'_> {
 
     /// Bits of the sums.
     #[inline(always)]
-    fn decide_sums<S: Simd>(&mut self, s: S) {
+    fn decide_sums<S: InstructionSet>(&mut self, s: S) {
         let thresholds = self.thresholds;
         for (word, thresholds) in thresholds.chunks_exact(32).enumerate() {
             let mut bits = s.splat_u(0);
@@ -230,7 +219,7 @@ impl Attended<'_> {
 
     /// Puts bits, 32 channels of each query.
     #[inline(always)]
-    fn put<S: Simd>(&mut self, s: S, word: usize, bits: S::U) {
+    fn put<S: InstructionSet>(&mut self, s: S, word: usize, bits: S::U) {
         let mut lanes = [0; LANES];
         s.store_u(bits, &mut lanes);
         for (lane, bits) in lanes.into_iter().enumerate().take(self.queries) {
@@ -243,7 +232,12 @@ impl Attended<'_> {
     /// A later group's plane has a one where its members are positive and where others are not: with the
     /// ones of the signs, positive members count 2, negative ones 0 and others 1.
     #[inline(always)]
-    fn sums<S: Simd, const C: usize>(&self, s: S, first: usize, ones: [S::U; 3]) -> [S::D; C] {
+    fn sums<S: InstructionSet, const C: usize>(
+        &self,
+        s: S,
+        first: usize,
+        ones: [S::U; 3],
+    ) -> [S::D; C] {
         let mut sums = [s.splat_d(0.0); C];
         if !self.candidates.is_empty() {
             for c in 0..C {
@@ -276,7 +270,7 @@ impl Attended<'_> {
 
     /// How many ones of some channels of a plane of the value are at ones of one of the attention.
     #[inline(always)]
-    fn counts<S: Simd, const C: usize>(
+    fn counts<S: InstructionSet, const C: usize>(
         &self,
         s: S,
         attention: usize,
@@ -315,7 +309,7 @@ impl Attended<'_> {
 
     /// An element of the value times the planes of the attention.
     #[inline(always)]
-    fn entry<S: Simd>(&self, s: S, entry: &Entry) -> S::D {
+    fn entry<S: InstructionSet>(&self, s: S, entry: &Entry) -> S::D {
         let mut sum = s.splat_d(0.0);
         let bit = s.splat_u(1 << (entry.token % 32));
         for (group, keys) in self.attention.iter().enumerate() {
@@ -328,7 +322,7 @@ impl Attended<'_> {
 
     /// Elements of the attention matrix times all of the value.
     #[inline(always)]
-    fn add_candidates<S: Simd>(&mut self, s: S) {
+    fn add_candidates<S: InstructionSet>(&mut self, s: S) {
         self.tile.fill(Line64::default());
         let third = self.max * GROUP_THRESHOLDS[1];
         let [_, of_second, of_third] = self.products.groups;
