@@ -3,87 +3,18 @@
 //! This is said here alone. Reading a file, random networks and lists of tensors
 //! [build](Network::build) a network from a [`Source`]; writing and checking [visit](Network::visit) one.
 
+mod list;
+mod tensor;
+mod walk;
+
+pub use list::TensorLayout;
+pub(crate) use tensor::{Kind, Tensor, length};
+pub(crate) use walk::{Source, Visitor};
+
 use crate::{
     Attention, BinaryLinear, Block, Error, Head, LayerNorm, Network, PackedConfig, PatchEmbedding,
-    SignMatrix,
 };
-
-/// A tensor of a network.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Tensor<'a> {
-    /// Name of its layer, as in the accounting of costs.
-    pub(crate) layer: &'a str,
-    /// What it is of the layer.
-    pub(crate) part: &'static str,
-    pub(crate) shape: &'a [usize],
-    pub(crate) kind: Kind,
-}
-
-/// What a tensor holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Kind {
-    /// Floats.
-    Floats,
-    /// A float for each row of the weight before it, or one for all.
-    RowScales,
-    /// The shift of an attention matrix: floats, which a file may store in fewer bits.
-    AttentionShift,
-    /// Levels of a few bits.
-    Levels,
-    /// Signs.
-    Signs,
-}
-
-impl<'a> Tensor<'a> {
-    pub(crate) fn new(layer: &'a str, part: &'static str, shape: &'a [usize], kind: Kind) -> Self {
-        Self {
-            layer,
-            part,
-            shape,
-            kind,
-        }
-    }
-
-    /// Its name in a file.
-    pub(crate) fn name(&self) -> String {
-        format!("{}.{}", self.layer, self.part)
-    }
-
-    /// The name in a file of the positions of its zeros, beside its bits.
-    pub(crate) fn zeros_name(&self) -> String {
-        format!("{}.zeros", self.name())
-    }
-
-    /// The name in a file of the scales of its levels, where floats are stored as such.
-    pub(crate) fn scale_name(&self) -> String {
-        format!("{}.scale", self.layer)
-    }
-
-    /// Rows and columns, of a matrix.
-    pub(crate) fn matrix(&self) -> [usize; 2] {
-        self.shape.try_into().unwrap_or([1, self.len()])
-    }
-
-    /// How many entries it has, as far as a machine can count.
-    pub(crate) fn len(&self) -> usize {
-        let product = |len: usize, &size: &usize| len.saturating_mul(size);
-        self.shape.iter().fold(1, product)
-    }
-}
-
-/// Where the tensors of a new network come from, asked for in the order of the forward pass.
-pub(crate) trait Source {
-    fn floats(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error>;
-    fn levels(&mut self, tensor: &Tensor<'_>, bits: u8) -> Result<Vec<i8>, Error>;
-    fn signs(&mut self, tensor: &Tensor<'_>) -> Result<SignMatrix, Error>;
-}
-
-/// What looks at the tensors of a network. They need not have the shapes that they should have.
-pub(crate) trait Visitor {
-    fn floats(&mut self, tensor: &Tensor<'_>, values: &[f32]) -> Result<(), Error>;
-    fn levels(&mut self, tensor: &Tensor<'_>, bits: u8, values: &[i8]) -> Result<(), Error>;
-    fn signs(&mut self, tensor: &Tensor<'_>, values: &SignMatrix) -> Result<(), Error>;
-}
+use walk::{Build, Visit, Walk};
 
 impl Network {
     /// Makes a network of a configuration that has been checked.
@@ -101,160 +32,6 @@ impl Network {
     /// asks for.
     pub(crate) fn visit(&self, visitor: &mut impl Visitor) -> Result<(), Error> {
         network(&mut Visit(visitor), &self.config, Some(self)).map(drop)
-    }
-}
-
-/// A tensor of a network, as the configuration alone tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TensorLayout {
-    /// Name of the layer. With a dot and the part it is the tensor's name in a file.
-    pub layer: String,
-    /// What of the layer it is, such as `weight`.
-    pub part: &'static str,
-    /// Its shape. Scales of a binary weight's rows may be a single one for all.
-    pub shape: Vec<usize>,
-    /// Bits of an entry. Attention shifts may be [stored in fewer](crate::ShiftStorage).
-    pub bits: u8,
-}
-
-impl PackedConfig {
-    /// All tensors of a network, in the order of the forward pass.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    ///
-    /// ```
-    /// let tensors = gsb_packed::PackedConfig::micro().tensors()?;
-    /// let query = tensors.iter().find(|tensor| tensor.layer == "blocks.0.attention.qkv");
-    /// assert_eq!(query.map(|weight| (&weight.shape[..], weight.bits)), Some((&[192, 64][..], 1)));
-    /// # Ok::<(), gsb_packed::Error>(())
-    /// ```
-    pub fn tensors(&self) -> Result<Vec<TensorLayout>, Error> {
-        self.validate()?;
-        let mut list = List(Vec::new());
-        Network::build(self, &mut list)?;
-        Ok(list.0)
-    }
-}
-
-/// Lists tensors, of which it gives none.
-struct List(Vec<TensorLayout>);
-
-impl List {
-    fn push(&mut self, tensor: &Tensor<'_>, bits: u8) {
-        self.0.push(TensorLayout {
-            layer: tensor.layer.into(),
-            part: tensor.part,
-            shape: tensor.shape.into(),
-            bits,
-        });
-    }
-}
-
-impl Source for List {
-    fn floats(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error> {
-        self.push(tensor, 32);
-        Ok(Vec::new())
-    }
-
-    fn levels(&mut self, tensor: &Tensor<'_>, bits: u8) -> Result<Vec<i8>, Error> {
-        self.push(tensor, bits);
-        Ok(Vec::new())
-    }
-
-    fn signs(&mut self, tensor: &Tensor<'_>) -> Result<SignMatrix, Error> {
-        self.push(tensor, 1);
-        Ok(SignMatrix::default())
-    }
-}
-
-/// A source or a visitor: takes the values of a tensor, if there are some already, and gives those of a
-/// new network, which are empty if nobody asks for one.
-trait Walk {
-    fn floats(&mut self, tensor: &Tensor<'_>, of: Option<&[f32]>) -> Result<Vec<f32>, Error>;
-    fn levels(
-        &mut self,
-        tensor: &Tensor<'_>,
-        bits: u8,
-        of: Option<&[i8]>,
-    ) -> Result<Vec<i8>, Error>;
-    fn signs(&mut self, tensor: &Tensor<'_>, of: Option<&SignMatrix>) -> Result<SignMatrix, Error>;
-}
-
-struct Build<'a, S>(&'a mut S);
-
-impl<S: Source> Walk for Build<'_, S> {
-    fn floats(&mut self, tensor: &Tensor<'_>, _: Option<&[f32]>) -> Result<Vec<f32>, Error> {
-        self.0.floats(tensor)
-    }
-
-    fn levels(
-        &mut self,
-        tensor: &Tensor<'_>,
-        bits: u8,
-        _: Option<&[i8]>,
-    ) -> Result<Vec<i8>, Error> {
-        self.0.levels(tensor, bits)
-    }
-
-    fn signs(&mut self, tensor: &Tensor<'_>, _: Option<&SignMatrix>) -> Result<SignMatrix, Error> {
-        self.0.signs(tensor)
-    }
-}
-
-struct Visit<'a, V>(&'a mut V);
-
-impl<V: Visitor> Walk for Visit<'_, V> {
-    fn floats(&mut self, tensor: &Tensor<'_>, of: Option<&[f32]>) -> Result<Vec<f32>, Error> {
-        self.0.floats(tensor, of.unwrap_or_default())?;
-        Ok(Vec::new())
-    }
-
-    fn levels(
-        &mut self,
-        tensor: &Tensor<'_>,
-        bits: u8,
-        of: Option<&[i8]>,
-    ) -> Result<Vec<i8>, Error> {
-        self.0.levels(tensor, bits, of.unwrap_or_default())?;
-        Ok(Vec::new())
-    }
-
-    fn signs(&mut self, tensor: &Tensor<'_>, of: Option<&SignMatrix>) -> Result<SignMatrix, Error> {
-        let none = SignMatrix::default();
-        self.0.signs(tensor, of.unwrap_or(&none))?;
-        Ok(none)
-    }
-}
-
-impl dyn Walk + '_ {
-    fn list(
-        &mut self,
-        layer: &str,
-        part: &'static str,
-        shape: &[usize],
-        of: Option<&Vec<f32>>,
-    ) -> Result<Vec<f32>, Error> {
-        let tensor = Tensor::new(layer, part, shape, Kind::Floats);
-        self.floats(&tensor, of.map(Vec::as_slice))
-    }
-
-    fn number(&mut self, layer: &str, part: &'static str, of: Option<&f32>) -> Result<f32, Error> {
-        let tensor = Tensor::new(layer, part, &[1], Kind::Floats);
-        let values = self.floats(&tensor, of.map(std::slice::from_ref))?;
-        Ok(values.first().copied().unwrap_or_default())
-    }
-
-    fn weight(
-        &mut self,
-        layer: &str,
-        shape: &[usize],
-        bits: u8,
-        of: Option<&Vec<i8>>,
-    ) -> Result<Vec<i8>, Error> {
-        let tensor = Tensor::new(layer, "weight", shape, Kind::Levels);
-        self.levels(&tensor, bits, of.map(Vec::as_slice))
     }
 }
 
@@ -466,20 +243,5 @@ fn head(
         input_shift: walk.list(layer, "shift", &[width], of.map(|of| &of.input_shift))?,
         input_scale: walk.number(layer, "input_scale", of.map(|of| &of.input_scale))?,
         bias: walk.list(layer, "bias", &[classes], of.map(|of| &of.bias))?,
-    })
-}
-
-/// Refuses a list of another length.
-///
-/// # Errors
-/// [`Error::Length`].
-pub(crate) fn length(what: &str, found: usize, expected: usize) -> Result<(), Error> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::Length {
-        what: what.into(),
-        found,
-        expected,
     })
 }

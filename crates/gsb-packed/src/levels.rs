@@ -39,7 +39,7 @@ pub(crate) fn unpack(bytes: &[u8], len: usize, bits: u8) -> Vec<i8> {
         .collect()
 }
 
-/// Bytes of so many levels, not more than there are levels.
+/// Bytes of a number of levels: never more than that number.
 pub(crate) fn packed_len(levels: usize, bits: u8) -> usize {
     let (bytes, rest) = place(levels, bits);
     bytes + usize::from(rest > 0)

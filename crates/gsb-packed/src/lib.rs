@@ -2,7 +2,7 @@
 //!
 //! A student of Group Superposition Binarization (GSB, arXiv 2305.07931) has binary weights and
 //! activations. This crate executes them as bits: products are population counts, and everything
-//! between two binarizers is folded into comparisons of counts. It knows no training framework; a
+//! between two binarizers is folded into comparisons of counts. It does not depend on a training framework; a
 //! [`Network`] is plain data, which a packer fills and a [packed file](PackedFile) holds.
 //!
 //! ```

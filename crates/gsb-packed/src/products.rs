@@ -38,7 +38,7 @@ pub(crate) fn limit_offset(keys: usize) -> u32 {
 }
 
 impl Products {
-    /// Whether each product of positive scales is so many quanta that single precision sees nothing of
+    /// Whether each product of positive scales is enough quanta for single precision to see nothing of
     /// their rounding.
     pub(crate) fn are_precise(attention: &[f32], value: &[f32], keys: usize) -> bool {
         let least =
@@ -78,7 +78,7 @@ impl Products {
         self.corrections[group][place(level)]
     }
 
-    /// What the sum of the signs of so many keys, [`limit_offset`] added, must exceed for the sum of
+    /// What the sum of the signs of a number of keys, [`limit_offset`] added, must exceed for the sum of
     /// products to exceed a threshold; none if it can be the threshold.
     pub(crate) fn limit(&self, keys: usize, threshold: f64) -> Option<u32> {
         let offset = limit_offset(keys);

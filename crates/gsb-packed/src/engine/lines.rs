@@ -3,7 +3,7 @@
 use crate::kernel::micro::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 
-/// Panels of so many channels.
+/// Panels that hold a number of channels.
 pub(super) fn panels(channels: usize) -> usize {
     channels.div_ceil(PANEL)
 }

@@ -57,7 +57,7 @@ pub struct Scratch {
 const SPARSE: usize = 32;
 
 impl Scratch {
-    /// Memory for a configuration, patches being of so many words.
+    /// Memory for images of a configuration, given the words of a patch.
     pub(super) fn new(config: &PackedConfig, patch_words: usize) -> Self {
         let sizes = Sizes::of_config(config);
         let Sizes {

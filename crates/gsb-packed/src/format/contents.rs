@@ -28,7 +28,7 @@ pub struct PackedFile {
 /// What makes the network's input of a picture: it is resized, its centre is cropped to the image
 /// size, and each channel becomes `(value / 255 - mean) / deviation`.
 ///
-/// The engine does the last step; resizing and cropping are for the caller, who decodes pictures.
+/// The engine does the last step; decoding, resizing and cropping are left to the caller.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {

@@ -23,7 +23,7 @@ pub(crate) struct Candidate {
     pub(crate) value: f32,
 }
 
-/// Words of a plane for so many keys.
+/// Words of a plane for a number of keys.
 pub(crate) fn key_words(keys: usize) -> usize {
     keys.div_ceil(KEYS)
 }

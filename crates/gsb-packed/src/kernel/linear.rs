@@ -4,7 +4,7 @@ use super::instruction_set::{InstructionSet, Task};
 use super::micro::linear::{Epilogue, Inputs, PANEL, Weights};
 use super::simd::{LANES, Line, Simd};
 
-/// A product and what becomes of it.
+/// A product and its epilogue.
 pub(crate) struct Linear<'a, E> {
     pub(crate) inputs: Inputs<'a>,
     pub(crate) weights: Weights<'a>,

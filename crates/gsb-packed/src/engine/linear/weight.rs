@@ -222,7 +222,7 @@ impl SumScratch {
     /// Bytes for each panel.
     pub(in crate::engine) const BYTES: usize = size_of::<[Line; 4]>() + PANEL * size_of::<i32>();
 
-    /// For rows of so many panels.
+    /// For rows of a number of panels.
     pub(in crate::engine) fn new(panels: usize) -> Self {
         Self {
             counts: Vec::with_capacity(panels),

@@ -74,7 +74,7 @@ pub(crate) struct Weights<'a> {
     pub(crate) words: usize,
 }
 
-/// What becomes of the counts.
+/// What is made of the counts.
 pub(crate) trait Epilogue {
     /// Takes `popcount(x ^ w)` of a row with the 64 channels of a panel.
     fn put<S: Simd>(&mut self, s: S, row: usize, panel: usize, counts: [S::U; 4]);
