@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gsb_packed::{PackedConfig, PackedFile};
+use gsb_packed::{PackedConfig, PackedFile, TensorLayout};
 use gsb_vit::checkpoint::{TensorFile, TensorInfo};
 use gsb_vit::{Cost, Phase, VitConfig};
 use serde_json::{Value, json};
@@ -55,11 +55,13 @@ pub fn run(args: &InspectArgs) -> Result<String, Error> {
 
 /// The layers in the order of the forward pass.
 fn layers(file: &TensorFile, config: &PackedConfig, cost: &Cost) -> Result<Vec<Layer>, Error> {
+    let tensors = config.tensors()?;
     let mut layers: Vec<Layer> = cost
         .layers
         .iter()
         .map(|layer| {
-            let (shape, bits) = shape(&layer.name, config);
+            let of_layer = tensors.iter().filter(|tensor| tensor.layer == layer.name);
+            let (shape, bits) = shape(&of_layer.collect::<Vec<_>>());
             Layer {
                 name: layer.name.clone(),
                 shape,
@@ -90,27 +92,23 @@ fn layers(file: &TensorFile, config: &PackedConfig, cost: &Cost) -> Result<Vec<L
     Ok(layers)
 }
 
-/// Shape of a layer's weight, outputs first, and bits of an entry.
-fn shape(name: &str, config: &PackedConfig) -> (Vec<usize>, usize) {
-    let (width, tokens) = (config.width, config.tokens());
-    let last = name.rsplit('.').next().unwrap_or(name);
-    let (patch, head) = (config.patch_size, usize::from(config.head_bits));
-    match last {
-        "patch_embedding" => (
-            vec![width, config.channels, patch, patch],
-            config.patch_bits.into(),
-        ),
-        "tokens" => (vec![tokens + config.learned_tokens(), width], 32),
-        "qkv" => (vec![3 * width, width], 1),
-        "shifts" => (vec![3, config.heads, config.head_width()], 32),
-        "scores" => (vec![2], 32),
-        "attention_shift" => (vec![config.heads, tokens, tokens], 32),
-        "attended" => (vec![config.attention_groups + config.value_groups], 32),
-        "output" => (vec![width, width], 1),
-        "fc1" => (vec![config.mlp_width, width], 1),
-        "fc2" => (vec![width, config.mlp_width], 1),
-        "class_head" | "distillation_head" => (vec![config.classes, width], head),
-        _ => (vec![2, width], 32),
+/// Shape of a layer's weight, outputs first, and bits of an entry. Lists without a weight are taken
+/// together: those of the same length as rows.
+fn shape(tensors: &[&TensorLayout]) -> (Vec<usize>, usize) {
+    let bits = tensors.first().map_or(0, |tensor| tensor.bits.into());
+    match tensors {
+        [only] => return (only.shape.clone(), bits),
+        [weight, ..] if weight.part == "weight" => return (weight.shape.clone(), bits),
+        _ => {}
+    }
+    let entries = |tensor: &&TensorLayout| tensor.shape.iter().product::<usize>();
+    let total = tensors.iter().map(entries).sum::<usize>();
+    let mut widths = tensors.iter().filter_map(|tensor| tensor.shape.last());
+    match widths.next() {
+        Some(&width) if width > 1 && widths.all(|&other| other == width) => {
+            (vec![total / width, width], bits)
+        }
+        _ => (vec![total], bits),
     }
 }
 

@@ -1,9 +1,17 @@
-//! Levels of a few bits, packed.
+//! Levels of a few bits: their range, and how they are packed.
+
+use gsb_numerics::Levels;
 
 use crate::{Error, SignMatrix};
 
+/// Lowest and highest level of signed quantizers of `bits` bits.
+pub(crate) fn level_range(bits: u8) -> (i8, i8) {
+    let (low, high) = Levels::signed(bits).range();
+    (low as i8, high as i8)
+}
+
 /// Levels of `bits` bits in two's complement, one after another, the lowest bit first.
-pub(super) fn pack(levels: &[i8], bits: u8) -> Vec<u8> {
+pub(crate) fn pack(levels: &[i8], bits: u8) -> Vec<u8> {
     let mut bytes = vec![0u8; packed_len(levels.len(), bits)];
     let mask = ((1u16 << bits) - 1) as u8;
     for (index, &level) in levels.iter().enumerate() {
@@ -18,7 +26,7 @@ pub(super) fn pack(levels: &[i8], bits: u8) -> Vec<u8> {
 }
 
 /// The levels that [`pack`] packed.
-pub(super) fn unpack(bytes: &[u8], len: usize, bits: u8) -> Vec<i8> {
+pub(crate) fn unpack(bytes: &[u8], len: usize, bits: u8) -> Vec<i8> {
     let unused = 8 - bits;
     (0..len)
         .map(|index| {
@@ -31,8 +39,8 @@ pub(super) fn unpack(bytes: &[u8], len: usize, bits: u8) -> Vec<i8> {
         .collect()
 }
 
-/// Bytes of so many levels, not more than there are levels.
-pub(super) fn packed_len(levels: usize, bits: u8) -> usize {
+/// Bytes of a number of levels: never more than that number.
+pub(crate) fn packed_len(levels: usize, bits: u8) -> usize {
     let (bytes, rest) = place(levels, bits);
     bytes + usize::from(rest > 0)
 }
@@ -46,13 +54,13 @@ fn place(index: usize, bits: u8) -> (usize, usize) {
 }
 
 /// Levels -1, 0 and 1 as signs.
-pub(super) fn to_signs(levels: &[i8]) -> Result<SignMatrix, Error> {
+pub(crate) fn to_signs(levels: &[i8]) -> Result<SignMatrix, Error> {
     let values: Vec<f32> = levels.iter().map(|&level| f32::from(level)).collect();
     SignMatrix::from_values(1, levels.len(), &values)
 }
 
 /// Signs as levels -1, 0 and 1.
-pub(super) fn from_signs(signs: &SignMatrix) -> Vec<i8> {
+pub(crate) fn from_signs(signs: &SignMatrix) -> Vec<i8> {
     let mut levels: Vec<i8> = (0..signs.columns())
         .map(|column| if signs.bit(0, column) { 1 } else { -1 })
         .collect();
@@ -65,7 +73,6 @@ pub(super) fn from_signs(signs: &SignMatrix) -> Vec<i8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::level_range;
 
     #[test]
     fn levels_of_any_bits_come_back() {
