@@ -41,7 +41,7 @@ fn trained(name: &str, splits: &DataSplits, model: VitConfig, epochs: usize) -> 
     let _generator = seeded(&device, 0);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("packed-{name}-{}", std::process::id()));
-    let normalization = Normalization::of(&*splits.train).expect("pictures");
+    let normalization = splits.train.normalization().expect("pictures");
     let plan = Plan {
         recipe: recipe(model, epochs, normalization),
         start: Start::default(),
@@ -97,7 +97,7 @@ fn check(
 
 /// Trains a student and compares every decision on all held-out images.
 fn train_and_check(name: &str, splits: &DataSplits, model: VitConfig, epochs: usize) {
-    let normalization = Normalization::of(&*splits.train).expect("pictures");
+    let normalization = splits.train.normalization().expect("pictures");
     let transform = EvalTransform::new(model.image_size, normalization);
     let student = trained(name, splits, model, epochs);
     let (right, outcomes) = check(name, &student, &*splits.test, transform);
