@@ -23,6 +23,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod archive;
+mod contents;
 mod element;
 mod error;
 mod file;
@@ -39,9 +40,9 @@ mod safetensors;
 mod source;
 mod state_dict;
 
-pub use element::{ElementType, Tensor, Values};
+pub use element::{ElementType, Tensor, TensorInfo, Values};
 pub use error::CheckpointError;
-pub use file::{TensorFile, TensorInfo};
+pub use file::TensorFile;
 pub use folder::refuse_folder;
 pub use found::{Format, Found, Take};
 pub use names::is_leftover;
