@@ -9,10 +9,10 @@
 //! takes at most 32 bytes for each of its bytes, and reading a tensor 10. For files that `torch.save`
 //! has written, the bytes of the tensor itself dominate.
 //!
-//! Burn's reader, `pytorch-reader`, reads the same tensors and is not used: as of 0.23.0-pre.1 opening a
-//! hostile file takes up to 375 bytes of memory for each of its bytes, and reading a tensor up to 10 GiB
-//! whatever the size of the file, as a stride of 0 repeats elements. The order of the names is lost, and
-//! nothing looks for state dicts, averages and prefixes of wrappers.
+//! Burn's reader, `pytorch-reader`, is not used: as of 0.23.0-pre.1 opening a hostile file takes up to 356
+//! bytes of memory for each of its bytes, and reading a tensor up to 10 GiB whatever the size of the file,
+//! as a stride of 0 repeats elements. The order of the names is lost, and nothing looks for state dicts,
+//! averages and prefixes of wrappers.
 //!
 //! ```no_run
 //! use gsb_checkpoint::{Take, TensorFile};
