@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::file::{merged, parsed, read};
-use crate::args::{DataArgs, TrainArgs};
 use crate::compute::{DeviceName, Strategy};
 use crate::data::{DataConfig, Purpose};
 use crate::defaults;
 use crate::error::Error;
-use crate::model_name::ModelName;
-use crate::names::DistillationName;
+use crate::model::ModelName;
+use crate::options::names::DistillationName;
+use crate::options::{DataArgs, TrainArgs};
 
 /// A run, as `config.json` holds it and `--config` reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,9 +9,9 @@ use gsb_data::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::args::DataArgs;
 use crate::error::Error;
-use crate::say;
+use crate::options::DataArgs;
+use crate::output::say;
 
 /// What to train and test on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gsb_data::Fingerprint;
 
-use crate::path::quoted;
+use crate::options::path::quoted;
 
 /// Errors of a command.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::path::expanded_text;
+use crate::options::path::expanded_text;
 
 /// The entries that are paths.
 const PATHS: [&str; 4] = [

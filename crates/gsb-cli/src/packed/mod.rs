@@ -1,21 +1,13 @@
-//! The commands on packed models.
+//! Packed students: their accuracy, and the way from one in memory to its file.
 
-mod bench;
 mod evaluate;
-mod inspect;
-mod pack;
-mod predict;
 mod student;
 
-pub use bench::run as bench;
 pub use evaluate::measure;
-pub use inspect::run as inspect;
-pub use pack::run as pack;
-pub use predict::run as predict;
-pub use student::{PackedReport, after_training};
+pub use student::{PackedReport, after_training, options};
 
 /// A number with commas between thousands.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
     let mut text = String::from(&digits[..first]);

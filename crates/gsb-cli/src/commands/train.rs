@@ -12,18 +12,19 @@ use gsb_train::{
 };
 use serde::Serialize;
 
-use crate::args::{Cli, DataArgs, TrainArgs};
+use crate::cli::Cli;
 use crate::config::{RunConfig, to_value};
-#[cfg(feature = "dashboard")]
-use crate::dashboard::Dashboard;
 use crate::data::Purpose;
 use crate::error::Error;
-use crate::model_file::expect_file;
+use crate::model::expect_file;
+use crate::options::path::quoted;
+use crate::options::{DataArgs, TrainArgs};
+use crate::output::{self, say};
 use crate::packed::{PackedReport, after_training};
-use crate::path::quoted;
+#[cfg(feature = "dashboard")]
+use crate::progress::Dashboard;
 use crate::progress::Progress;
 use crate::signals::stop_on_signals;
-use crate::{output, say};
 
 /// Trains, or goes on; the table of results.
 ///

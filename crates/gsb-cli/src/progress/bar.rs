@@ -13,7 +13,7 @@ use gsb_train::burn_train::renderer::{
 use gsb_vit::Phase;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::say;
+use crate::output::say;
 
 /// The progress of a phase: a bar that counts images, or lines.
 pub struct Progress {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use gsb_data::{Category, DataSetName};
 
+use super::names::OrientationName;
 use super::numbers::{fraction, positive};
-use crate::names::OrientationName;
-use crate::path;
+use super::path;
 
 /// What to train and test on.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]

@@ -1,6 +1,7 @@
 //! `gsb test`.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use gsb_data::{DataSplits, Transform};
@@ -12,13 +13,38 @@ use gsb_vit::{
 };
 use serde_json::json;
 
-use crate::args::TestArgs;
+use crate::compute::DeviceName;
 use crate::config::RunConfig;
 use crate::data::{DataConfig, Purpose};
 use crate::defaults;
 use crate::error::Error;
-use crate::model_file::is_packed;
+use crate::model::is_packed;
+use crate::options::{DataArgs, numbers, path};
 use crate::{output, packed};
+
+/// Options of `gsb test`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TestArgs {
+    /// A checkpoint of a model of any phase, or a packed model
+    #[arg(value_parser = path::argument())]
+    pub checkpoint: PathBuf,
+
+    /// What to test on [default: what the run that the checkpoint lies in was tested on]
+    #[command(flatten)]
+    pub data: DataArgs,
+
+    /// Images in a batch
+    #[arg(long, value_name = "IMAGES", value_parser = numbers::positive())]
+    pub batch_size: Option<usize>,
+
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+
+    /// Everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Largest number of classes whose confusion matrix is printed.
 const MATRIX: usize = 20;

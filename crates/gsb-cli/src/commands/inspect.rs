@@ -1,17 +1,35 @@
 //! `gsb inspect`.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use gsb_packed::{PackedConfig, PackedFile};
 use gsb_vit::checkpoint::{TensorFile, TensorInfo};
 use gsb_vit::{Cost, Phase, VitConfig};
 use serde_json::{Value, json};
 
-use super::grouped;
-use crate::args::InspectArgs;
 use crate::error::Error;
-use crate::model_file::open_packed;
+use crate::model::open_packed;
+use crate::options::path;
 use crate::output;
+use crate::packed::grouped;
+
+/// Options of `gsb inspect`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  gsb inspect digits.safetensors")]
+pub struct InspectArgs {
+    /// A packed model
+    #[arg(value_parser = path::argument())]
+    pub file: PathBuf,
+
+    /// A row for each layer of each block
+    #[arg(long, conflicts_with = "json")]
+    pub layers: bool,
+
+    /// Everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// A layer of a packed file.
 struct Layer {

@@ -1,30 +1,19 @@
 //! The command line.
 
-mod bench;
-mod data;
-mod inspect;
-mod numbers;
-mod pack;
-mod predict;
-mod table;
-mod train;
-
-pub use bench::BenchArgs;
-pub use data::DataArgs;
-pub use inspect::InspectArgs;
-pub use pack::{PackArgs, ShiftName};
-pub use predict::PredictArgs;
-pub use table::TableArgs;
-pub use train::TrainArgs;
-
-use std::path::PathBuf;
-
 use clap::{Parser, Subcommand};
-use gsb_vit::Phase;
 
-use crate::compute::DeviceName;
-use crate::names::ScopeName;
-use crate::path;
+use crate::commands::bench::{self, BenchArgs};
+use crate::commands::export::{self, ExportArgs};
+use crate::commands::import::{self, ImportArgs};
+use crate::commands::inspect::{self, InspectArgs};
+use crate::commands::pack::{self, PackArgs};
+use crate::commands::predict::{self, PredictArgs};
+use crate::commands::summary::{self, SummaryArgs};
+use crate::commands::table::{self, TableArgs};
+use crate::commands::test::{self, TestArgs};
+use crate::commands::train;
+use crate::error::Error;
+use crate::options::TrainArgs;
 
 /// Binarized Vision Transformers by Group Superposition Binarization.
 ///
@@ -82,109 +71,25 @@ pub enum Command {
     Bench(BenchArgs),
 }
 
-/// Options of `gsb test`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct TestArgs {
-    /// A checkpoint of a model of any phase, or a packed model
-    #[arg(value_parser = path::argument())]
-    pub checkpoint: PathBuf,
-
-    /// What to test on [default: what the run that the checkpoint lies in was tested on]
-    #[command(flatten)]
-    pub data: DataArgs,
-
-    /// Images in a batch
-    #[arg(long, value_name = "IMAGES", value_parser = numbers::positive())]
-    pub batch_size: Option<usize>,
-
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t)]
-    pub device: DeviceName,
-
-    /// Everything as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `gsb summary`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct SummaryArgs {
-    /// A preset, a configuration (.json) or a checkpoint
-    #[arg(value_parser = path::argument())]
-    pub model: PathBuf,
-
-    /// The phase of the model: teacher, stage1 or stage2 [default: that of the checkpoint, else
-    /// stage2]
-    #[arg(long)]
-    pub phase: Option<Phase>,
-
-    /// Another number of classes
-    #[arg(long)]
-    pub classes: Option<usize>,
-
-    /// Another height and width of an image
-    #[arg(long, value_name = "PIXELS")]
-    pub image_size: Option<usize>,
-
-    /// A row for each layer
-    #[arg(long)]
-    pub layers: bool,
-
-    /// Everything as JSON
-    #[arg(long, conflicts_with = "layers")]
-    pub json: bool,
-}
-
-/// Options of `gsb import`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ImportArgs {
-    /// The file to read
-    #[arg(value_parser = path::argument())]
-    pub checkpoint: PathBuf,
-
-    /// The file to write
-    #[arg(short, long, value_name = "FILE", value_parser = path::option())]
-    pub output: PathBuf,
-
-    /// Another number of classes, or that of a file without heads: the heads start fresh
-    #[arg(long)]
-    pub classes: Option<usize>,
-
-    /// Another height and width of an image: positions are interpolated
-    #[arg(long, value_name = "PIXELS")]
-    pub image_size: Option<usize>,
-
-    /// Number of attention heads, where the file does not say it
-    #[arg(long, value_name = "HEADS", value_parser = numbers::positive())]
-    pub heads: Option<usize>,
-
-    /// Which elements share the thresholds of a stage-2 student, where the file does not say it
-    #[arg(long, value_enum)]
-    pub scope: Option<ScopeName>,
-
-    /// Take the moving average of the weights that the file holds beside them
-    #[arg(long)]
-    pub ema: bool,
-
-    /// Leave fresh what is missing or does not fit
-    #[arg(long)]
-    pub lenient: bool,
-
-    /// The report as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `gsb export`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ExportArgs {
-    /// The file to read
-    #[arg(value_parser = path::argument())]
-    pub checkpoint: PathBuf,
-
-    /// The file to write
-    #[arg(short, long, value_name = "FILE", value_parser = path::option())]
-    pub output: PathBuf,
+impl Cli {
+    /// Runs the command; what goes to stdout.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub fn run(self) -> Result<String, Error> {
+        match self.command.unwrap_or(Command::Train(Box::new(self.train))) {
+            Command::Train(args) => train::run(&args),
+            Command::Test(args) => test::run(&args),
+            Command::Table(args) => table::run(&args),
+            Command::Summary(args) => summary::run(&args),
+            Command::Import(args) => import::run(&args),
+            Command::Export(args) => export::run(&args),
+            Command::Pack(args) => pack::run(&args),
+            Command::Predict(args) => predict::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
+            Command::Bench(args) => bench::run(&args),
+        }
+    }
 }
 
 #[cfg(test)]

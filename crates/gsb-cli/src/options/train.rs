@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use gsb_vit::Phase;
 
 use super::DataArgs;
+use super::names::{DistillationName, InitialName, ScopeName};
 use super::numbers::{above_zero, below_one, few, fraction, learning_rate, not_negative, positive};
+use super::path;
 use crate::compute::{DeviceName, Strategy};
-use crate::names::{DistillationName, InitialName, ScopeName};
-use crate::path;
 
 /// Options of the training. What is not given comes from the configuration file, else from the
 /// defaults of the data set.

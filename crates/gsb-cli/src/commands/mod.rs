@@ -1,0 +1,12 @@
+//! The commands, one file each: its options and what it does.
+
+pub mod bench;
+pub mod export;
+pub mod import;
+pub mod inspect;
+pub mod pack;
+pub mod predict;
+pub mod summary;
+pub mod table;
+pub mod test;
+pub mod train;

@@ -1,0 +1,10 @@
+//! Options that commands share, and values of options.
+
+mod data;
+pub mod names;
+pub mod numbers;
+pub mod path;
+mod train;
+
+pub use data::DataArgs;
+pub use train::TrainArgs;
