@@ -1,18 +1,17 @@
 //! `gsb inspect`.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use gsb_packed::{PackedConfig, PackedFile};
 use gsb_vit::checkpoint::{TensorFile, TensorInfo};
 use gsb_vit::{Cost, Phase, VitConfig};
+use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::model::open_packed;
 use crate::options::path;
 use crate::output;
-use crate::packed::grouped;
 
 /// Options of `gsb inspect`.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,6 +28,20 @@ pub struct InspectArgs {
     /// Everything as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a packed file holds.
+struct Contents<'a> {
+    packed: &'a PackedFile,
+    /// The version of its format.
+    version: &'a str,
+    layers: Vec<Layer>,
+    /// Operations of an image.
+    operations: f64,
+    /// Bytes that are no tensors.
+    header: u64,
+    /// Bytes of the file.
+    size: u64,
 }
 
 /// A layer of a packed file.
@@ -60,15 +73,18 @@ pub fn run(args: &InspectArgs) -> Result<String, Error> {
     let version = file.metadata().get("version").map_or("", String::as_str);
     let layers = layers(&file, config, &cost)?;
     let header = size - layers.iter().map(|layer| layer.bytes).sum::<u64>();
-    if args.json {
-        return json(&packed, version, &cost, &layers, header, size);
-    }
-    let layers = if args.layers {
-        layers
-    } else {
-        folded(layers, config.depth)
+    let contents = Contents {
+        packed: &packed,
+        version,
+        layers,
+        operations: cost.total.operations(),
+        header,
+        size,
     };
-    Ok(text(&packed, version, &cost, &layers, header, size))
+    match args.json {
+        true => output::json(&contents.to_json()),
+        false => Ok(contents.text(args.layers)),
+    }
 }
 
 /// The layers in the order of the forward pass.
@@ -155,99 +171,124 @@ fn folded(layers: Vec<Layer>, depth: usize) -> Vec<Layer> {
     rows
 }
 
-fn text(
-    packed: &PackedFile,
-    version: &str,
-    cost: &Cost,
-    layers: &[Layer],
-    header: u64,
-    size: u64,
-) -> String {
-    let config = &packed.network.config;
-    let unsealed = match version {
-        "1" => ", which has no checksum",
-        _ => "",
-    };
-    let mut text = format!("packed model, format version {version}{unsealed}\n");
-    let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "{name:<14} {value}");
-    };
-    line(
-        "image",
-        format!(
-            "{0}x{0} pixels, {1} channels",
-            config.image_size, config.channels
-        ),
-    );
-    line("classes", names(&packed.class_names));
-    let groups = [config.attention_groups, config.value_groups];
-    line(
-        "groups",
-        format!(
-            "{} of the attention, {} of the value, scope {:?}",
-            groups[0], groups[1], config.scope
-        ),
-    );
-    let preprocessing = &packed.preprocessing;
-    let resize = preprocessing.resize.unwrap_or(config.image_size);
-    let (mean, deviation) = (&preprocessing.mean, &preprocessing.deviation);
-    line(
-        "preprocessing",
-        format!(
-            "{} to {resize}, mean {mean:?}, deviation {deviation:?}",
-            preprocessing.interpolation
-        ),
-    );
-    for (name, value) in &packed.provenance {
-        line(name, value.clone());
+impl Contents<'_> {
+    /// A table, with a row for each layer of each block or for that of all blocks.
+    fn text(self, every_layer: bool) -> String {
+        let version = self.version;
+        let unsealed = match version {
+            "1" => ", which has no checksum",
+            _ => "",
+        };
+        let properties = output::table(self.properties(), 2);
+        let layers = output::table(self.rows(every_layer), 2);
+        format!("packed model, format version {version}{unsealed}\n{properties}\n{layers}")
     }
-    let _ = writeln!(text);
 
-    let mut rows = vec![["layer", "shape", "bits", "bytes", "OPs"].map(String::from)];
-    rows.extend(layers.iter().map(|layer| {
-        let shape: Vec<String> = layer.shape.iter().map(usize::to_string).collect();
-        [
-            layer.name.clone(),
-            shape.join("x"),
-            layer.bits.to_string(),
-            grouped(layer.bytes),
-            grouped(layer.operations.round() as u64),
-        ]
-    }));
-    let row = |name: &str, bytes: u64, operations: String| {
-        [
-            name.into(),
-            String::new(),
-            String::new(),
-            grouped(bytes),
-            operations,
-        ]
-    };
-    rows.push(row("(header)", header, String::new()));
-    rows.push(row(
-        "total",
-        size,
-        grouped(cost.total.operations().round() as u64),
-    ));
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: [usize; 5] = std::array::from_fn(width);
-    for [name, shape, bits, bytes, operations] in &rows {
-        let line = format!(
-            "{name:<0$}  {shape:<1$}  {bits:>2$}  {bytes:>3$}  {operations:>4$}",
-            widths[0], widths[1], widths[2], widths[3], widths[4]
-        );
-        let _ = writeln!(text, "{}", line.trim_end());
+    /// What the model takes and is, by name.
+    fn properties(&self) -> Vec<[String; 2]> {
+        let config = &self.packed.network.config;
+        let preprocessing = &self.packed.preprocessing;
+        let properties = [
+            (
+                "image",
+                format!(
+                    "{0}x{0} pixels, {1} channels",
+                    config.image_size, config.channels
+                ),
+            ),
+            ("classes", classes(&self.packed.class_names)),
+            (
+                "groups",
+                format!(
+                    "{} of the attention, {} of the value, scope {:?}",
+                    config.attention_groups, config.value_groups, config.scope
+                ),
+            ),
+            (
+                "preprocessing",
+                format!(
+                    "{} to {}, mean {:?}, deviation {:?}",
+                    preprocessing.interpolation,
+                    preprocessing.resize.unwrap_or(config.image_size),
+                    preprocessing.mean,
+                    preprocessing.deviation
+                ),
+            ),
+        ];
+        let properties = properties.map(|(name, value)| [name.into(), value]);
+        let provenance = self.packed.provenance.iter();
+        let provenance = provenance.map(|(name, value)| [name.clone(), value.clone()]);
+        properties.into_iter().chain(provenance).collect()
     }
-    text
+
+    /// The table of layers, which ends with their sum.
+    fn rows(self, every_layer: bool) -> Vec<[String; 5]> {
+        let count = |count: u64| HumanCount(count).to_string();
+        let operations = |operations: f64| count(operations.round() as u64);
+        let layers = match every_layer {
+            true => self.layers,
+            false => folded(self.layers, self.packed.network.config.depth),
+        };
+        let mut rows = vec![["layer", "shape", "bits", "bytes", "OPs"].map(String::from)];
+        rows.extend(layers.into_iter().map(|layer| {
+            let shape: Vec<String> = layer.shape.iter().map(usize::to_string).collect();
+            [
+                layer.name,
+                shape.join("x"),
+                layer.bits.to_string(),
+                count(layer.bytes),
+                operations(layer.operations),
+            ]
+        }));
+        let empty = String::new;
+        rows.push([
+            "(header)".into(),
+            empty(),
+            empty(),
+            count(self.header),
+            empty(),
+        ]);
+        rows.push([
+            "total".into(),
+            empty(),
+            empty(),
+            count(self.size),
+            operations(self.operations),
+        ]);
+        rows
+    }
+
+    fn to_json(&self) -> Value {
+        let layers = self.layers.iter().map(|layer| {
+            let tensors = layer.tensors.iter().map(|(name, info)| {
+                let bytes = info.shape.iter().product::<usize>() * info.element.size();
+                json!({"name": name, "type": format!("{:?}", info.element), "shape": info.shape, "bytes": bytes})
+            });
+            json!({
+                "name": layer.name,
+                "shape": layer.shape,
+                "bits": layer.bits,
+                "bytes": layer.bytes,
+                "operations": layer.operations,
+                "tensors": tensors.collect::<Vec<Value>>(),
+            })
+        });
+        json!({
+            "version": self.version.parse::<u32>().ok(),
+            "config": self.packed.network.config,
+            "class_names": self.packed.class_names,
+            "preprocessing": self.packed.preprocessing,
+            "provenance": self.packed.provenance,
+            "layers": layers.collect::<Vec<Value>>(),
+            "header_bytes": self.header,
+            "bytes": self.size,
+            "operations": self.operations,
+        })
+    }
 }
 
 /// How many classes there are, and the first of them.
-fn names(names: &[String]) -> String {
+fn classes(names: &[String]) -> String {
     let first = names
         .iter()
         .take(10)
@@ -256,40 +297,4 @@ fn names(names: &[String]) -> String {
         .join(", ");
     let more = if names.len() > 10 { ", ..." } else { "" };
     format!("{}: {first}{more}", names.len())
-}
-
-fn json(
-    packed: &PackedFile,
-    version: &str,
-    cost: &Cost,
-    layers: &[Layer],
-    header: u64,
-    size: u64,
-) -> Result<String, Error> {
-    let layers = layers.iter().map(|layer| {
-        let tensors = layer.tensors.iter().map(|(name, info)| {
-            let bytes = info.shape.iter().product::<usize>() * info.element.size();
-            json!({"name": name, "type": format!("{:?}", info.element), "shape": info.shape, "bytes": bytes})
-        });
-        json!({
-            "name": layer.name,
-            "shape": layer.shape,
-            "bits": layer.bits,
-            "bytes": layer.bytes,
-            "operations": layer.operations,
-            "tensors": tensors.collect::<Vec<Value>>(),
-        })
-    });
-    let value = json!({
-        "version": version.parse::<u32>().ok(),
-        "config": packed.network.config,
-        "class_names": packed.class_names,
-        "preprocessing": packed.preprocessing,
-        "provenance": packed.provenance,
-        "layers": layers.collect::<Vec<Value>>(),
-        "header_bytes": header,
-        "bytes": size,
-        "operations": cost.total.operations(),
-    });
-    output::json(&value)
 }

@@ -9,6 +9,7 @@ use gsb_packed::{PackedFile, PackedModel, Random, ShiftStorage};
 use gsb_train::{Heads, load_model};
 use gsb_vit::checkpoint::describe;
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
+use indicatif::HumanCount;
 
 use crate::compute::DeviceName;
 use crate::config::RunConfig;
@@ -16,7 +17,7 @@ use crate::error::Error;
 use crate::model::expect_checkpoint;
 use crate::options::path;
 use crate::output::{self, say};
-use crate::packed::{self, grouped};
+use crate::packed;
 
 /// Options of `gsb pack`.
 #[derive(Debug, Clone, clap::Args)]
@@ -99,7 +100,7 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
     );
     let _ = writeln!(text, "class names and preprocessing {names}");
     let cost = config.cost(Phase::Stage2)?.total;
-    let bits = |bits: u8| grouped(cost.parameters.get(&bits).copied().unwrap_or(0));
+    let bits = |bits: u8| HumanCount(cost.parameters.get(&bits).copied().unwrap_or(0));
     let _ = writeln!(
         text,
         "{} weights of 1 bit, {} values of 32 bits",
@@ -117,7 +118,7 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
         text,
         "written to {}: {} bytes",
         args.output.display(),
-        grouped(bytes.len())
+        HumanCount(bytes.len())
     );
     Ok(text)
 }

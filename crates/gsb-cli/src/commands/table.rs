@@ -55,27 +55,7 @@ pub struct TableArgs {
 /// # Errors
 /// If an option is impossible, the data or the device are not there, or a training fails.
 pub fn run(args: &TableArgs) -> Result<String, Error> {
-    for (option, given) in [
-        ("--output-dir", args.train.output_dir.is_some()),
-        ("--resume", args.train.resume.is_some()),
-        ("--phase", !args.train.phase.is_empty()),
-        ("--teacher-path", args.train.teacher_path.is_some()),
-        ("--stage1-path", args.train.stage1_path.is_some()),
-        ("--seed", args.train.seed.is_some()),
-        ("--attention-groups", args.train.attention_groups.is_some()),
-        ("--value-groups", args.train.value_groups.is_some()),
-    ] {
-        if given {
-            let reason = "the table decides it: see --table-dir and --seeds".into();
-            return Err(Error::Option { option, reason });
-        }
-    }
-    #[cfg(feature = "dashboard")]
-    if args.train.dashboard {
-        let reason = "the table has a bar of its own".into();
-        let option = "--dashboard";
-        return Err(Error::Option { option, reason });
-    }
+    refuse_decided(&args.train)?;
     if let Some(json) = &args.train.json {
         output::check_json(json)?;
     }
@@ -88,19 +68,10 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     }
     ignored(&config.recipe);
     let devices = config.device.open_all(config.devices, config.strategy)?;
-    let model = &config.recipe.model;
-    let mut variants = Vec::new();
-    for scope in asked(&args.scopes, model.scope) {
-        for initial in asked(&args.initials, model.initial_scales) {
-            variants.extend(Variant::published(scope, initial));
-        }
-    }
-    if args.short {
-        variants.retain(|variant| variant.stages == 2 && variant.distilled);
-    }
+    let variants = variants(args, &config.recipe);
     let ablation = Ablation {
         base: config.recipe,
-        variants: fewer(variants),
+        variants,
         seeds: (0..args.seeds as u64).collect(),
         start,
         context: Map::from_iter([
@@ -143,6 +114,47 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         gsb_train::write_json(json, &table)?;
     }
     Ok(text)
+}
+
+/// Refuses options that the table decides about.
+fn refuse_decided(args: &TrainArgs) -> Result<(), Error> {
+    for (option, given) in [
+        ("--output-dir", args.output_dir.is_some()),
+        ("--resume", args.resume.is_some()),
+        ("--phase", !args.phase.is_empty()),
+        ("--teacher-path", args.teacher_path.is_some()),
+        ("--stage1-path", args.stage1_path.is_some()),
+        ("--seed", args.seed.is_some()),
+        ("--attention-groups", args.attention_groups.is_some()),
+        ("--value-groups", args.value_groups.is_some()),
+    ] {
+        if given {
+            let reason = "the table decides it: see --table-dir and --seeds".into();
+            return Err(Error::Option { option, reason });
+        }
+    }
+    #[cfg(feature = "dashboard")]
+    if args.dashboard {
+        let reason = "the table has a bar of its own".into();
+        let option = "--dashboard";
+        return Err(Error::Option { option, reason });
+    }
+    Ok(())
+}
+
+/// The rows of the table.
+fn variants(args: &TableArgs, recipe: &Recipe) -> Vec<Variant> {
+    let model = &recipe.model;
+    let mut variants = Vec::new();
+    for scope in asked(&args.scopes, model.scope) {
+        for initial in asked(&args.initials, model.initial_scales) {
+            variants.extend(Variant::published(scope, initial));
+        }
+    }
+    if args.short {
+        variants.retain(|variant| variant.stages == 2 && variant.distilled);
+    }
+    fewer(variants)
 }
 
 /// Says what of a configuration file does not count.

@@ -1,6 +1,6 @@
 //! `gsb test`.
 
-use std::fmt::Write as _;
+use std::iter;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
@@ -110,19 +110,8 @@ fn measure<M: Model + Classifier>(
 
 /// What to test on, and the recipe that says how pictures become images.
 fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), Error> {
-    for (option, given) in [
-        ("--per-class", args.data.per_class.is_some()),
-        ("--label-noise", args.data.label_noise.is_some()),
-    ] {
-        if given {
-            let reason = "it changes the images to train on, not those to test on".into();
-            return Err(Error::Option { option, reason });
-        }
-    }
+    refuse_training(&args.data)?;
     let run = RunConfig::of_checkpoint(&args.checkpoint)?;
-    let mut data = run
-        .as_ref()
-        .map_or_else(DataConfig::default, |run| run.data.clone());
     if run.is_none() && args.data.data_set.is_none() {
         let reason = "the checkpoint lies in no run: say what to test on";
         return Err(Error::Option {
@@ -130,28 +119,29 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
             reason: reason.into(),
         });
     }
-    let other = args.data.data_set.is_some_and(|set| set != data.set);
-    if other {
-        data = DataConfig::default();
-    }
+    let wrong = |reason: String| Error::file(&args.checkpoint, reason);
+    let set = args.data.data_set;
+    let run = run.filter(|run| set.is_none_or(|set| set == run.data.set));
+    let mut data = run
+        .as_ref()
+        .map_or_else(DataConfig::default, |run| run.data.clone());
     data.apply(&args.data);
+    let name = data.set;
     // The images to test on are the same whatever was left out of the training images.
     let (splits, mut recipe) = match run {
-        Some(run) if !other => {
-            let run = RunConfig { data, ..run };
+        Some(run) => {
             let [channels, size, _] = run.recipe.evaluation.shape();
             if (channels, size) != (config.channels, config.image_size) {
-                let reason = format!(
+                return Err(wrong(format!(
                     "a model for images of {} pixels and {} channels, but the run that it lies in makes {size} \
                      and {channels}",
                     config.image_size, config.channels
-                );
-                return Err(Error::file(&args.checkpoint, reason));
+                )));
             }
-            data = run.data.clone();
+            let run = RunConfig { data, ..run };
             (run.open_data(Purpose::Testing)?, run.recipe)
         }
-        _ => {
+        None => {
             let splits = data.open(Purpose::Testing)?;
             let recipe = defaults::recipe(&data, &splits, config.clone())?;
             (splits, recipe)
@@ -159,23 +149,17 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
     };
     let classes = splits.classes().len();
     if classes != config.classes {
-        return Err(Error::file(
-            &args.checkpoint,
-            format!(
-                "a model for {} classes, but {} has {classes}",
-                config.classes, data.set
-            ),
-        ));
+        return Err(wrong(format!(
+            "a model for {} classes, but {name} has {classes}",
+            config.classes
+        )));
     }
     let channels = recipe.evaluation.channels();
     if channels != config.channels {
-        return Err(Error::file(
-            &args.checkpoint,
-            format!(
-                "a model for images of {} channels, but those of {} have {channels}",
-                config.channels, data.set
-            ),
-        ));
+        return Err(wrong(format!(
+            "a model for images of {} channels, but those of {name} have {channels}",
+            config.channels
+        )));
     }
     if let Some(size) = args.batch_size {
         recipe.evaluation_batch_size = size;
@@ -183,46 +167,46 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
     Ok((splits, recipe))
 }
 
+/// Refuses options of the images to train on.
+fn refuse_training(args: &DataArgs) -> Result<(), Error> {
+    for (option, given) in [
+        ("--per-class", args.per_class.is_some()),
+        ("--label-noise", args.label_noise.is_some()),
+    ] {
+        if given {
+            let reason = "it changes the images to train on, not those to test on".into();
+            return Err(Error::Option { option, reason });
+        }
+    }
+    Ok(())
+}
+
 fn text(phase: &str, evaluation: &Evaluation, classes: &[String]) -> String {
-    let mut text = format!(
-        "{phase}: top-1 {:.2} %, top-5 {:.2} %, loss {:.4}, {} images\n\n",
-        evaluation.top1, evaluation.top5, evaluation.loss, evaluation.images
-    );
-    let width = classes.iter().map(|name| name.chars().count()).max();
-    let width = width.unwrap_or(0).max(5);
-    let mut line = |line: String| {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    };
-    line(format!(
-        "{:<width$} {:>6} {:>6} {:>8}",
-        "class", "images", "right", "top-1"
-    ));
-    for (name, (right, images)) in classes.iter().zip(evaluation.per_class()) {
+    let head = ["class", "images", "right", "top-1"].map(String::from);
+    let per_class = classes.iter().zip(evaluation.per_class());
+    let rows = per_class.map(|(name, (right, images))| {
         let share = match images {
             0 => "-".into(),
             _ => format!("{:.1} %", 100.0 * right as f64 / images as f64),
         };
-        line(format!("{name:<width$} {images:>6} {right:>6} {share:>8}"));
+        [name.clone(), images.to_string(), right.to_string(), share]
+    });
+    let mut text = format!(
+        "{phase}: top-1 {:.2} %, top-5 {:.2} %, loss {:.4}, {} images\n\n{}",
+        evaluation.top1,
+        evaluation.top5,
+        evaluation.loss,
+        evaluation.images,
+        output::table(iter::once(head).chain(rows), 1)
+    );
+    if classes.len() <= MATRIX {
+        let rows = classes.iter().zip(&evaluation.confusion);
+        let rows = rows.map(|(name, counts)| {
+            let counts = counts.iter().map(ToString::to_string);
+            iter::once(name.clone()).chain(counts)
+        });
+        text += "\nclass (row) taken for (column)\n";
+        text += &output::table(rows, 1);
     }
-    if classes.len() > MATRIX {
-        return text;
-    }
-    let mut matrix = String::from("\nclass (row) taken for (column)\n");
-    let most = evaluation
-        .confusion
-        .iter()
-        .flatten()
-        .max()
-        .copied()
-        .unwrap_or(0);
-    let cell = most.to_string().len().max(2) + 1;
-    for (name, row) in classes.iter().zip(&evaluation.confusion) {
-        let _ = write!(matrix, "{name:<width$}");
-        for count in row {
-            let _ = write!(matrix, "{count:>cell$}");
-        }
-        matrix.push('\n');
-    }
-    text + &matrix
+    text
 }

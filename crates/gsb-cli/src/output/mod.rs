@@ -5,7 +5,9 @@ mod json;
 pub mod plot;
 mod stderr;
 pub mod stdout;
+mod table;
 
 pub use destination::{check, check_ending, check_json, is_stdout};
 pub use json::json;
 pub use stderr::say;
+pub use table::table;
