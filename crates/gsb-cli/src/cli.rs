@@ -1,8 +1,9 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::bench::{self, BenchArgs};
+use crate::commands::completions::{self, CompletionsArgs};
 use crate::commands::export::{self, ExportArgs};
 use crate::commands::import::{self, ImportArgs};
 use crate::commands::inspect::{self, InspectArgs};
@@ -69,6 +70,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Measure how fast a packed model runs on this machine
     Bench(BenchArgs),
+    /// Print the script that completes these commands in a shell
+    Completions(CompletionsArgs),
 }
 
 impl Cli {
@@ -88,6 +91,7 @@ impl Cli {
             Command::Predict(args) => predict::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::Completions(args) => Ok(completions::run(&args, Self::command())),
         }
     }
 }

@@ -27,24 +27,30 @@ mod output;
 mod packed;
 mod panic;
 mod progress;
+mod shell;
 mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::Cli;
+use crate::error::Error;
 use crate::output::{say, stdout};
 
 fn main() -> ExitCode {
     panic::explain();
-    // Wrong usage ends here, with code 2.
+    // Most wrong usage ends here, with code 2.
     let cli = Cli::parse();
     let outcome = cli
         .run()
         .and_then(|text| Ok(stdout::print(text.as_bytes())?));
     match outcome {
         Ok(_) => ExitCode::SUCCESS,
+        Err(Error::Usage(reason)) => Cli::command()
+            .error(ErrorKind::ArgumentConflict, reason)
+            .exit(),
         Err(error) => {
             say(format_args!("error: {error}"));
             signals::exit_code(&error)

@@ -60,6 +60,39 @@ fn help_lists_the_options() {
     }
 }
 
+#[test]
+fn every_shell_gets_its_completions() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = succeeds(&["completions", shell]);
+        for word in ["inspect", "stage2-epochs"] {
+            assert!(script.contains(word), "{shell}: {script}");
+        }
+    }
+    let output = gsb(&["completions", "abacus"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("abacus"));
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_a_command_and_a_value() {
+    let completed = |words: &str| {
+        let script = format!(
+            "source <(\"$0\" completions bash); COMP_WORDS=(gsb {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _gsb gsb \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_gsb")])
+            .output()
+            .expect("bash starts");
+        assert_eq!(text(&output.stderr), "");
+        text(&output.stdout).trim().to_string()
+    };
+    assert_eq!(completed("insp"), "inspect");
+    assert_eq!(completed("predict --orientation up"), "upright");
+    assert_eq!(completed("train --stage2-e"), "--stage2-epochs");
+}
+
 /// A tiny student of stage 2 that the published code has saved.
 const PUBLISHED: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),

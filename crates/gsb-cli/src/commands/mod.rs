@@ -1,6 +1,7 @@
 //! The commands, one file each: its options and what it does.
 
 pub mod bench;
+pub mod completions;
 pub mod export;
 pub mod import;
 pub mod inspect;

@@ -12,8 +12,9 @@ use crate::error::Error;
 use crate::model::{is_packed, open_packed};
 use crate::options::names::OrientationName;
 use crate::options::numbers::positive;
-use crate::options::path::{self, quoted};
+use crate::options::path;
 use crate::output::{self, say, stdout};
+use crate::shell::quoted;
 
 /// Options of `gsb predict`.
 #[derive(Debug, Clone, clap::Args)]

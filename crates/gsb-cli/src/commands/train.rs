@@ -4,26 +4,23 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use gsb_data::DataSplits;
 use gsb_train::{
     Error as TrainError, Hooks, Interrupter, Plan, Quiet, Report, Run, Start, absolute,
 };
 use serde::Serialize;
 
-use crate::cli::Cli;
 use crate::config::{RunConfig, to_value};
 use crate::data::Purpose;
 use crate::error::Error;
 use crate::model::expect_file;
-use crate::options::path::quoted;
 use crate::options::{DataArgs, TrainArgs};
 use crate::output::{self, say};
 use crate::packed::{PackedReport, after_training};
 #[cfg(feature = "dashboard")]
 use crate::progress::Dashboard;
 use crate::progress::Progress;
+use crate::shell::quoted;
 use crate::signals::stop_on_signals;
 
 /// Trains, or goes on; the table of results.
@@ -42,7 +39,7 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
     }
     let (mut run, splits, folder) = match &args.resume {
         Some(folder) => {
-            alone(args);
+            alone(args)?;
             expect_folder(folder)?;
             let mut config = RunConfig::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
                 path: folder.clone(),
@@ -199,8 +196,8 @@ fn expect_folder(path: &Path) -> Result<(), Error> {
     Err(Error::file(path, reason))
 }
 
-/// Ends the program, as for other wrong usage, if a run that goes on is to be another one.
-fn alone(args: &TrainArgs) {
+/// Refuses, as other wrong usage, that a run that goes on is to be another one.
+fn alone(args: &TrainArgs) -> Result<(), Error> {
     let allowed = TrainArgs {
         resume: args.resume.clone(),
         json: args.json.clone(),
@@ -218,12 +215,12 @@ fn alone(args: &TrainArgs) {
         dashboard: args.dashboard,
         ..TrainArgs::default()
     };
-    if *args != allowed {
-        let reason = "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
-                      are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
-                      --changed-data and --skip-broken";
-        Cli::command()
-            .error(ErrorKind::ArgumentConflict, reason)
-            .exit();
+    if *args == allowed {
+        return Ok(());
     }
+    Err(Error::Usage(
+        "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
+         are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
+         --changed-data and --skip-broken",
+    ))
 }
