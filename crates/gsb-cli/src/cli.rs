@@ -47,7 +47,12 @@ pub enum Command {
     ///
     /// Prints a table with the held-out accuracy of each. Without options it trains on the embedded
     /// digits, a few minutes on two cores.
-    #[command(allow_negative_numbers = true)]
+    #[command(
+        allow_negative_numbers = true,
+        after_help = "Examples:\n  gsb train --data-set cifar10 --data-path data --download\n  \
+                      gsb train --config runs/digits-1/config.json --seed 1\n  \
+                      gsb train --resume runs/digits-1"
+    )]
     Train(Box<TrainArgs>),
     /// Measure the accuracy of a checkpoint: top-1, top-5, loss, each class, confusion matrix
     Test(TestArgs),
@@ -58,7 +63,7 @@ pub enum Command {
     Summary(SummaryArgs),
     /// Read a checkpoint with the published names (.pth, .safetensors) and save it as our own
     ///
-    /// Prints what became of its tensors.
+    /// Prints how many tensors were loaded and names those that were resized, ignored or missing.
     Import(ImportArgs),
     /// Write a checkpoint of our own as .safetensors with the published names
     Export(ExportArgs),
@@ -111,6 +116,28 @@ mod tests {
     fn definitions_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_that_it_takes() {
+        let mut command = Cli::command();
+        command.build();
+        let commands = std::iter::once(&command).chain(command.get_subcommands());
+        for command in commands.filter(|command| command.get_name() != "help") {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let examples: Vec<_> = help.lines().filter(|line| line.contains("gsb ")).collect();
+            assert!(!examples.is_empty(), "{}", command.get_name());
+            for example in examples {
+                // Without what feeds it and what takes its output.
+                let start = example.find("gsb ").expect("it is there");
+                let line = example[start..].split(" > ").next().unwrap_or_default();
+                let words = shlex::split(line).expect("words of a shell");
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{example}: {error}");
+                }
+            }
+        }
     }
 
     #[test]

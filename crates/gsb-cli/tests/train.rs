@@ -3,10 +3,10 @@
 mod program;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use program::{fails_at_last as fails, folder, gsb, ran, read_json, stderr, succeeds};
+use program::{fails_at_last as fails, folder, gsb, read_json, stderr, succeeds};
 use serde_json::Value;
 
 /// Options of a run of seconds.

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use gsb_packed::{Image, Network, PackedFile, PackedModel, Random, Scratch, Stage};
 use gsb_vit::VitConfig;
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
@@ -95,11 +94,7 @@ struct Stages(Vec<(Stage, f64)>);
 
 impl Serialize for Stages {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (stage, time) in &self.0 {
-            map.serialize_entry(stage.name(), time)?;
-        }
-        map.end()
+        serializer.collect_map(self.0.iter().map(|(stage, time)| (stage.name(), time)))
     }
 }
 

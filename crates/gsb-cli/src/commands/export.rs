@@ -13,6 +13,7 @@ use crate::output;
 
 /// Options of `gsb export`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  gsb export runs/digits-1/stage2.bpk -o student.safetensors")]
 pub struct ExportArgs {
     /// The file to read
     #[arg(value_parser = path::argument())]

@@ -14,6 +14,10 @@ use crate::output;
 
 /// Options of `gsb import`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gsb import checkpoint.pth -o student.bpk\n  \
+                  gsb import vit.safetensors -o teacher.bpk --heads 6 --classes 102"
+)]
 pub struct ImportArgs {
     /// The file to read
     #[arg(value_parser = path::argument())]

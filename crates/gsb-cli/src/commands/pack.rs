@@ -69,7 +69,7 @@ impl From<ShiftName> for ShiftStorage {
     }
 }
 
-/// Packs a checkpoint; what became of it.
+/// Packs a checkpoint; a description of what was written.
 ///
 /// # Errors
 /// If the checkpoint cannot be read or packed, or the file not written.

@@ -12,6 +12,10 @@ use crate::options::path;
 
 /// Options of `gsb summary`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gsb summary deit_small_distilled_patch16_224\n  \
+                  gsb summary runs/digits-1/stage2.bpk --layers"
+)]
 pub struct SummaryArgs {
     /// A preset, a configuration (.json) or a checkpoint
     #[arg(value_parser = path::argument())]

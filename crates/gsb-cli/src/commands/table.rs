@@ -18,6 +18,8 @@ use crate::signals::stop_on_signals;
 
 /// Options of `gsb table`: those of the training, for all variants alike, and these.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  gsb table --seeds 5\n  \
+                        gsb table --short --scopes batch,row --data-set mnist --data-path data")]
 pub struct TableArgs {
     /// Number of seeds: 0, 1, 2, ...
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = few(), help_heading = "Table")]

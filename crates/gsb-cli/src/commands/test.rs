@@ -24,14 +24,12 @@ use crate::{output, packed};
 
 /// Options of `gsb test`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  gsb test runs/digits-1/stage2.bpk\n  \
+                  gsb test student.safetensors --data-set flowers102 --data-path data/flowers")]
 pub struct TestArgs {
     /// A checkpoint of a model of any phase, or a packed model
     #[arg(value_parser = path::argument())]
     pub checkpoint: PathBuf,
-
-    /// What to test on [default: what the run that the checkpoint lies in was tested on]
-    #[command(flatten)]
-    pub data: DataArgs,
 
     /// Images in a batch
     #[arg(long, value_name = "IMAGES", value_parser = numbers::positive())]
@@ -44,6 +42,11 @@ pub struct TestArgs {
     /// Everything as JSON
     #[arg(long)]
     pub json: bool,
+
+    /// What to test on [default: what the run that the checkpoint lies in was tested on]
+    // Last, so that its heading is of its own options alone.
+    #[command(flatten)]
+    pub data: DataArgs,
 }
 
 /// Largest number of classes whose confusion matrix is printed.

@@ -37,7 +37,7 @@ pub struct DataArgs {
     #[arg(long)]
     pub skip_broken: bool,
 
-    /// Train on so many images of each class alone
+    /// Train on this many images of each class only
     #[arg(long, value_name = "IMAGES", value_parser = positive())]
     pub per_class: Option<usize>,
 
