@@ -15,11 +15,11 @@ use serde_json::Value;
 use self::file::{merged, parsed, read};
 pub use self::merge::overlay;
 pub use self::options::{by_option, laid_over};
-use crate::args::TrainArgs;
 use crate::data;
 use crate::defaults;
 use crate::error::Error;
-use crate::model_name::ModelName;
+use crate::model::ModelName;
+use crate::options::TrainArgs;
 
 /// The run that options describe, and its images: what is given there counts more than what a file says, and that
 /// more than the defaults of the data set.
@@ -167,7 +167,7 @@ pub fn of_checkpoint(checkpoint: &Path) -> Result<Option<RunConfig>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::PhaseArgs;
+    use crate::options::PhaseArgs;
 
     /// The file of a run, and what its number would be in a file of TOML, say the run again.
     #[test]

@@ -3,10 +3,10 @@
 use gsb_data::DataSplits;
 use gsb_train::{DataConfig, Purpose, RunConfig};
 
-use crate::args::DataArgs;
 use crate::config::{by_option, laid_over};
 use crate::error::Error;
-use crate::say;
+use crate::options::DataArgs;
+use crate::output::say;
 
 /// Data with what options say instead.
 ///

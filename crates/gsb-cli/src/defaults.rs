@@ -7,7 +7,7 @@ use gsb_train::{DataConfig, PhaseRecipe, Recipe};
 use gsb_vit::{Phase, VitConfig};
 
 use crate::error::Error;
-use crate::model_name::ModelName;
+use crate::model::ModelName;
 
 /// Images in a batch of the published recipe on one device.
 const PUBLISHED_BATCH: usize = 64;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::merge::overlay;
 use crate::error::Error;
-use crate::path::expanded_text;
+use crate::options::path::expanded_text;
 
 /// The entries that are paths.
 const PATHS: [&str; 4] = [

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use gsb_data::{Category, DataSetName, Orientation};
 use serde::Serialize;
 
+use super::names::{OrientationName, named};
 use super::numbers::{fraction, positive};
-use crate::names::{OrientationName, named};
-use crate::path;
+use super::path;
 
 /// What to train and test on, named as in the configuration of a run.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize)]
@@ -48,7 +48,7 @@ pub struct DataArgs {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub skip_broken: bool,
 
-    /// Train on so many images of each class alone
+    /// Train on this many images of each class only
     #[arg(long, value_name = "IMAGES", value_parser = positive())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_class: Option<usize>,

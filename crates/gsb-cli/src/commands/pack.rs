@@ -1,22 +1,75 @@
 //! `gsb pack`.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
+use clap::ValueEnum;
 use gsb_data::{EvalTransform, Normalization, Transform};
 use gsb_packed::{PackedFile, PackedModel, Random, ShiftStorage};
 use gsb_train::{Heads, RunConfig, load_model};
 use gsb_vit::checkpoint::describe;
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
+use indicatif::HumanCount;
 
-use super::{grouped, student};
-use crate::args::{PackArgs, ShiftName};
 use crate::compute::DeviceName;
 use crate::config::{self, by_option};
 use crate::error::Error;
-use crate::model_file::expect_checkpoint;
-use crate::{output, say};
+use crate::model::expect_checkpoint;
+use crate::options::path;
+use crate::output::{self, say};
+use crate::packed;
 
-/// Packs a checkpoint; what became of it.
+/// Options of `gsb pack`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  gsb pack runs/digits-1/stage2.bpk -o digits.safetensors")]
+pub struct PackArgs {
+    /// A checkpoint of a stage-2 student: .bpk, or .pth and .safetensors with the published names
+    #[arg(value_parser = path::argument())]
+    pub checkpoint: PathBuf,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", value_parser = path::option())]
+    pub output: PathBuf,
+
+    /// How to store the attention shift, which is most of a large model
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t)]
+    pub shift: ShiftName,
+}
+
+/// Storage of the attention shift on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ShiftName {
+    /// As it is
+    #[default]
+    F32,
+    /// In half the bytes, off by 1/2048 of itself
+    F16,
+    /// In a quarter of the bytes, off by 1/254 of the largest of a head
+    I8,
+}
+
+impl ShiftName {
+    /// The name, as it is typed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::I8 => "i8",
+        }
+    }
+}
+
+impl From<ShiftName> for ShiftStorage {
+    fn from(name: ShiftName) -> Self {
+        match name {
+            ShiftName::F32 => Self::F32,
+            ShiftName::F16 => Self::F16,
+            ShiftName::I8 => Self::I8,
+        }
+    }
+}
+
+/// Packs a checkpoint; a description of what was written.
 ///
 /// # Errors
 /// If the checkpoint cannot be read or packed, or the file not written.
@@ -47,7 +100,7 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
     );
     let _ = writeln!(text, "class names and preprocessing {names}");
     let cost = config.cost(Phase::Stage2)?.total;
-    let bits = |bits: u8| grouped(cost.parameters.get(&bits).copied().unwrap_or(0));
+    let bits = |bits: u8| HumanCount(cost.parameters.get(&bits).copied().unwrap_or(0));
     let _ = writeln!(
         text,
         "{} weights of 1 bit, {} values of 32 bits",
@@ -65,7 +118,7 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
         text,
         "written to {}: {} bytes",
         args.output.display(),
-        grouped(bytes.len())
+        HumanCount(bytes.len())
     );
     Ok(text)
 }
@@ -91,7 +144,7 @@ fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String),
         let transform = EvalTransform::new(config.image_size, normalization);
         let names = format!("are the standard ones: {why}");
         return Ok((
-            student::options(Vec::new(), &transform, &args.checkpoint),
+            packed::options(Vec::new(), &transform, &args.checkpoint),
             names,
         ));
     };
@@ -111,7 +164,7 @@ fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String),
         }
     };
     Ok((
-        student::options(classes, &run.recipe.evaluation, &args.checkpoint),
+        packed::options(classes, &run.recipe.evaluation, &args.checkpoint),
         names,
     ))
 }

@@ -12,10 +12,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::DataArgs;
+use super::names::{DistillationName, InitialName, ScopeName, named};
 use super::numbers::{above_zero, below_one, few, fraction, learning_rate, not_negative, positive};
+use super::path;
 use crate::compute;
-use crate::names::{DistillationName, InitialName, ScopeName, named};
-use crate::path;
 
 /// Options of the training. What is not given comes from the configuration file, else from the
 /// defaults of the data set.

@@ -9,7 +9,7 @@ use gsb_vit::checkpoint::describe;
 use gsb_vit::checkpoint::{TensorFile, refuse_folder};
 
 use crate::error::Error;
-use crate::path::quoted;
+use crate::shell::quoted;
 
 /// Refuses a folder; if it has the file that was meant, says so.
 pub fn expect_file(path: &Path, usual: &str) -> Result<(), Error> {

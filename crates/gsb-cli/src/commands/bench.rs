@@ -1,18 +1,58 @@
 //! `gsb bench`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use gsb_packed::{Image, Network, PackedFile, PackedModel, Random, Scratch, Stage};
 use gsb_vit::VitConfig;
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::args::BenchArgs;
 use crate::error::Error;
-use crate::model_file::open_packed;
+use crate::model::open_packed;
+use crate::options::numbers::{few, rounds};
+use crate::options::path;
 use crate::output;
+
+/// Options of `gsb bench`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "The environment variable GSB_FORCE_ISA chooses an instruction set: avx512, avx2, neon or \
+                  scalar.\n\nExamples:\n  gsb bench digits.safetensors\n  \
+                  gsb bench --model deit-small --batch 8 --threads 2",
+    group(clap::ArgGroup::new("what").required(true).args(["file", "model"]))
+)]
+pub struct BenchArgs {
+    /// A packed model
+    #[arg(value_parser = path::argument())]
+    pub file: Option<PathBuf>,
+
+    /// A model of random weights instead: a preset, or deit-tiny, deit-small, deit-base for DeiT with
+    /// a distillation token at 224 pixels
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// Images in a batch
+    #[arg(long, value_name = "IMAGES", default_value_t = 1, value_parser = few())]
+    pub batch: usize,
+
+    /// Threads that share a batch
+    #[arg(long, default_value_t = 1, value_parser = few())]
+    pub threads: usize,
+
+    /// Batches to time
+    #[arg(long, value_name = "BATCHES", default_value_t = 50, value_parser = rounds(1))]
+    pub rounds: usize,
+
+    /// Batches before those
+    #[arg(long, value_name = "BATCHES", default_value_t = 5, value_parser = rounds(0))]
+    pub warm_up: usize,
+
+    /// Everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// What a benchmark came to.
 #[derive(Debug, Serialize)]
@@ -33,17 +73,28 @@ struct Spread {
     p90: f64,
 }
 
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            min,
+            p10,
+            median,
+            p90,
+        } = self;
+        write!(
+            f,
+            "min {min:.3}, p10 {p10:.3}, median {median:.3}, p90 {p90:.3}"
+        )
+    }
+}
+
 /// Median milliseconds of each stage of an image on one thread, in the order of the network.
 #[derive(Debug)]
 struct Stages(Vec<(Stage, f64)>);
 
 impl Serialize for Stages {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (stage, time) in &self.0 {
-            map.serialize_entry(stage.name(), time)?;
-        }
-        map.end()
+        serializer.collect_map(self.0.iter().map(|(stage, time)| (stage.name(), time)))
     }
 }
 
@@ -179,28 +230,25 @@ fn text(report: &Report) -> String {
         isa,
         batch,
         threads,
-        ms_per_image: spread,
-        stages,
+        ms_per_image,
+        stages: Stages(stages),
     } = report;
-    let mut text = format!("{isa}, batch {batch}, threads {threads}\n");
-    let Spread {
-        min,
-        p10,
-        median,
-        p90,
-    } = spread;
-    let _ = writeln!(
-        text,
-        "ms per image: min {min:.3}, p10 {p10:.3}, median {median:.3}, p90 {p90:.3}"
-    );
-    let _ = writeln!(text, "images per second: {:.1}\n", 1e3 / median);
-    let total: f64 = stages.0.iter().map(|(_, time)| time).sum();
-    let _ = writeln!(text, "{:<10} {:>9} {:>7}", "stage", "ms", "share");
-    for (stage, time) in &stages.0 {
-        let share = 100.0 * time / total;
-        let _ = writeln!(text, "{:<10} {time:>9.4} {share:>5.1} %", stage.name());
-    }
-    text
+    let total: f64 = stages.iter().map(|(_, time)| time).sum();
+    let head = ["stage", "ms", "share"].map(String::from);
+    let rows = stages.iter().map(|(stage, time)| {
+        [
+            stage.name().into(),
+            format!("{time:.4}"),
+            format!("{:.1} %", 100.0 * time / total),
+        ]
+    });
+    format!(
+        "{isa}, batch {batch}, threads {threads}\n\
+         ms per image: {ms_per_image}\n\
+         images per second: {:.1}\n\n{}",
+        1e3 / ms_per_image.median,
+        output::table(std::iter::once(head).chain(rows), 1)
+    )
 }
 
 #[cfg(test)]
@@ -210,13 +258,10 @@ mod tests {
     #[test]
     fn quantiles_are_of_the_values() {
         let spread = spread((0..=10).rev().map(f64::from).collect());
-        let Spread {
-            min,
-            p10,
-            median,
-            p90,
-        } = spread;
-        assert_eq!([min, p10, median, p90], [0.0, 1.0, 5.0, 9.0]);
+        assert_eq!(
+            spread.to_string(),
+            "min 0.000, p10 1.000, median 5.000, p90 9.000"
+        );
     }
 
     #[test]

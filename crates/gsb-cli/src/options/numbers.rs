@@ -12,6 +12,11 @@ pub fn few() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=1024)
 }
 
+/// A count of what is done again and again.
+pub fn rounds(least: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(least..=1_000_000)
+}
+
 /// A learning rate.
 pub fn learning_rate(text: &str) -> Result<f64, String> {
     number(

@@ -1,14 +1,47 @@
 //! What a model costs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gsb_vit::checkpoint::describe;
 use gsb_vit::{Phase, VitConfig};
 
-use crate::args::SummaryArgs;
 use crate::error::Error;
-use crate::model_file::expect_checkpoint;
-use crate::model_name::ModelName;
+use crate::model::ModelName;
+use crate::model::expect_checkpoint;
+use crate::options::path;
+
+/// Options of `gsb summary`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gsb summary deit_small_distilled_patch16_224\n  \
+                  gsb summary runs/digits-1/stage2.bpk --layers"
+)]
+pub struct SummaryArgs {
+    /// A preset, a configuration (.json) or a checkpoint
+    #[arg(value_parser = path::argument())]
+    pub model: PathBuf,
+
+    /// The phase of the model: teacher, stage1 or stage2 [default: that of the checkpoint, else
+    /// stage2]
+    #[arg(long)]
+    pub phase: Option<Phase>,
+
+    /// Another number of classes
+    #[arg(long)]
+    pub classes: Option<usize>,
+
+    /// Another height and width of an image
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+
+    /// A row for each layer
+    #[arg(long)]
+    pub layers: bool,
+
+    /// Everything as JSON
+    #[arg(long, conflicts_with = "layers")]
+    pub json: bool,
+}
 
 /// The text that `gsb summary` prints.
 ///

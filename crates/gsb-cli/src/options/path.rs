@@ -32,16 +32,6 @@ pub fn expanded_text(path: &str) -> String {
     shellexpand::tilde(path).into_owned()
 }
 
-/// A path as a shell takes it, for a command that is to be copied.
-pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |letter: char| letter.is_alphanumeric() || "_-./:@%+=,".contains(letter);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,15 +46,5 @@ mod tests {
         for other in ["x/~", "./~/x", "~somebody/x", "x~"] {
             assert_eq!(path(other), Path::new(other));
         }
-    }
-
-    #[test]
-    fn a_command_can_be_copied() {
-        assert_eq!(
-            quoted(Path::new("runs/digits-1/a.bpk")),
-            "runs/digits-1/a.bpk"
-        );
-        assert_eq!(quoted(Path::new("my run/$a")), "'my run/$a'");
-        assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
     }
 }

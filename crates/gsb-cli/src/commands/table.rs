@@ -1,17 +1,55 @@
 //! `gsb table`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use gsb_train::{Ablation, Callbacks, Error as TrainError, Recipe, Table, Variant};
 use gsb_vit::Phase;
 use indicatif::ProgressBar;
 
-use crate::args::TableArgs;
 use crate::compute::open_devices;
 use crate::config;
 use crate::error::Error;
+use crate::options::names::{InitialName, ScopeName};
+use crate::options::numbers::few;
+use crate::options::{TrainArgs, path};
+use crate::output::{self, plot, say};
 use crate::signals::stop_on_signals;
-use crate::{output, plot, say};
+
+/// Options of `gsb table`: those of the training, for all variants alike, and these.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  gsb table --seeds 5\n  \
+                        gsb table --short --scopes batch,row --data-set mnist --data-path data")]
+pub struct TableArgs {
+    /// Number of seeds: 0, 1, 2, ...
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = few(), help_heading = "Table")]
+    pub seeds: usize,
+
+    /// Which elements share the thresholds of the groups, one or several [default: as the model has it]
+    #[arg(long, value_enum, value_delimiter = ',', help_heading = "Table")]
+    pub scopes: Vec<ScopeName>,
+
+    /// How the scales of the groups start, one way or several [default: as the model has it]
+    #[arg(long, value_enum, value_delimiter = ',', help_heading = "Table")]
+    pub initials: Vec<InitialName>,
+
+    /// Only the students in two stages that learn from the teacher
+    #[arg(long, help_heading = "Table")]
+    pub short: bool,
+
+    /// Folder of runs and table: what is finished in it is taken as it is
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "runs/table",
+        value_parser = path::option(),
+        help_heading = "Table"
+    )]
+    pub table_dir: PathBuf,
+
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
 
 /// Trains the variants of the paper's tables; the table in Markdown, which is also written to the
 /// folder with `table.csv`, `table.json` and `table.svg`.
@@ -19,30 +57,7 @@ use crate::{output, plot, say};
 /// # Errors
 /// If an option is impossible, the data or the device are not there, or a training fails.
 pub fn run(args: &TableArgs) -> Result<String, Error> {
-    for (option, given) in [
-        ("--output-dir", args.train.output_dir.is_some()),
-        ("--resume", args.train.resume.is_some()),
-        ("--phase", !args.train.recipe.phases.is_empty()),
-        ("--teacher-path", args.train.start.teacher.is_some()),
-        ("--stage1-path", args.train.start.stage1.is_some()),
-        ("--seed", args.train.recipe.seed.is_some()),
-        (
-            "--attention-groups",
-            args.train.student.attention_groups.is_some(),
-        ),
-        ("--value-groups", args.train.student.value_groups.is_some()),
-    ] {
-        if given {
-            let reason = "the table decides it: see --table-dir and --seeds".into();
-            return Err(Error::Option { option, reason });
-        }
-    }
-    #[cfg(feature = "dashboard")]
-    if args.train.dashboard {
-        let reason = "the table has a bar of its own".into();
-        let option = "--dashboard";
-        return Err(Error::Option { option, reason });
-    }
+    refuse_decided(&args.train)?;
     if let Some(json) = &args.train.json {
         output::check_json(json)?;
     }
@@ -55,19 +70,10 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     }
     ignored(&config.recipe);
     let devices = open_devices(&config)?;
-    let model = &config.recipe.model;
-    let mut variants = Vec::new();
-    for scope in asked(&args.scopes, model.scope) {
-        for initial in asked(&args.initials, model.initial_scales) {
-            variants.extend(Variant::published(scope, initial));
-        }
-    }
-    if args.short {
-        variants.retain(|variant| variant.stages == 2 && variant.distilled);
-    }
+    let variants = variants(args, &config.recipe);
     let ablation = Ablation {
         base: config,
-        variants: fewer(variants),
+        variants,
         seeds: (0..args.seeds as u64).collect(),
     };
     let callbacks = Callbacks {
@@ -104,6 +110,50 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         gsb_train::write_json(json, &table)?;
     }
     Ok(text)
+}
+
+/// Refuses options that the table decides about.
+fn refuse_decided(args: &TrainArgs) -> Result<(), Error> {
+    for (option, given) in [
+        ("--output-dir", args.output_dir.is_some()),
+        ("--resume", args.resume.is_some()),
+        ("--phase", !args.recipe.phases.is_empty()),
+        ("--teacher-path", args.start.teacher.is_some()),
+        ("--stage1-path", args.start.stage1.is_some()),
+        ("--seed", args.recipe.seed.is_some()),
+        (
+            "--attention-groups",
+            args.student.attention_groups.is_some(),
+        ),
+        ("--value-groups", args.student.value_groups.is_some()),
+    ] {
+        if given {
+            let reason = "the table decides it: see --table-dir and --seeds".into();
+            return Err(Error::Option { option, reason });
+        }
+    }
+    #[cfg(feature = "dashboard")]
+    if args.dashboard {
+        let reason = "the table has a bar of its own".into();
+        let option = "--dashboard";
+        return Err(Error::Option { option, reason });
+    }
+    Ok(())
+}
+
+/// The rows of the table.
+fn variants(args: &TableArgs, recipe: &Recipe) -> Vec<Variant> {
+    let model = &recipe.model;
+    let mut variants = Vec::new();
+    for scope in asked(&args.scopes, model.scope) {
+        for initial in asked(&args.initials, model.initial_scales) {
+            variants.extend(Variant::published(scope, initial));
+        }
+    }
+    if args.short {
+        variants.retain(|variant| variant.stages == 2 && variant.distilled);
+    }
+    fewer(variants)
 }
 
 /// Says what of a configuration file does not count.

@@ -1,11 +1,13 @@
 //! Progress on stderr: a bar where that is a terminal, else a line for each epoch.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use gsb_train::Interrupter;
 use gsb_train::burn_train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
-use gsb_train::burn_train::metric::{MetricDefinition, MetricId};
+use gsb_train::burn_train::metric::store::Split;
+use gsb_train::burn_train::metric::{
+    AccuracyMetric, LossMetric, Metric, MetricDefinition, MetricId, MetricName,
+};
 use gsb_train::burn_train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
     MetricsRendererTraining,
@@ -13,7 +15,7 @@ use gsb_train::burn_train::renderer::{
 use gsb_vit::Phase;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::say;
+use crate::output::say;
 
 /// The progress of a phase: a bar that counts images, or lines.
 pub struct Progress {
@@ -31,12 +33,44 @@ pub struct Progress {
     before: u64,
     training: bool,
     /// Mean loss of the training images, once the epoch ends.
-    loss: f64,
+    loss: Shown,
     /// Top-1 of the test images in percent, once the epoch ends.
-    accuracy: f64,
-    names: HashMap<MetricId, String>,
+    accuracy: Shown,
     /// When the first epoch began, and this one.
     began: [Instant; 2],
+}
+
+/// A metric that is shown.
+struct Shown {
+    name: MetricName,
+    /// What its values are told from others by, once it is registered.
+    id: Option<MetricId>,
+    /// The last one.
+    value: f64,
+}
+
+impl Shown {
+    fn new(name: MetricName) -> Self {
+        Self {
+            name,
+            id: None,
+            value: f64::NAN,
+        }
+    }
+
+    fn register(&mut self, definition: &MetricDefinition) {
+        if definition.name == self.name {
+            self.id = Some(definition.metric_id.clone());
+        }
+    }
+
+    fn update(&mut self, state: &MetricState) {
+        if let MetricState::Numeric(entry, Some(value)) = state
+            && self.id.as_ref() == Some(&entry.metric_id)
+        {
+            self.value = value.current();
+        }
+    }
 }
 
 impl Progress {
@@ -57,24 +91,9 @@ impl Progress {
             ended: 0,
             before: 0,
             training: true,
-            loss: f64::NAN,
-            accuracy: f64::NAN,
-            names: HashMap::new(),
+            loss: Shown::new(LossMetric::new().name()),
+            accuracy: Shown::new(AccuracyMetric::new().name()),
             began: [Instant::now(); 2],
-        }
-    }
-
-    fn keep(&mut self, state: MetricState, training: bool) {
-        let MetricState::Numeric(entry, Some(value)) = state else {
-            return;
-        };
-        match (
-            self.names.get(&entry.metric_id).map(String::as_str),
-            training,
-        ) {
-            (Some("Loss"), true) => self.loss = value.current(),
-            (Some("Accuracy"), false) => self.accuracy = value.current(),
-            _ => {}
         }
     }
 
@@ -90,8 +109,8 @@ impl Progress {
             "{} epoch {epoch}/{}: loss {:.3}, top-1 {:.1} %, {}{left}",
             self.phase,
             self.epochs,
-            self.loss,
-            self.accuracy,
+            self.loss.value,
+            self.accuracy.value,
             duration(this)
         ));
     }
@@ -115,7 +134,7 @@ impl TrainingProgressLogger for Progress {
     }
 
     fn start_split(&mut self, split: &str, total_items: usize) {
-        self.training = split.eq_ignore_ascii_case("train");
+        self.training = split == <&str>::from(Split::Train);
         if self.training {
             let left = (self.epochs + 1).saturating_sub(self.epoch) as u64;
             self.bar.set_length(self.before + left * total_items as u64);
@@ -141,7 +160,7 @@ impl TrainingProgressLogger for Progress {
         }
         self.bar.set_message(format!(
             "epoch {epoch}/{}, loss {:.3}, top-1 {:.1} %",
-            self.epochs, self.loss, self.accuracy
+            self.epochs, self.loss.value, self.accuracy.value
         ));
         if self.bar.is_hidden() {
             self.line(epoch);
@@ -159,11 +178,11 @@ impl TrainingProgressLogger for Progress {
 
 impl MetricsRendererTraining for Progress {
     fn update_train(&mut self, state: MetricState) {
-        self.keep(state, true);
+        self.loss.update(&state);
     }
 
     fn update_valid(&mut self, state: MetricState) {
-        self.keep(state, false);
+        self.accuracy.update(&state);
     }
 }
 
@@ -189,8 +208,8 @@ impl MetricsRenderer for Progress {
     fn manual_close(&mut self) {}
 
     fn register_metric(&mut self, definition: MetricDefinition) {
-        let name = definition.name.to_string();
-        self.names.insert(definition.metric_id, name);
+        self.loss.register(&definition);
+        self.accuracy.register(&definition);
     }
 }
 

@@ -1,26 +1,69 @@
-//! Checkpoints from the published names to our own, and back.
+//! `gsb import`: a checkpoint with the published names as our own.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use gsb_vit::checkpoint::{
-    Description, Hints, ImportReport, Published, Strictness, Take, export, inspect, load, save,
-};
+use gsb_vit::checkpoint::{Description, Hints, ImportReport, Published, Strictness, Take, save};
 use gsb_vit::{Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 
-use crate::args::{ExportArgs, ImportArgs};
 use crate::compute::DeviceName;
 use crate::error::Error;
-use crate::model_file::expect_checkpoint;
+use crate::model::expect_checkpoint;
+use crate::options::names::ScopeName;
+use crate::options::{numbers, path};
 use crate::output;
+
+/// Options of `gsb import`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Examples:\n  gsb import checkpoint.pth -o student.bpk\n  \
+                  gsb import vit.safetensors -o teacher.bpk --heads 6 --classes 102"
+)]
+pub struct ImportArgs {
+    /// The file to read
+    #[arg(value_parser = path::argument())]
+    pub checkpoint: PathBuf,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", value_parser = path::option())]
+    pub output: PathBuf,
+
+    /// Another number of classes, or that of a file without heads: the heads start fresh
+    #[arg(long)]
+    pub classes: Option<usize>,
+
+    /// Another height and width of an image: positions are interpolated
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+
+    /// Number of attention heads, where the file does not say it
+    #[arg(long, value_name = "HEADS", value_parser = numbers::positive())]
+    pub heads: Option<usize>,
+
+    /// Which elements share the thresholds of a stage-2 student, where the file does not say it
+    #[arg(long, value_enum)]
+    pub scope: Option<ScopeName>,
+
+    /// Take the moving average of the weights that the file holds beside them
+    #[arg(long)]
+    pub ema: bool,
+
+    /// Leave fresh what is missing or does not fit
+    #[arg(long)]
+    pub lenient: bool,
+
+    /// The report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Runs `gsb import`; the text that it prints.
 ///
 /// # Errors
 /// If the file cannot be read, does not fit, or the result cannot be written.
-pub fn import(args: &ImportArgs) -> Result<String, Error> {
+pub fn run(args: &ImportArgs) -> Result<String, Error> {
     let foreign = ["safetensors", "pth", "pt", "bin", "ckpt"];
     let remedy = "name it .bpk; gsb export writes .safetensors from that";
-    check_ending(&args.output, "our own format (.bpk)", &foreign, remedy)?;
+    output::check_ending(&args.output, "our own format (.bpk)", &foreign, remedy)?;
     output::check(&args.output, &args.checkpoint)?;
     expect_checkpoint(&args.checkpoint)?;
     let take = match args.ema {
@@ -71,49 +114,4 @@ fn convert<M: Model>(
     let (model, report) = published.into_model::<M>(config, strictness, &device)?;
     save(&model, &args.output)?;
     Ok(report)
-}
-
-/// Runs `gsb export`; the text that it prints.
-///
-/// # Errors
-/// If the file cannot be read or the result cannot be written.
-pub fn export_published(args: &ExportArgs) -> Result<String, Error> {
-    let remedy = "name it .safetensors";
-    check_ending(
-        &args.output,
-        "safetensors",
-        &["bpk", "pth", "pt", "bin", "ckpt"],
-        remedy,
-    )?;
-    output::check(&args.output, &args.checkpoint)?;
-    expect_checkpoint(&args.checkpoint)?;
-    let (phase, _) = inspect(&args.checkpoint)?;
-    let (from, to) = (&args.checkpoint, &args.output);
-    match phase {
-        Phase::Teacher => copy::<VisionTransformer>(from, to),
-        Phase::Stage1 => copy::<Stage1Student>(from, to),
-        Phase::Stage2 => copy::<Stage2Student>(from, to),
-    }?;
-    Ok(format!("{phase}: written to {}\n", to.display()))
-}
-
-/// Fails for a name that promises another format than is written.
-fn check_ending(path: &Path, written: &str, others: &[&str], remedy: &str) -> Result<(), Error> {
-    let ending = path.extension().unwrap_or_default();
-    match others
-        .iter()
-        .any(|other| ending.eq_ignore_ascii_case(other))
-    {
-        true => {
-            let reason = format!("what is written is {written}, not what the name says: {remedy}");
-            Err(Error::file(path, reason))
-        }
-        false => Ok(()),
-    }
-}
-
-fn copy<M: Model>(from: &Path, to: &Path) -> Result<(), Error> {
-    let device = DeviceName::default().open()?;
-    let model: M = load(from, &device)?;
-    Ok(export(&model, to)?)
 }

@@ -7,7 +7,6 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use gsb_files::check_replaceable;
-use serde::Serialize;
 
 use crate::error::Error;
 
@@ -77,11 +76,25 @@ pub fn check(path: &Path, source: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Results as JSON, to be printed.
+/// Checks that a name does not promise another format than is written.
 ///
 /// # Errors
-/// If they are not what JSON holds.
-pub fn json(results: &impl Serialize) -> Result<String, Error> {
-    let text = serde_json::to_string_pretty(results).map_err(std::io::Error::from)?;
-    Ok(text + "\n")
+/// If its extension is one of `others`, with the remedy.
+pub fn check_ending(
+    path: &Path,
+    written: &str,
+    others: &[&str],
+    remedy: &str,
+) -> Result<(), Error> {
+    let ending = path.extension().unwrap_or_default();
+    match others
+        .iter()
+        .any(|other| ending.eq_ignore_ascii_case(other))
+    {
+        true => {
+            let reason = format!("what is written is {written}, not what the name says: {remedy}");
+            Err(Error::file(path, reason))
+        }
+        false => Ok(()),
+    }
 }

@@ -4,8 +4,6 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use gsb_data::DataSplits;
 use gsb_train::{
     Callbacks, Error as TrainError, Interrupter, Purpose, Report, Run, SilentRenderer, Start,
@@ -13,18 +11,19 @@ use gsb_train::{
 };
 use serde::Serialize;
 
-use crate::args::{Cli, DataArgs, StartArgs, TrainArgs};
 use crate::compute::open_devices;
 use crate::config::{self, by_option};
-#[cfg(feature = "dashboard")]
-use crate::dashboard::Dashboard;
+use crate::data;
 use crate::error::Error;
-use crate::model_file::expect_file;
+use crate::model::expect_file;
+use crate::options::{DataArgs, StartArgs, TrainArgs};
+use crate::output::{self, say};
 use crate::packed::{PackedReport, after_training};
-use crate::path::quoted;
+#[cfg(feature = "dashboard")]
+use crate::progress::Dashboard;
 use crate::progress::Progress;
+use crate::shell::quoted;
 use crate::signals::stop_on_signals;
-use crate::{data, output, say};
 
 /// Trains, or goes on; the table of results.
 ///
@@ -87,7 +86,7 @@ fn begun(args: &TrainArgs) -> Result<(Run, DataSplits), Error> {
 
 /// The run of a folder, with its images and where files are now.
 fn resumed(args: &TrainArgs, folder: &Path) -> Result<(Run, DataSplits), Error> {
-    alone(args);
+    alone(args)?;
     expect_folder(folder)?;
     let mut config = config::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
         path: folder.into(),
@@ -211,8 +210,8 @@ fn expect_folder(path: &Path) -> Result<(), Error> {
     Err(Error::file(path, reason))
 }
 
-/// Ends the program, as for other wrong usage, if a run that goes on is to be another one.
-fn alone(args: &TrainArgs) {
+/// Refuses, as other wrong usage, that a run that goes on is to be another one.
+fn alone(args: &TrainArgs) -> Result<(), Error> {
     let allowed = TrainArgs {
         resume: args.resume.clone(),
         json: args.json.clone(),
@@ -233,12 +232,12 @@ fn alone(args: &TrainArgs) {
         dashboard: args.dashboard,
         ..TrainArgs::default()
     };
-    if *args != allowed {
-        let reason = "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
-                      are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
-                      --changed-data and --skip-broken";
-        Cli::command()
-            .error(ErrorKind::ArgumentConflict, reason)
-            .exit();
+    if *args == allowed {
+        return Ok(());
     }
+    Err(Error::Usage(
+        "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
+         are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
+         --changed-data and --skip-broken",
+    ))
 }

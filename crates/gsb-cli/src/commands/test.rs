@@ -1,6 +1,7 @@
 //! `gsb test`.
 
-use std::fmt::Write as _;
+use std::iter;
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use gsb_data::{DataSplits, Transform};
@@ -14,11 +15,39 @@ use gsb_vit::{
 };
 use serde_json::json;
 
-use crate::args::TestArgs;
+use crate::compute::DeviceName;
 use crate::config::{self, by_option};
 use crate::error::Error;
-use crate::model_file::is_packed;
+use crate::model::is_packed;
+use crate::options::{DataArgs, numbers, path};
 use crate::{data, defaults, output, packed};
+
+/// Options of `gsb test`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  gsb test runs/digits-1/stage2.bpk\n  \
+                  gsb test student.safetensors --data-set flowers102 --data-path data/flowers")]
+pub struct TestArgs {
+    /// A checkpoint of a model of any phase, or a packed model
+    #[arg(value_parser = path::argument())]
+    pub checkpoint: PathBuf,
+
+    /// Images in a batch
+    #[arg(long, value_name = "IMAGES", value_parser = numbers::positive())]
+    pub batch_size: Option<usize>,
+
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceName,
+
+    /// Everything as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// What to test on [default: what the run that the checkpoint lies in was tested on]
+    // Last, so that its heading is of its own options alone.
+    #[command(flatten)]
+    pub data: DataArgs,
+}
 
 /// Largest number of classes whose confusion matrix is printed.
 const MATRIX: usize = 20;
@@ -84,15 +113,7 @@ fn measure<M: Model + Classifier>(
 
 /// What to test on, and the recipe that says how pictures become images.
 fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), Error> {
-    for (option, given) in [
-        ("--per-class", args.data.per_class.is_some()),
-        ("--label-noise", args.data.label_noise.is_some()),
-    ] {
-        if given {
-            let reason = "it changes the images to train on, not those to test on".into();
-            return Err(Error::Option { option, reason });
-        }
-    }
+    refuse_training(&args.data)?;
     let run = config::of_checkpoint(&args.checkpoint)?;
     if run.is_none() && args.data.data_set.is_none() {
         let reason = "the checkpoint lies in no run: say what to test on";
@@ -101,6 +122,7 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
             reason: reason.into(),
         });
     }
+    let wrong = |reason: String| Error::file(&args.checkpoint, reason);
     let own = run.as_ref().and_then(|run| run.data.clone());
     let other = args
         .data
@@ -112,6 +134,7 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
         _ => DataConfig::default(),
     };
     let data = data::with_options(&data, &args.data)?;
+    let name = data.set;
     // The images to test on are the same whatever was left out of the training images.
     let (splits, mut recipe) = match run {
         Some(run) if !other => {
@@ -121,12 +144,11 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
             };
             let [channels, size, _] = run.recipe.evaluation.shape();
             if (channels, size) != (config.channels, config.image_size) {
-                let reason = format!(
+                return Err(wrong(format!(
                     "a model for images of {} pixels and {} channels, but the run that it lies in makes {size} \
                      and {channels}",
                     config.image_size, config.channels
-                );
-                return Err(Error::file(&args.checkpoint, reason));
+                )));
             }
             (data::open_of(&run, Purpose::Testing)?, run.recipe)
         }
@@ -138,23 +160,17 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
     };
     let classes = splits.classes().len();
     if classes != config.classes {
-        return Err(Error::file(
-            &args.checkpoint,
-            format!(
-                "a model for {} classes, but {} has {classes}",
-                config.classes, data.set
-            ),
-        ));
+        return Err(wrong(format!(
+            "a model for {} classes, but {name} has {classes}",
+            config.classes
+        )));
     }
     let channels = recipe.evaluation.channels();
     if channels != config.channels {
-        return Err(Error::file(
-            &args.checkpoint,
-            format!(
-                "a model for images of {} channels, but those of {} have {channels}",
-                config.channels, data.set
-            ),
-        ));
+        return Err(wrong(format!(
+            "a model for images of {} channels, but those of {name} have {channels}",
+            config.channels
+        )));
     }
     if let Some(size) = args.batch_size {
         recipe.evaluation_batch_size = size;
@@ -162,46 +178,46 @@ fn images(args: &TestArgs, config: &VitConfig) -> Result<(DataSplits, Recipe), E
     Ok((splits, recipe))
 }
 
+/// Refuses options of the images to train on.
+fn refuse_training(args: &DataArgs) -> Result<(), Error> {
+    for (option, given) in [
+        ("--per-class", args.per_class.is_some()),
+        ("--label-noise", args.label_noise.is_some()),
+    ] {
+        if given {
+            let reason = "it changes the images to train on, not those to test on".into();
+            return Err(Error::Option { option, reason });
+        }
+    }
+    Ok(())
+}
+
 fn text(phase: &str, evaluation: &Evaluation, classes: &[String]) -> String {
-    let mut text = format!(
-        "{phase}: top-1 {:.2} %, top-5 {:.2} %, loss {:.4}, {} images\n\n",
-        evaluation.top1, evaluation.top5, evaluation.loss, evaluation.images
-    );
-    let width = classes.iter().map(|name| name.chars().count()).max();
-    let width = width.unwrap_or(0).max(5);
-    let mut line = |line: String| {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    };
-    line(format!(
-        "{:<width$} {:>6} {:>6} {:>8}",
-        "class", "images", "right", "top-1"
-    ));
-    for (name, (right, images)) in classes.iter().zip(evaluation.per_class()) {
+    let head = ["class", "images", "right", "top-1"].map(String::from);
+    let per_class = classes.iter().zip(evaluation.per_class());
+    let rows = per_class.map(|(name, (right, images))| {
         let share = match images {
             0 => "-".into(),
             _ => format!("{:.1} %", 100.0 * right as f64 / images as f64),
         };
-        line(format!("{name:<width$} {images:>6} {right:>6} {share:>8}"));
+        [name.clone(), images.to_string(), right.to_string(), share]
+    });
+    let mut text = format!(
+        "{phase}: top-1 {:.2} %, top-5 {:.2} %, loss {:.4}, {} images\n\n{}",
+        evaluation.top1,
+        evaluation.top5,
+        evaluation.loss,
+        evaluation.images,
+        output::table(iter::once(head).chain(rows), 1)
+    );
+    if classes.len() <= MATRIX {
+        let rows = classes.iter().zip(&evaluation.confusion);
+        let rows = rows.map(|(name, counts)| {
+            let counts = counts.iter().map(ToString::to_string);
+            iter::once(name.clone()).chain(counts)
+        });
+        text += "\nclass (row) taken for (column)\n";
+        text += &output::table(rows, 1);
     }
-    if classes.len() > MATRIX {
-        return text;
-    }
-    let mut matrix = String::from("\nclass (row) taken for (column)\n");
-    let most = evaluation
-        .confusion
-        .iter()
-        .flatten()
-        .max()
-        .copied()
-        .unwrap_or(0);
-    let cell = most.to_string().len().max(2) + 1;
-    for (name, row) in classes.iter().zip(&evaluation.confusion) {
-        let _ = write!(matrix, "{name:<width$}");
-        for count in row {
-            let _ = write!(matrix, "{count:>cell$}");
-        }
-        matrix.push('\n');
-    }
-    text + &matrix
+    text
 }
