@@ -69,6 +69,8 @@ pub struct VitConfig {
     /// rises evenly from 0.
     #[config(default = 0.0)]
     pub drop_path: f64,
+    /// Teacher: what its normalizations add to the variance; without a number 1e-6, as those of DeiT.
+    pub norm_epsilon: Option<f64>,
     /// Stage 2: the elements of attention and value that share thresholds.
     #[config(default = "ThresholdScope::Sample")]
     pub scope: ThresholdScope,
@@ -165,7 +167,7 @@ impl VitConfig {
     /// # Errors
     /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
     /// that the heads cannot share, an MLP without hidden layer, a drop path or dropout outside
-    /// `[0, 1)`, impossible initial weights, a number of groups outside `1..=3`, bits outside `1..=8`, or
+    /// `[0, 1)`, an epsilon outside of `(0, 1)`, impossible initial weights, a number of groups outside `1..=3`, bits outside `1..=8`, or
     /// a model too large to count.
     pub fn validate(&self) -> Result<(), Error> {
         let sizes = [
@@ -218,6 +220,11 @@ impl VitConfig {
             .find(|(_, p)| !(0.0..1.0).contains(p))
         {
             return Err(Error::Probability { field, value });
+        }
+        if let Some(epsilon) = self.norm_epsilon
+            && !(epsilon > 0.0 && epsilon < 1.0)
+        {
+            return Err(Error::Epsilon { epsilon });
         }
         for (field, initializer) in [
             ("initializer", &self.initializer),
