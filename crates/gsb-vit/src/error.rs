@@ -44,6 +44,12 @@ pub enum Error {
         /// What was asked for.
         value: f64,
     },
+    /// Not a small number that a variance can be added to.
+    #[error("what normalizations add to the variance must be above 0 and below 1, got {epsilon}")]
+    Epsilon {
+        /// What was asked for.
+        epsilon: f64,
+    },
     /// There are no such initial weights.
     #[error("the {field} is impossible: {initializer:?}")]
     Initializer {

@@ -41,7 +41,7 @@ impl VitConfig {
                 .drop_paths()
                 .map(|drop_path| FloatBlock::new(self, drop_path, device))
                 .collect(),
-            norm: float_norm(self.width, device),
+            norm: float_norm(self, device),
             class_head: head(),
             distillation_head: self.distillation_token.then(head),
             config: self.clone(),

@@ -10,7 +10,7 @@ impl VitConfig {
     ///
     /// # Errors
     /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
-    /// that the heads cannot share, a drop path or dropout outside `[0, 1)`, impossible initial weights, a
+    /// that the heads cannot share, a drop path or dropout outside `[0, 1)`, an epsilon outside `(0, 1)`, impossible initial weights, a
     /// number of groups outside `1..=3`, bits outside `1..=8`, or a model too large to count.
     pub fn validate(&self) -> Result<(), Error> {
         self.validate_sizes()?;
@@ -69,6 +69,11 @@ impl VitConfig {
             .find(|(_, p)| !(0.0..1.0).contains(p))
         {
             return Err(Error::Probability { field, value });
+        }
+        if let Some(epsilon) = self.norm_epsilon
+            && !(epsilon > 0.0 && epsilon < 1.0)
+        {
+            return Err(Error::Epsilon { epsilon });
         }
         for (field, initializer) in [
             ("initializer", &self.initializer),

@@ -56,6 +56,8 @@ pub struct VitConfig {
     /// Probability of dropping a branch of a sample in the last block; from the first block on it
     /// rises evenly from 0.
     pub drop_path: f64,
+    /// Teacher: what its normalizations add to the variance; without a number 1e-6, as those of DeiT.
+    pub norm_epsilon: Option<f64>,
     /// Stage 2: the elements of attention and value that share thresholds.
     pub scope: ThresholdScope,
     /// Stage 2: groups of the attention matrix's superposition, 1 (the plain binarizer) to 3.
@@ -96,6 +98,7 @@ impl VitConfig {
             dropout: 0.0,
             attention_dropout: 0.0,
             drop_path: 0.0,
+            norm_epsilon: None,
             scope: ThresholdScope::Sample,
             attention_groups: 3,
             value_groups: 3,
@@ -164,6 +167,7 @@ setters! {
     with_dropout dropout: f64;
     with_attention_dropout attention_dropout: f64;
     with_drop_path drop_path: f64;
+    with_norm_epsilon norm_epsilon: Option<f64>;
     with_scope scope: ThresholdScope;
     with_attention_groups attention_groups: usize;
     with_value_groups value_groups: usize;
