@@ -7,7 +7,7 @@ use crate::style::*;
 /// The picture.
 pub fn draw() -> Result<String> {
     let title = "The encoder block of stage 2: what is binary, superposed and float";
-    picture((900, 560), title, |area| {
+    picture((900, 512), title, |area| {
         attention(area)?;
         mlp(area)?;
         let kinds = [
@@ -15,7 +15,7 @@ pub fn draw() -> Result<String> {
             (Kind::Groups, "superposition of three binary groups"),
             (Kind::Float, "float"),
         ];
-        legend(area, (40, 534), &kinds)
+        legend(area, (40, 490), &kinds)
     })
 }
 
@@ -88,13 +88,13 @@ fn attention(area: &Area) -> Result<()> {
         &[(350, middle), (365, middle), (365, bottom), (380, bottom)],
         BLUE,
     )?;
-    arrow(area, &[(520, top), (550, top)], BLUE)?;
+    arrow(area, &[(520, top), (550, top)], MUTED)?;
     arrow(area, &[(520, bottom), (550, bottom)], GREEN)?;
     arrow(area, &[(620, top + 32), (620, bottom - 32)], GREEN)?;
     arrow(
         area,
         &[(690, bottom), (705, bottom), (705, middle), (720, middle)],
-        GREEN,
+        MUTED,
     )?;
     residual(area, middle, 26)
 }
@@ -125,7 +125,7 @@ fn mlp(area: &Area) -> Result<()> {
     )?;
     arrow(area, &[(10, middle), (40, middle)], MUTED)?;
     arrow(area, &[(180, middle), (250, middle)], MUTED)?;
-    arrow(area, &[(390, middle), (480, middle)], BLUE)?;
+    arrow(area, &[(390, middle), (480, middle)], MUTED)?;
     arrow(area, &[(620, middle), (720, middle)], MUTED)?;
     residual(area, middle, 350)
 }
@@ -135,7 +135,7 @@ fn residual(area: &Area, middle: i32, over: i32) -> Result<()> {
     let end = 880;
     line(area, &[(22, middle), (22, over), (end, over)], MUTED, 1)?;
     arrow(area, &[(end, over), (end, middle - 8)], MUTED)?;
-    line(area, &[(860, middle), (end - 8, middle)], BLUE, 1)?;
+    line(area, &[(860, middle), (end - 8, middle)], MUTED, 1)?;
     heading(area, "+", (end, middle), 17, INK, Side::Middle)?;
     text(
         area,

@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use plotters::prelude::RGBColor;
 use serde::Deserialize;
 
 use crate::Result;
-use crate::diagram::arrow;
+use crate::diagram::{Kind, Step, arrow, legend};
 use crate::style::*;
 
 const WIDTH: i32 = 900;
-const BOX: (i32, i32) = (168, 74);
-const LAYER: i32 = 128;
+const BOX: (i32, i32) = (186, 84);
+const LAYER: i32 = 132;
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -37,6 +36,8 @@ struct Dependency {
 /// A crate, what it is, and the crates that it uses and no other of them does.
 struct Crate {
     description: String,
+    /// Whether it uses Burn.
+    burn: bool,
     uses: BTreeSet<String>,
 }
 
@@ -65,11 +66,15 @@ fn read() -> Result<Crates> {
         .filter(|package| package.publish.is_none());
     let mut crates: Crates = published
         .map(|package| {
-            let used = package.dependencies.into_iter();
-            let used = used.filter(|d| d.path.is_some() && d.kind.is_none());
+            let used = package
+                .dependencies
+                .into_iter()
+                .filter(|d| d.kind.is_none());
+            let (ours, others): (Vec<_>, Vec<_>) = used.partition(|d| d.path.is_some());
             let of = Crate {
                 description: package.description.unwrap_or_default(),
-                uses: used.map(|dependency| dependency.name).collect(),
+                burn: others.iter().any(|dependency| dependency.name == "burn"),
+                uses: ours.into_iter().map(|dependency| dependency.name).collect(),
             };
             (package.name, of)
         })
@@ -193,14 +198,14 @@ fn wrapped(description: &str) -> Vec<String> {
         .split(' ')
     {
         let last = lines.len() - 1;
-        if !lines[last].is_empty() && lines[last].len() + word.len() > 25 {
+        if !lines[last].is_empty() && lines[last].len() + word.len() > 28 {
             lines.push(word.to_owned());
         } else {
             let space = if lines[last].is_empty() { "" } else { " " };
             lines[last] += &format!("{space}{word}");
         }
     }
-    lines.truncate(3);
+    lines.truncate(4);
     lines
 }
 
@@ -208,8 +213,8 @@ fn wrapped(description: &str) -> Vec<String> {
 pub fn draw() -> Result<String> {
     let crates = read()?;
     let Layout { layers, edges } = layout(&crates);
-    let size = (WIDTH, LAYER * layers.len() as i32 - 20);
-    let bottom = size.1 - 16 - BOX.1 / 2;
+    let size = (WIDTH, LAYER * layers.len() as i32 - 4);
+    let bottom = size.1 - 40 - BOX.1 / 2;
     picture(
         size,
         "The crates of gsb and which of them use which",
@@ -233,33 +238,28 @@ pub fn draw() -> Result<String> {
                     None => arrow(area, &points, MUTED)?,
                 }
             }
-            for (node, (x, y)) in at.into_iter().filter(|(node, _)| node.towards.is_none()) {
-                let uses_burn = node.name == "gsb"
-                    || below(&crates, &node.name).contains("gsb-core")
-                    || node.name == "gsb-core";
-                let (tint, edge): (RGBColor, RGBColor) = if uses_burn {
-                    (ORANGE_TINT, ORANGE)
-                } else {
-                    (BLUE_TINT, BLUE)
-                };
-                let corners = [x - BOX.0 / 2, y - BOX.1 / 2, x + BOX.0 / 2, y + BOX.1 / 2];
-                fill(area, corners, tint)?;
-                frame(area, corners, edge)?;
-                let lines = wrapped(&crates[&node.name].description);
-                let top = y - 7 * lines.len() as i32;
-                heading(area, &node.name, (x, top), 13, INK, Side::Middle)?;
-                for (index, line) in lines.iter().enumerate() {
-                    text(
-                        area,
-                        line,
-                        (x, top + 15 + 13 * index as i32),
-                        10,
-                        INK,
-                        Side::Middle,
-                    )?;
-                }
+            for (node, place) in at.into_iter().filter(|(node, _)| node.towards.is_none()) {
+                draw_crate(area, &node.name, &crates[&node.name], place)?;
             }
-            Ok(())
+            legend(
+                area,
+                (WIDTH / 2 - 110, size.1 - 14),
+                &[(Kind::Integer, "uses Burn"), (Kind::Bit, "without Burn")],
+            )
         },
     )
+}
+
+fn draw_crate(area: &Area, name: &str, of: &Crate, (x, y): (i32, i32)) -> Result<()> {
+    let lines = wrapped(&of.description);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let kind = if of.burn { Kind::Integer } else { Kind::Bit };
+    Step {
+        at: (x, y),
+        size: BOX,
+        kind,
+        name,
+        lines: &lines,
+    }
+    .draw(area)
 }

@@ -7,7 +7,7 @@ use crate::style::*;
 /// The picture.
 pub fn draw() -> Result<String> {
     let title = "From a checkpoint to a packed file, and from a picture to a class";
-    picture((900, 610), title, |area| {
+    picture((900, 580), title, |area| {
         once(area)?;
         each(area)?;
         let kinds = [
@@ -16,7 +16,7 @@ pub fn draw() -> Result<String> {
             (Kind::Integer, "integers"),
             (Kind::Float, "float"),
         ];
-        legend(area, (40, 588), &kinds)
+        legend(area, (40, 558), &kinds)
     })
 }
 
@@ -73,7 +73,7 @@ fn once(area: &Area) -> Result<()> {
 
 /// What happens for each picture.
 fn each(area: &Area) -> Result<()> {
-    let (first, second, third) = (224, 362, 500);
+    let (first, second, third) = (224, 362, 474);
     heading(area, "For each picture", (20, 164), 15, INK, Side::Right)?;
     step(
         area,
@@ -107,9 +107,12 @@ fn each(area: &Area) -> Result<()> {
     arrow(area, &[(410, first), (490, first)], MUTED)?;
     arrow(area, &[(640, first), (720, first)], MUTED)?;
     text(area, "last norm", (680, first - 11), 12, INK, Side::Middle)?;
+    let bottom = first + 39;
+    arrow(area, &[(545, bottom), (545, 290)], MUTED)?;
+    arrow(area, &[(585, 290), (585, bottom)], MUTED)?;
     // The branches of a block leave the stream to the left and come back from the right.
-    fill(area, [14, 290, 886, 562], PANEL)?;
-    frame(area, [14, 290, 886, 562], FAINT)?;
+    fill(area, [14, 290, 886, 530], PANEL)?;
+    frame(area, [14, 290, 886, 530], FAINT)?;
     heading(area, "Each block", (26, 306), 13, MUTED, Side::Right)?;
     step(
         area,
@@ -130,14 +133,14 @@ fn each(area: &Area) -> Result<()> {
         (565, second),
         Kind::Groups,
         "Attention",
-        &["65 scores of a head: exp is", "a table; groups 2, 3: lists"],
+        &["exp is a table of 65;", "groups 2, 3 are lists"],
     )?;
     step(
         area,
         (795, second),
         Kind::Groups,
         "Product, output",
-        &["exact integer sums,", "then bits"],
+        &["exact integer sums, bits,", "then floats again"],
     )?;
     step(
         area,
