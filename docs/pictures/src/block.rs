@@ -81,12 +81,12 @@ fn attention(area: &Area) -> Result<()> {
     arrow(
         area,
         &[(350, middle), (365, middle), (365, top), (380, top)],
-        BLUE,
+        MUTED,
     )?;
     arrow(
         area,
         &[(350, middle), (365, middle), (365, bottom), (380, bottom)],
-        BLUE,
+        MUTED,
     )?;
     arrow(area, &[(520, top), (550, top)], MUTED)?;
     arrow(area, &[(520, bottom), (550, bottom)], GREEN)?;

@@ -111,6 +111,7 @@ struct Node {
     name: String,
     /// The crate that the arrow leads to.
     towards: Option<String>,
+    layer: usize,
 }
 
 struct Layout {
@@ -122,14 +123,15 @@ struct Layout {
 
 /// Crates above all that they use, in an order with few crossings (Sugiyama's method).
 fn layout(crates: &Crates) -> Layout {
-    let crate_of = |name: &String| Node {
-        name: name.clone(),
-        towards: None,
-    };
     let heights: BTreeMap<&String, usize> = crates
         .keys()
         .map(|name| (name, height(crates, name)))
         .collect();
+    let crate_of = |name: &String| Node {
+        name: name.clone(),
+        towards: None,
+        layer: heights[name],
+    };
     let top = heights.values().copied().max().unwrap_or(0);
     let mut layers = vec![Vec::new(); top + 1];
     let mut edges = Vec::new();
@@ -141,6 +143,7 @@ fn layout(crates: &Crates) -> Layout {
                 let place = Node {
                     name: name.clone(),
                     towards: Some(used.clone()),
+                    layer,
                 };
                 layers[layer].push(place.clone());
                 edges.push((from, place.clone()));
@@ -198,7 +201,7 @@ fn wrapped(description: &str) -> Vec<String> {
         .split(' ')
     {
         let last = lines.len() - 1;
-        if !lines[last].is_empty() && lines[last].len() + word.len() > 28 {
+        if !lines[last].is_empty() && lines[last].len() + word.len() > 27 {
             lines.push(word.to_owned());
         } else {
             let space = if lines[last].is_empty() { "" } else { " " };
@@ -213,7 +216,7 @@ fn wrapped(description: &str) -> Vec<String> {
 pub fn draw() -> Result<String> {
     let crates = read()?;
     let Layout { layers, edges } = layout(&crates);
-    let size = (WIDTH, LAYER * layers.len() as i32 - 4);
+    let size = (WIDTH, LAYER * layers.len() as i32 + 4);
     let bottom = size.1 - 40 - BOX.1 / 2;
     picture(
         size,
@@ -229,12 +232,13 @@ pub fn draw() -> Result<String> {
                         .map(move |(node, x)| (node, (x, y)))
                 })
                 .collect();
+            let half = BOX.1 / 2;
             for (above, below) in &edges {
                 let (from, to) = (at[above], at[below]);
-                let half = |node: &Node| if node.towards.is_some() { 0 } else { BOX.1 / 2 };
-                let points = [(from.0, from.1 + half(above)), (to.0, to.1 - half(below))];
+                // Slanted between two layers, upright beside the boxes of one.
+                let points = [(from.0, from.1 + half), (to.0, to.1 - half)];
                 match below.towards {
-                    Some(_) => line(area, &points, MUTED, 1)?,
+                    Some(_) => line(area, &[points[0], points[1], (to.0, to.1 + half)], MUTED, 1)?,
                     None => arrow(area, &points, MUTED)?,
                 }
             }

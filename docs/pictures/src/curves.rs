@@ -48,11 +48,14 @@ pub fn draw() -> Result<String> {
             )?;
             plot(&part(10), &log, 0.0..100.0, |epoch| epoch.top1)?;
             heading(area, "Training loss", (500, 20), 14, INK, Side::Right)?;
-            let most = log.iter().map(|epoch| epoch.train_loss).fold(0.0, f64::max);
+            let most = log
+                .iter()
+                .map(|epoch| 1.05 * epoch.train_loss)
+                .fold(0.0, f64::max);
             plot(&part(455), &log, 0.0..most, |epoch| epoch.train_loss)?;
             text(
                 area,
-                "epoch, all phases after one another",
+                "epoch, one phase after another",
                 (450, 296),
                 11,
                 MUTED,
