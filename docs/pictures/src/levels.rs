@@ -31,15 +31,19 @@ fn curve(low: f32, high: f32, binarize: impl FnOnce(Tensor<2>) -> Tensor<2>) -> 
     let dx = input.grad(&grads).ok_or("the input is tracked")?;
     Ok(Curve {
         x,
-        y: output
-            .into_data()
-            .try_to_vec::<f32>()
-            .map_err(|e| format!("{e:?}"))?,
-        dx: dx
-            .into_data()
-            .try_to_vec::<f32>()
-            .map_err(|e| format!("{e:?}"))?,
+        y: drawn(output)?,
+        dx: drawn(dx.reshape([1, POINTS]))?,
     })
+}
+
+/// Values without the last digits, which differ between processors and do not show.
+fn drawn(values: Tensor<2>) -> Result<Vec<f32>> {
+    let values = values.into_data().try_to_vec::<f32>();
+    let values = values.map_err(|error| format!("{error:?}"))?;
+    Ok(values
+        .iter()
+        .map(|value| (1e4 * value).round() / 1e4)
+        .collect())
 }
 
 fn panels() -> Result<Vec<(&'static str, &'static str, Curve)>> {
@@ -108,6 +112,13 @@ fn bounds(values: &[f32]) -> std::ops::Range<f64> {
     low - room..high + room
 }
 
+/// The points at which a function of steps turns.
+fn corners(x: &[f32], y: &[f32]) -> Vec<(f64, f64)> {
+    let turns = |&k: &usize| k == 0 || k + 1 == y.len() || y[k] != y[k - 1] || y[k] != y[k + 1];
+    let points = (0..y.len()).filter(turns);
+    points.map(|k| (f64::from(x[k]), f64::from(y[k]))).collect()
+}
+
 /// A plot of `y` over `x`, with a line at 0, and the input itself where it is to be compared.
 fn plot(area: &Area, x: &[f32], y: &[f32], colour: RGBColor, identity: bool) -> Result<()> {
     let range = f64::from(x[0])..f64::from(x[x.len() - 1]);
@@ -125,18 +136,14 @@ fn plot(area: &Area, x: &[f32], y: &[f32], colour: RGBColor, identity: bool) -> 
         .y_labels(4)
         .label_style(labels)
         .draw()?;
-    let points = |y: &[f32]| -> Vec<(f64, f64)> {
-        let pairs = x.iter().zip(y);
-        pairs.map(|(&x, &y)| (f64::from(x), f64::from(y))).collect()
-    };
     if identity {
-        let thin = MUTED.stroke_width(SCALE as u32 / 2);
         let inside = bounds(y);
-        let line = points(x).into_iter().filter(|(_, y)| inside.contains(y));
-        chart.draw_series([PathElement::new(line.collect::<Vec<_>>(), thin)])?;
+        let ends = [x[0], x[x.len() - 1]].map(|x| f64::from(x).clamp(inside.start, inside.end));
+        let thin = MUTED.stroke_width(SCALE as u32 / 2);
+        chart.draw_series([PathElement::new(ends.map(|x| (x, x)).to_vec(), thin)])?;
     }
     let thick = colour.stroke_width(2 * SCALE as u32);
-    chart.draw_series([PathElement::new(points(y), thick)])?;
+    chart.draw_series([PathElement::new(corners(x, y), thick)])?;
     Ok(())
 }
 
