@@ -59,14 +59,14 @@ check-tch:
     if [ -n "${LIBTORCH:-}${LIBTORCH_USE_PYTORCH:-}" ]; then cargo check -p gsb-core --features tch; \
         else echo "neither LIBTORCH nor LIBTORCH_USE_PYTORCH is set: not checked"; fi
 
-# Licences, bans and sources of the dependencies. Needs cargo-deny.
+# Licences, bans and sources of the dependencies, and whether Cargo.lock is up to date. Needs cargo-deny.
 deny:
-    cargo deny check --hide-inclusion-graph bans licenses sources
+    cargo deny --locked check --hide-inclusion-graph bans licenses sources
 
 # The book, into docs/book, and the links of all pages, also of those outside the book. Needs mdbook and lychee.
 docs:
     mdbook build docs
-    lychee --offline --include-fragments --no-progress 'docs/book/**/*.html' './*.md' 'docs/src/**/*.md' \
+    lychee --offline --include-fragments --no-progress --root-dir "$PWD/docs/book" 'docs/book/**/*.html' './*.md' 'docs/src/**/*.md' \
         'crates/**/*.md' 'tests/**/*.md'
 
 # Every crate is complete for publication. Builds nothing, uploads nothing.

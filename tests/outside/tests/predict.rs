@@ -29,11 +29,8 @@ fn save_picture(path: &Path) -> std::io::Result<()> {
 #[test]
 fn a_checkpoint_becomes_a_prediction() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (checkpoint, packed) = (
-        folder.join("student.bpk"),
-        folder.join("student.safetensors"),
-    );
-    let picture = folder.join("picture.ppm");
+    let [checkpoint, packed, picture] =
+        ["student.bpk", "student.safetensors", "picture.ppm"].map(|name| folder.join(name));
     save_student(&checkpoint)?;
     save_picture(&picture)?;
 
@@ -47,12 +44,8 @@ fn a_checkpoint_becomes_a_prediction() -> Result<(), Box<dyn Error>> {
     }
 
     assert_eq!(ranking.len(), 5);
-    let descending = |pair: &[_]| matches!(pair, [a, b] if a >= b);
     let probabilities: Vec<_> = ranking.iter().map(|ranked| ranked.probability).collect();
-    assert!(
-        probabilities.windows(2).all(descending),
-        "{probabilities:?}"
-    );
+    assert!(probabilities.is_sorted_by(|a, b| a >= b));
     assert!(probabilities[0] > 0.1 && probabilities.iter().sum::<f32>() < 1.0);
     Ok(())
 }
