@@ -29,6 +29,7 @@ test-packed:
 
 # A crate of its own that depends on `gsb` alone, with the versions of this workspace.
 outside:
+    cargo fmt --manifest-path tests/outside/Cargo.toml -- --check
     cp Cargo.lock tests/outside/Cargo.lock
     cargo test --manifest-path tests/outside/Cargo.toml
 
