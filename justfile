@@ -33,14 +33,14 @@ outside:
     cp Cargo.lock tests/outside/Cargo.lock
     cargo test --manifest-path tests/outside/Cargo.toml
 
-# Every feature alone, of all crates; of those without Burn, all combinations. Needs cargo-hack.
+# Every combination of features of the crates without Burn, and each feature alone of `gsb`, which passes it on to
+# those with it. Needs cargo-hack.
 features:
-    cargo hack check --feature-powerset --workspace {{ prepend("--exclude ", with_burn) }} \
-        --exclude gsb-examples --exclude gsb-benches --exclude gsb-tests
-    cargo hack check --each-feature --exclude-features {{ gpu }} {{ prepend("-p ", with_burn) }}
+    cargo hack check --feature-powerset --exclude-features default --workspace {{ prepend("--exclude ", with_burn) }}
+    cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb
 
-with_burn := "gsb gsb-cli gsb-core gsb-train gsb-vit"
-# Backends that are checked one by one, or have to be downloaded.
+with_burn := "gsb gsb-cli gsb-core gsb-cpu gsb-train gsb-vit gsb-examples gsb-benches gsb-tests"
+# Backends, which are checked one by one.
 gpu := "wgpu,vulkan,cuda,tch,cube"
 
 # The minimum version of Rust compiles everything.
@@ -76,6 +76,7 @@ package:
 
 # What is too dear for every change, or needs the network: to be run before a release.
 release-check: ci
+    cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
     cargo deny check --hide-inclusion-graph
     cargo publish --workspace --dry-run
     RUSTDOCFLAGS="-D warnings --cfg docsrs" cargo +nightly doc --no-deps --workspace --exclude gsb-tests \
