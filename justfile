@@ -1,8 +1,13 @@
-# Recipes for working on gsb; `.ci/run` runs the same commands.
+# Recipes for working on gsb. `.ci/run` installs what they need and runs those that a change must pass.
+# What they need beside Rust's own programs, `.ci/tools` installs: `export PATH="$(.ci/tools):$PATH"`.
 
 # List the recipes.
 default:
     @just --list
+
+# Everything that a change must pass.
+ci:
+    .ci/run
 
 # Formatting, lints and documentation, all without warnings.
 check:
@@ -18,22 +23,75 @@ test:
 test-wgpu:
     cargo test -p gsb-tests --features wgpu --test golden
 
-# The CUDA backend compiles. Needs no GPU; without DOCS_RS its build downloads LLVM.
+# Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
+test-packed:
+    .ci/packed
+
+# A crate of its own that depends on `gsb` alone, with the versions of this workspace.
+outside:
+    cargo fmt --manifest-path tests/outside/Cargo.toml -- --check
+    cp Cargo.lock tests/outside/Cargo.lock
+    cargo test --manifest-path tests/outside/Cargo.toml
+
+# Every combination of features of the crates without Burn, and each feature alone of `gsb`, which passes it on to
+# those with it. Needs cargo-hack.
+features:
+    cargo hack check --feature-powerset --exclude-features default --workspace {{ prepend("--exclude ", with_burn) }}
+    cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb
+
+with_burn := "gsb gsb-cli gsb-core gsb-cpu gsb-train gsb-vit gsb-examples gsb-benches gsb-tests"
+# Backends, which are checked one by one.
+gpu := "wgpu,vulkan,cuda,tch,cube"
+
+# The minimum version of Rust compiles everything.
+msrv:
+    .ci/msrv
+
+# Fuzz targets compile, which this workspace does not contain.
+check-fuzz:
+    for fuzz in crates/*/fuzz; do cargo check --manifest-path "$fuzz/Cargo.toml" --all-targets || exit; done
+
+# The CUDA backend compiles. Needs no GPU; without DOCS_RS its build downloads LLVM, which a check can do without.
 check-cuda:
     DOCS_RS=1 cargo check -p gsb-core --features cuda
 
-# The LibTorch backend (deprecated in Burn) compiles. Needs LIBTORCH or LIBTORCH_USE_PYTORCH.
+# The LibTorch backend (deprecated in Burn) compiles, where LIBTORCH or LIBTORCH_USE_PYTORCH says where it is.
 check-tch:
-    cargo check -p gsb-core --features tch
+    if [ -n "${LIBTORCH:-}${LIBTORCH_USE_PYTORCH:-}" ]; then cargo check -p gsb-core --features tch; \
+        else echo "neither LIBTORCH nor LIBTORCH_USE_PYTORCH is set: not checked"; fi
+
+# Licences, bans and sources of the dependencies, and whether Cargo.lock is up to date. Needs cargo-deny.
+deny:
+    cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+# The book, into docs/book, and the links of all pages, also of those outside the book. Needs mdbook and lychee.
+docs:
+    mdbook build docs
+    lychee --offline --include-fragments --no-progress --root-dir "$PWD/docs/book" 'docs/book/**/*.html' './*.md' 'docs/src/**/*.md' \
+        'crates/**/*.md' 'tests/**/*.md'
+
+# Every crate is complete for publication. Builds nothing, uploads nothing.
+package:
+    cargo publish --workspace --dry-run --no-verify --allow-dirty
+
+# What is too dear for every change, or needs the network: to be run before a release.
+release-check: ci
+    cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
+    cargo deny check --hide-inclusion-graph
+    cargo publish --workspace --dry-run
+    RUSTDOCFLAGS="-D warnings --cfg docsrs" cargo +nightly doc --no-deps --workspace --exclude gsb-tests \
+        --exclude gsb-benches --exclude gsb-examples --features gsb/train,gsb/download,gsb-data/download
+    cargo check --manifest-path benches/comparison/Cargo.toml
+    lychee --include-fragments --no-progress './*.md' 'docs/src/**/*.md'
+
+# Check everything, set the version, date the changelog, commit and tag; publishes and pushes nothing.
+release version:
+    tools/release {{ version }}
 
 # Every decision of a stage-2 student (.bpk) against its packed form, on the test images of an image folder.
 compare-packed student images:
     GSB_STUDENT="{{absolute_path(student)}}" GSB_IMAGES="{{absolute_path(images)}}" \
         cargo test -p gsb-tests --test packed -- --ignored --nocapture of_an_image_folder
-
-# Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
-test-packed:
-    .ci/packed
 
 # Fuzz what reads files of others for some minutes. `gsb-packed`: `read` takes any bytes as a packed
 # model, `predict` compares the instruction sets; `gsb-image`: `picture` takes any bytes as a picture;
@@ -55,18 +113,6 @@ bench:
 compare:
     RAYON_NUM_THREADS=1 cargo run --release --manifest-path benches/comparison/Cargo.toml
 
-# The book, into docs/book. Needs mdbook.
-docs:
-    mdbook build docs
-
 # Train a float teacher, a stage-1 and a stage-2 student on the embedded digits.
 demo:
     cargo run --release -- train
-
-# Licences, advisories, bans and sources of the dependencies. Needs cargo-deny.
-deny:
-    cargo deny check
-
-# Every crate can be packaged for publication. Builds nothing.
-package:
-    cargo package --workspace --no-verify

@@ -50,6 +50,9 @@
 //! assert!(layer.input.scale().grad(&grads).is_some());
 //! ```
 //!
+//! What Burn's `#[derive(Module)]` writes begins with `burn::`. In a crate whose only dependency is
+//! `gsb`, `use gsb::burn;` beside the derived model gives it that name.
+//!
 //! # Features
 //!
 //! | feature | what |
