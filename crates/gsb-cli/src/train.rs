@@ -111,6 +111,7 @@ fn resumed(args: &TrainArgs, folder: &Path) -> Result<(Run, DataSplits), Error> 
         teacher: args.start.teacher.clone(),
         finetune: args.start.finetune.clone(),
         stage1: args.start.stage1.clone(),
+        init: args.start.init.clone().unwrap_or_default(),
         ..Start::default()
     })?;
     run.set_data(config.data, config.fingerprint);
@@ -228,6 +229,7 @@ fn alone(args: &TrainArgs) {
             teacher: args.start.teacher.clone(),
             finetune: args.start.finetune.clone(),
             stage1: args.start.stage1.clone(),
+            init: args.start.init.clone(),
             ..StartArgs::default()
         },
         #[cfg(feature = "dashboard")]
@@ -236,7 +238,7 @@ fn alone(args: &TrainArgs) {
     };
     if *args != allowed {
         let reason = "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
-                      are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
+                      are now by --data-path, --teacher-path, --finetune, --stage1-path and --init, and \
                       --changed-data and --skip-broken";
         Cli::command()
             .error(ErrorKind::ArgumentConflict, reason)

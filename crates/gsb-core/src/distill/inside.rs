@@ -33,7 +33,8 @@ use burn::tensor::assert_shape;
 /// assert!((loss.into_scalar::<f32>() - 4.0).abs() < 1e-4);
 /// ```
 pub fn hidden_state_loss(student: Tensor<3>, teacher: Tensor<3>) -> Tensor<1> {
-    assert_shape!(teacher, student.dims());
+    let [batch, tokens, width] = student.dims();
+    assert_shape!(teacher, [batch, tokens, width]);
     (normalized(student) - normalized(teacher.detach()))
         .square()
         .mean()
