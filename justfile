@@ -36,7 +36,8 @@ test-packed:
     .ci/packed
 
 # Fuzz what reads files of others for some minutes. `gsb-packed`: `read` takes any bytes as a packed
-# model, `predict` compares the instruction sets; `gsb-data`: `picture` takes any bytes as a picture.
+# model, `predict` compares the instruction sets; `gsb-image`: `picture` takes any bytes as a picture;
+# `gsb-checkpoint`: `checkpoint` takes any bytes as a checkpoint.
 # Needs cargo-fuzz and a nightly toolchain.
 fuzz crate="gsb-packed" target="read" seconds="300":
     cd crates/{{crate}}/fuzz && cargo +nightly run --example seeds -- corpus/{{target}}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use gsb::binarize::{InitialScales, ThresholdScope};
-use gsb::data::{Crop, Normalization, TrainTransform, per_class};
+use gsb::data::{Crop, TrainTransform, per_class};
 use gsb::train::{Ablation, Callbacks, Devices, Recipe, RunConfig, Variant};
 use gsb::vit::{Phase, VitConfig};
 
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut data = gsb::data::digits()?.split(0.2, 0)?;
     data.train = Arc::new(per_class(data.train, 40, 0)?);
 
-    let normalization = Normalization::of(&*data.train)?;
+    let normalization = data.train.normalization()?;
     let mut base = Recipe::published(VitConfig::micro(), normalization.clone(), 32);
     base.augmentation = TrainTransform {
         crop: Crop::Padded { padding: 1 },

@@ -13,7 +13,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, TensorData};
 use gsb::data::{Orientation, read_image_as};
 use gsb::vit::checkpoint::{Published, Strictness};
-use gsb::vit::{Classifier, Phase, Stage2Student, VitConfig};
+use gsb::vit::{Phase, Stage2Student, VitConfig};
 use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};
 

@@ -33,7 +33,7 @@ fn compare<M: Module>(
 
 fn blocks(criterion: &mut Criterion) {
     let x = normal([BATCH, TOKENS, WIDTH]);
-    let block = Stage1BlockConfig::new(WIDTH, HEADS).init(&x.device());
+    let block = Stage1BlockConfig::new(WIDTH, HEADS, 4 * WIDTH).init(&x.device());
     compare(
         criterion,
         "stage 1 block",
@@ -42,7 +42,7 @@ fn blocks(criterion: &mut Criterion) {
         |block, x| block.forward(x),
         stage1,
     );
-    let block = Stage2BlockConfig::new(WIDTH, HEADS, TOKENS)
+    let block = Stage2BlockConfig::new(WIDTH, HEADS, TOKENS, 4 * WIDTH)
         .init(&x.device())
         .calibrate(&x);
     compare(

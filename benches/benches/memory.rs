@@ -80,12 +80,12 @@ fn main() {
     binarizer("value", normal(VALUE), &scales, custom, plain::value);
 
     let x = normal([BATCH, TOKENS, WIDTH]);
-    let block = Stage1BlockConfig::new(WIDTH, HEADS).init(&x.device());
+    let block = Stage1BlockConfig::new(WIDTH, HEADS, 4 * WIDTH).init(&x.device());
     let custom = || block.forward(leaf(&x)).sum().backward();
     row("stage 1 block", custom, || {
         plain::stage1(&block, leaf(&x)).sum().backward()
     });
-    let block = Stage2BlockConfig::new(WIDTH, HEADS, TOKENS)
+    let block = Stage2BlockConfig::new(WIDTH, HEADS, TOKENS, 4 * WIDTH)
         .init(&x.device())
         .calibrate(&x);
     let custom = || block.forward(leaf(&x)).sum().backward();

@@ -4,7 +4,7 @@
 use burn::Tensor;
 use burn::tensor::{Device, Distribution};
 use criterion::{Criterion, criterion_group, criterion_main};
-use gsb_vit::{Classifier, VitConfig};
+use gsb_vit::VitConfig;
 
 fn models(criterion: &mut Criterion) {
     let device = Device::flex();

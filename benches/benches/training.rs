@@ -10,7 +10,7 @@ use burn::Tensor;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int};
 use gsb_core::distill::{DistillationLossConfig, Targets};
-use gsb_core::ops::on_worker;
+use gsb_cpu::on_worker;
 use gsb_train::OptimizerConfig;
 use gsb_vit::{Classifier, Model, VitConfig};
 use peak_alloc::PeakAlloc;

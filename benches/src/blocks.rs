@@ -108,12 +108,12 @@ mod tests {
     #[test]
     fn plain_blocks_compute_what_the_custom_ones_do() {
         let x = normal([2, 7, 12]);
-        let block = Stage1BlockConfig::new(12, 3).init(&x.device());
+        let block = Stage1BlockConfig::new(12, 3, 48).init(&x.device());
         let (plain, custom) = (stage1(&block, x.clone()), block.forward(x.clone()));
         plain
             .into_data()
             .assert_approx_eq::<f32>(&custom.into_data(), Tolerance::default());
-        let block = Stage2BlockConfig::new(12, 3, 7)
+        let block = Stage2BlockConfig::new(12, 3, 7, 48)
             .init(&x.device())
             .calibrate(&x);
         let (plain, custom) = (stage2(&block, x.clone()), block.forward(x));

@@ -21,7 +21,7 @@ pub(crate) fn run(case: &Case) -> Outcome {
     let (attn, mlp) = (state.part("attn"), state.part("mlp"));
     if !is_binary(&attn) {
         // The sizes here are those of what the parts replace.
-        let mut block = Stage1BlockConfig::new(1, 1).init(&device);
+        let mut block = Stage1BlockConfig::new(1, 1, 4).init(&device);
         block.norm1 = load_norm(&state.part("norm1"))?;
         block.attention = load_shifted(&attn)?;
         block.norm2 = load_norm(&state.part("norm2"))?;
@@ -34,7 +34,7 @@ pub(crate) fn run(case: &Case) -> Outcome {
             weight_binary_mlp_entries(&mlp, &block.mlp, entries);
         });
     }
-    let mut block = Stage2BlockConfig::new(1, 1, 1).init(&device);
+    let mut block = Stage2BlockConfig::new(1, 1, 1, 4).init(&device);
     block.norm1 = load_norm(&state.part("norm1"))?;
     block.attention = load_binary_attention(&attn)?;
     block.norm2 = load_norm(&state.part("norm2"))?;

@@ -32,7 +32,7 @@ pub(crate) fn config(case: &Case) -> Result<VitConfig, String> {
         .find(|(name, _)| name.ends_with("blocks.0.mlp.fc1.weight"))
         .map_or(4 * width, |(_, weight)| weight.shape[0]);
     Ok(config
-        .with_mlp_ratio(hidden as f64 / width as f64)
+        .with_mlp_width(hidden)
         .with_scope(ThresholdScope::Batch))
 }
 

@@ -7,9 +7,7 @@ use gsb_core::binarize::FirstForward;
 use gsb_core::distill::Logits;
 use gsb_train::OptimizerConfig;
 use gsb_vit::checkpoint::Published;
-use gsb_vit::{
-    Classifier, EncoderBlock, Head, PatchEmbedding, Stage1Student, Stage2Student, Transformer,
-};
+use gsb_vit::{EncoderBlock, Head, PatchEmbedding, Stage1Student, Stage2Student, Transformer};
 
 use crate::check::Check;
 use crate::fixture::Case;

@@ -1,7 +1,7 @@
 //! `f_teacher`: the float Vision Transformer, plain and distilled.
 
 use burn::module::Module;
-use gsb_vit::{Classifier, VisionTransformer};
+use gsb_vit::VisionTransformer;
 
 use crate::check::Check;
 use crate::fixture::Case;

@@ -10,9 +10,9 @@ use burn::tensor::module::linear;
 use burn::tensor::s;
 use gsb_core::binarize::{SCALE_GUARD, SignedBinarizer, ThresholdScope};
 use gsb_core::nn::{BinaryLinear, QuantizedLinear, Stage2Block};
-use gsb_core::ops::gelu;
+use gsb_cpu::gelu;
 use gsb_packed::{BlockTrace, Image, PackedModel, Prediction};
-use gsb_vit::{Classifier, Stage2Student};
+use gsb_vit::Stage2Student;
 
 use crate::step::{Quantizer, Tally, numbers, relative};
 

@@ -139,6 +139,6 @@ fn any_number_of_bits_at_the_ends() {
 fn without_a_distillation_token_and_with_an_odd_mlp() {
     let config = config(36, 3)
         .with_distillation_token(false)
-        .with_mlp_ratio(2.7);
+        .with_mlp_width(97);
     outcome("one head", &config);
 }

@@ -10,7 +10,7 @@ use gsb_data::{
 };
 use gsb_packed::{Image, PackedModel, Prediction, Preprocessing};
 use gsb_train::{Callbacks, PhaseRecipe, Recipe, Run, RunConfig};
-use gsb_vit::{Classifier, PackOptions, Phase, Stage2Student, VitConfig, checkpoint, pack};
+use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, checkpoint, pack};
 
 use crate::compare::Outcome;
 use crate::seeded;
@@ -41,7 +41,7 @@ fn trained(name: &str, splits: &DataSplits, model: VitConfig, epochs: usize) -> 
     let _generator = seeded(&device, 0);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("packed-{name}-{}", std::process::id()));
-    let normalization = Normalization::of(&*splits.train).expect("pictures");
+    let normalization = splits.train.normalization().expect("pictures");
     let config = RunConfig::new(recipe(model, epochs, normalization));
     let mut run = Run::new(&folder, config).expect("a folder");
     run.train(splits, &Callbacks::default()).expect("training");
@@ -93,7 +93,7 @@ fn check(
 
 /// Trains a student and compares every decision on all held-out images.
 fn train_and_check(name: &str, splits: &DataSplits, model: VitConfig, epochs: usize) {
-    let normalization = Normalization::of(&*splits.train).expect("pictures");
+    let normalization = splits.train.normalization().expect("pictures");
     let transform = EvalTransform::new(model.image_size, normalization);
     let student = trained(name, splits, model, epochs);
     let (right, outcomes) = check(name, &student, &*splits.test, transform);

@@ -178,7 +178,7 @@ proptest! {
         finite_passes("attention again", &x, y, &g, Some(attention.value.scales.val()))?;
 
         let x = leaf();
-        let block = Stage2BlockConfig::new(8, 2, 5).init(&device);
+        let block = Stage2BlockConfig::new(8, 2, 5, 32).init(&device);
         let (block, y) = block.calibrate_forward(x.clone(), first);
         finite_passes("block", &x, y, &g, Some(block.mlp.fc2.input.scale().val()))?;
         let y = block.forward(x.clone());

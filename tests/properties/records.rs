@@ -104,7 +104,7 @@ fn layers(x: &Tensor<3>, other: &Tensor<3>, few: u8, device: &Device) -> Outcome
     survives_calibrated!(BinaryMlpConfig::new(8, 16).init(device), x, other);
     let config = BinaryAttentionConfig::new(8, 2, 5);
     survives_calibrated!(config.init(device), x, other);
-    survives_calibrated!(Stage2BlockConfig::new(8, 2, 5).init(device), x, other);
+    survives_calibrated!(Stage2BlockConfig::new(8, 2, 5, 32).init(device), x, other);
 
     let forward = |module: &gsb_core::nn::WeightBinaryLinear| module.forward(x.clone());
     let config = WeightBinaryLinearConfig::new(8, 3);
@@ -116,7 +116,7 @@ fn layers(x: &Tensor<3>, other: &Tensor<3>, few: u8, device: &Device) -> Outcome
     let config = ShiftedAttentionConfig::new(8, 2);
     survives(&config.init(device), config.init(device), forward)?;
     let forward = |module: &gsb_core::nn::Stage1Block| module.forward(x.clone());
-    let config = Stage1BlockConfig::new(8, 2);
+    let config = Stage1BlockConfig::new(8, 2, 32);
     survives(&config.init(device), config.init(device), forward)?;
 
     let init = || ShiftConfig::new(vec![8]).init(device);

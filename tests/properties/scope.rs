@@ -107,7 +107,7 @@ proptest! {
         let batch = tensor(&calibration, TOKENS, device);
         let attention = BinaryAttentionConfig::new(8, 2, 5).init(device).calibrate(&batch);
         assert_alone!(attention, sample, others, TOKENS, device);
-        let block = Stage2BlockConfig::new(8, 2, 5).init(device).calibrate(&batch);
+        let block = Stage2BlockConfig::new(8, 2, 5, 32).init(device).calibrate(&batch);
         assert_alone!(block, sample, others, TOKENS, device);
     }
 }

@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use gsb_packed::{PackedConfig, Image, Isa, Network, PackedFile, PackedModel, Random};
 use gsb_vit::checkpoint::Published;
-use gsb_vit::{Classifier, VisionTransformer};
+use gsb_vit::VisionTransformer;
 
 use crate::Fallible;
 use crate::deit::Deit;

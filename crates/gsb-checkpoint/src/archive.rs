@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 
+use crate::CheckpointError;
 use crate::layout::Block;
 use crate::source::Source;
 
@@ -29,6 +31,17 @@ const MAX_COMMENT: u64 = u16::MAX as u64;
 pub(crate) enum Problem {
     Io(io::Error),
     Archive(String),
+}
+
+impl Problem {
+    /// The same of the file at a path.
+    pub(crate) fn of(self, path: &Path) -> CheckpointError {
+        let path = path.into();
+        match self {
+            Self::Io(source) => CheckpointError::Io { path, source },
+            Self::Archive(problem) => CheckpointError::Archive { path, problem },
+        }
+    }
 }
 
 impl From<io::Error> for Problem {

@@ -1,4 +1,4 @@
-//! The elements of a tensor, stored and read.
+//! Tensors and their elements, stored and read.
 
 use std::fmt;
 
@@ -11,6 +11,15 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// Its elements, row by row.
     pub values: Values,
+}
+
+/// What a file says of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The type of its elements in the file.
+    pub element: ElementType,
 }
 
 /// The elements of a tensor.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::layout::Layout;
+use crate::contents::{Contents, Stored};
 use crate::source::Source;
 use crate::{
-    CheckpointError, ElementType, Found, Take, Tensor, archive, foreign, legacy, pth,
-    refuse_folder, safetensors,
+    CheckpointError, Found, Take, Tensor, TensorInfo, archive, foreign, legacy, pth, refuse_folder,
+    safetensors,
 };
 
 /// What every pickle of a protocol from 2 on starts with.
@@ -24,30 +24,6 @@ pub struct TensorFile {
     contents: Contents,
     /// The numbers of the tensors, sorted by name.
     by_name: Vec<usize>,
-}
-
-/// What opening a file finds.
-#[derive(Debug, Default)]
-pub(crate) struct Contents {
-    pub tensors: Vec<Stored>,
-    pub metadata: BTreeMap<String, String>,
-    pub found: Found,
-}
-
-/// What a file says of a tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorInfo {
-    /// Its shape; empty for a scalar.
-    pub shape: Vec<usize>,
-    /// The type of its elements in the file.
-    pub element: ElementType,
-}
-
-/// A tensor of a file.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub name: String,
-    pub layout: Layout,
 }
 
 impl TensorFile {

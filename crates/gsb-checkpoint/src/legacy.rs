@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use crate::file::Contents;
+use crate::contents::Contents;
 use crate::layout::Block;
 use crate::pickle::{Known, Pickle, Problem, Value};
 use crate::rebuild::{Place, Reference, Storages, tensors};

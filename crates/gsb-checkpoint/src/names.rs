@@ -252,6 +252,13 @@ fn set_aside(names: &mut [Name], take: &mut Take, found: &mut Found) {
     }
 }
 
+/// Whether a tensor is of a layer of the encoder of Hugging Face's and torchvision's models, which is no
+/// wrapper.
+fn is_layer(name: &Name) -> bool {
+    let rest = name.behind("encoder");
+    rest.is_some_and(|rest| rest.starts_with("layer.") || rest.starts_with("layers."))
+}
+
 /// What most names of the model begin with, if that is a wrapper's, or all of them do.
 fn prefix(names: &[Name]) -> Option<String> {
     let of_model = || {
@@ -265,7 +272,9 @@ fn prefix(names: &[Name]) -> Option<String> {
             .filter(|name| name.behind(first).is_some())
             .count()
     };
-    let known = WRAPPERS.into_iter().find(|first| 2 * behind(first) > count);
+    let known = WRAPPERS.into_iter().find(|first| {
+        2 * behind(first) > count && !(*first == "encoder" && of_model().any(is_layer))
+    });
     if let Some(first) = known {
         return Some(first.into());
     }

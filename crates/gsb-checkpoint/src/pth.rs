@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::archive::{self, Archive};
-use crate::file::Contents;
+use crate::archive::Archive;
+use crate::contents::Contents;
 use crate::foreign::archive_refusal;
 use crate::pickle::Pickle;
 use crate::rebuild::{Place, Storages, tensors};
@@ -16,7 +16,7 @@ pub(crate) fn open(
     source: &mut Source,
     take: Take,
 ) -> Result<Contents, CheckpointError> {
-    let archive = Archive::open(source).map_err(|problem| archive_error(path, problem))?;
+    let archive = Archive::open(source).map_err(|problem| problem.of(path))?;
     let root = root(path, &archive)?;
     if archive
         .names()
@@ -52,14 +52,6 @@ pub(crate) fn open(
     tensors(&pickle, &mut storages, take, Format::Torch)
 }
 
-pub(crate) fn archive_error(path: &Path, problem: archive::Problem) -> CheckpointError {
-    let path = path.into();
-    match problem {
-        archive::Problem::Io(source) => CheckpointError::Io { path, source },
-        archive::Problem::Archive(problem) => CheckpointError::Archive { path, problem },
-    }
-}
-
 /// The folder of the archive that everything is in, with its slash.
 fn root(path: &Path, archive: &Archive) -> Result<String, CheckpointError> {
     archive
@@ -83,7 +75,7 @@ fn entry(
     };
     let Some(block) = archive
         .locate(source, name)
-        .map_err(|problem| archive_error(path, problem))?
+        .map_err(|problem| problem.of(path))?
     else {
         return Ok(None);
     };

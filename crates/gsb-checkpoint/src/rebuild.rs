@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use crate::archive::Archive;
-use crate::file::{Contents, Stored};
+use crate::contents::{Contents, Stored};
 use crate::layout::{Block, Layout};
 use crate::names::{Tidied, tidy};
 use crate::pickle::{Known, Pickle, Value};
-use crate::pth::archive_error;
 use crate::source::Source;
 use crate::{CheckpointError, ElementType, Format, Found, Take, state_dict};
 
@@ -43,7 +42,7 @@ impl Storages<'_> {
                 let name = format!("{root}data/{key}");
                 let block = archive
                     .locate(self.source, &name)
-                    .map_err(|problem| Problem::Source(archive_error(self.path, problem)))?;
+                    .map_err(|problem| Problem::Source(problem.of(self.path)))?;
                 (format!("entry {name:?}"), block)
             }
             Place::Sequence(blocks) => {
@@ -74,7 +73,7 @@ pub(crate) fn tensors(
     let named = || {
         pickle
             .items(dict.number)
-            .filter(|&(_, value)| is_tensor(pickle, value))
+            .filter(|&(_, value)| pickle.is_tensor(value))
     };
     let count = named().count();
     if count as u64 > room / BYTES_PER_TENSOR {
@@ -123,17 +122,6 @@ pub(crate) fn tensors(
         found,
         ..Contents::default()
     })
-}
-
-/// Whether a value is a tensor, maybe of a kind that is not read, such as a sparse one.
-pub(crate) fn is_tensor(pickle: &Pickle, value: Value) -> bool {
-    match value {
-        Value::Call(_) => true,
-        Value::Object(_) => pickle
-            .foreign(value)
-            .is_some_and(|name| name.starts_with("_rebuild")),
-        _ => false,
-    }
 }
 
 /// Why a tensor cannot be read.

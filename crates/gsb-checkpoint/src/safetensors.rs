@@ -7,7 +7,7 @@ use std::path::Path;
 use safetensors::{Dtype, tensor::TensorInfo};
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use crate::file::{Contents, Stored};
+use crate::contents::{Contents, Stored};
 use crate::layout::{Block, Layout};
 use crate::names::{Tidied, tidy};
 use crate::source::Source;

@@ -7,7 +7,6 @@
 use crate::Take;
 use crate::names::{is_average, shortened};
 use crate::pickle::{Pickle, Value};
-use crate::rebuild::is_tensor;
 
 /// Keys under which training scripts keep the weights, those first that count more.
 const KEYS: [&str; 22] = [
@@ -149,7 +148,7 @@ fn dictionaries(pickle: &Pickle) -> Vec<Node> {
     while at < nodes.len() {
         let (dict, depth) = (nodes[at].dict, nodes[at].depth);
         for (key, value) in pickle.keyed(dict) {
-            if is_tensor(pickle, value) {
+            if pickle.is_tensor(value) {
                 nodes[at].tensors += 1;
             } else if let Value::Dict(inner) = value
                 && depth < MAX_DEPTH

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use gsb_train::{Devices, RunConfig, Strategy};
 
-use crate::data::told;
+use crate::config::by_option;
 use crate::error::Error;
 
 /// The devices that this program was built for.
@@ -56,7 +56,7 @@ impl DeviceName {
     /// # Errors
     /// [`Error::NoDevice`] if the machine has none of this kind.
     pub fn open(self) -> Result<Device, Error> {
-        gsb_train::DeviceName::from(self).open().map_err(told)
+        gsb_train::DeviceName::from(self).open().map_err(by_option)
     }
 }
 
@@ -90,5 +90,5 @@ pub fn open_devices(config: &RunConfig) -> Result<Devices, Error> {
             reason: "ddp is for several devices: expected --devices 2 or more".into(),
         });
     }
-    config.open_devices().map_err(told)
+    config.open_devices().map_err(by_option)
 }

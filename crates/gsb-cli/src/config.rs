@@ -1,6 +1,8 @@
 //! Everything that describes a run, from defaults, file and options.
 
 mod file;
+mod merge;
+mod options;
 
 use std::path::Path;
 
@@ -8,16 +10,16 @@ use gsb_core::distill::Distillation;
 use gsb_data::{DataSplits, Mixup};
 use gsb_train::{DataConfig, Error as TrainError, Purpose, Recipe, RunConfig, Start};
 use gsb_vit::{Phase, VitConfig};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::file::overlay;
 use self::file::{merged, parsed, read};
-use crate::args::TrainArgs;
-use crate::data::{self, told};
+pub use self::merge::overlay;
+pub use self::options::{by_option, laid_over};
+use crate::data;
 use crate::defaults;
 use crate::error::Error;
-use crate::model_name::ModelName;
+use crate::model::ModelName;
+use crate::options::TrainArgs;
 
 /// The run that options describe, and its images: what is given there counts more than what a file says, and that
 /// more than the defaults of the data set.
@@ -65,7 +67,7 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
         let option = "model.classes".into();
         return Err(TrainError::Option { option, reason }.into());
     }
-    config.note_images(&splits).map_err(told)?;
+    config.note_images(&splits).map_err(by_option)?;
     Ok((config, splits))
 }
 
@@ -103,11 +105,9 @@ fn with_options(mut config: RunConfig, options: &Value) -> Result<RunConfig, Err
         });
     }
     let data = config.data.take();
-    let mut value = serde_json::to_value(&config).map_err(std::io::Error::from)?;
-    overlay(&mut value, options.clone());
-    let mut config = RunConfig {
+    config = RunConfig {
         data,
-        ..in_options(value, "")?
+        ..laid_over(&config, options.clone(), "")?
     };
     if mixes {
         let is_some = |mixup: &Mixup| mixup.mixup_alpha != 0.0 || mixup.cutmix_alpha != 0.0;
@@ -144,20 +144,6 @@ fn leave_out_given(recipe: &mut Recipe, start: &Start) {
     });
 }
 
-/// What options are laid over, or which of them is wrong.
-///
-/// # Errors
-/// If one is.
-pub fn in_options<T: DeserializeOwned>(value: Value, part: &str) -> Result<T, Error> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let entry = [part, &error.path().to_string()].join(".");
-        told(TrainError::Option {
-            option: entry.trim_matches('.').into(),
-            reason: error.into_inner().to_string(),
-        })
-    })
-}
-
 /// The run of a folder's `config.json`, if there is one.
 ///
 /// # Errors
@@ -181,7 +167,7 @@ pub fn of_checkpoint(checkpoint: &Path) -> Result<Option<RunConfig>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::PhaseArgs;
+    use crate::options::PhaseArgs;
 
     /// The file of a run, and what its number would be in a file of TOML, say the run again.
     #[test]

@@ -7,7 +7,7 @@ use gsb_train::{DataConfig, PhaseRecipe, Recipe};
 use gsb_vit::{Phase, VitConfig};
 
 use crate::error::Error;
-use crate::model_name::ModelName;
+use crate::model::ModelName;
 
 /// Images in a batch of the published recipe on one device.
 const PUBLISHED_BATCH: usize = 64;
@@ -50,7 +50,7 @@ pub fn model(
 /// If images cannot be read.
 pub fn recipe(data: &DataConfig, splits: &DataSplits, model: VitConfig) -> Result<Recipe, Error> {
     if is_small(data.set) {
-        let normalization = Normalization::of(&*splits.train)?;
+        let normalization = splits.train.normalization()?;
         return Ok(small_recipe(model, normalization));
     }
     let normalization = Normalization::imagenet();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::path::quoted;
+use crate::shell::quoted;
 
 /// Errors of a command.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Options that do not go together, which is wrong usage.
+    #[error("{0}")]
+    Usage(&'static str),
     /// The training was stopped or failed, and can go on.
     #[error("{error}; go on with: gsb train --resume {}", quoted(folder))]
     Resumable {

@@ -14,70 +14,46 @@
 )))]
 compile_error!("gsb-cli needs a backend: enable the feature flex, wgpu, vulkan, cuda or tch");
 
-mod args;
+mod cli;
+mod commands;
 mod compute;
 mod config;
-mod convert;
-#[cfg(feature = "dashboard")]
-mod dashboard;
 mod data;
 mod defaults;
 mod error;
-mod model_file;
-mod model_name;
-mod names;
+mod model;
+mod options;
 mod output;
 mod packed;
 mod panic;
-mod path;
-mod plot;
 mod progress;
+mod shell;
 mod signals;
-mod stdout;
-mod summary;
-mod table;
-mod test;
-mod train;
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
-use crate::args::{Cli, Command};
+use crate::cli::Cli;
 use crate::error::Error;
+use crate::output::{say, stdout};
 
 fn main() -> ExitCode {
     panic::explain();
-    // Wrong usage ends here, with code 2.
+    // Most wrong usage ends here, with code 2.
     let cli = Cli::parse();
-    let outcome = run(cli).and_then(|text| Ok(stdout::print(text.as_bytes())?));
+    let outcome = cli
+        .run()
+        .and_then(|text| Ok(stdout::print(text.as_bytes())?));
     match outcome {
         Ok(_) => ExitCode::SUCCESS,
+        Err(Error::Usage(reason)) => Cli::command()
+            .error(ErrorKind::ArgumentConflict, reason)
+            .exit(),
         Err(error) => {
             say(format_args!("error: {error}"));
             signals::exit_code(&error)
         }
-    }
-}
-
-/// Prints a line on stderr, if there is somebody to read it.
-fn say(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// What goes to stdout.
-fn run(cli: Cli) -> Result<String, Error> {
-    match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
-        Command::Train(args) => train::run(&args),
-        Command::Test(args) => test::run(&args),
-        Command::Table(args) => table::run(&args),
-        Command::Summary(args) => summary::run(&args),
-        Command::Import(args) => convert::import(&args),
-        Command::Export(args) => convert::export_published(&args),
-        Command::Pack(args) => packed::pack(&args),
-        Command::Predict(args) => packed::predict(&args),
-        Command::Inspect(args) => packed::inspect(&args),
-        Command::Bench(args) => packed::bench(&args),
     }
 }

@@ -3,14 +3,14 @@
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::say;
+use crate::output::say;
 
 /// Makes a panic one line on stderr; the exit code stays 101. `RUST_BACKTRACE=1` shows all of it.
 pub fn explain() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         #[cfg(feature = "dashboard")]
-        crate::dashboard::exit_without_terminal();
+        crate::progress::exit_without_terminal();
         // One panic makes others, in the threads that wait for it.
         static SAID: AtomicBool = AtomicBool::new(false);
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {

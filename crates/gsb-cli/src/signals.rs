@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use gsb_train::{Error as TrainError, Interrupter};
 
 use crate::error::Error;
-use crate::say;
+use crate::output::say;
 
 /// The signal that stopped the training; 0 if none did.
 static STOPPED_BY: AtomicI32 = AtomicI32::new(0);

@@ -1,16 +1,28 @@
 //! The program as its user sees it.
 
+mod program;
+
+use std::path::Path;
 use std::process::{Command, Output};
 
-fn gsb(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gsb"))
-        .args(arguments)
-        .output()
-        .expect("the program starts")
+use program::{PUBLISHED, folder, stderr, stdout};
+
+fn gsb(arguments: &[&str]) -> Command {
+    let mut command = program::gsb(Path::new("."));
+    command.args(arguments);
+    command
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the output is UTF-8")
+fn ran(arguments: &[&str]) -> Output {
+    program::ran(&mut gsb(arguments))
+}
+
+fn succeeds(arguments: &[&str]) -> String {
+    program::succeeds(&mut gsb(arguments))
+}
+
+fn fails(arguments: &[&str]) -> String {
+    program::fails(&mut gsb(arguments))
 }
 
 #[test]
@@ -25,20 +37,19 @@ fn wrong_usage_names_the_option_and_exits_with_2() {
         ("--device", "abacus"),
         ("--epoch", "1"),
     ] {
-        let output = gsb(&[option, value]);
+        let output = ran(&[option, value]);
         assert_eq!(output.status.code(), Some(2), "{option}");
-        assert_eq!(text(&output.stdout), "");
-        let message = text(&output.stderr);
+        assert_eq!(stdout(&output), "");
+        let message = stderr(&output);
         assert!(message.contains(option), "{message}");
-        assert!(!message.contains("panicked"), "{message}");
     }
 }
 
 #[test]
 fn help_lists_the_options() {
-    let output = gsb(&["--help"]);
+    let output = ran(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
-    let help = text(&output.stdout);
+    let help = stdout(&output);
     for option in [
         "--data-set",
         "--data-path",
@@ -60,26 +71,37 @@ fn help_lists_the_options() {
     }
 }
 
-/// A tiny student of stage 2 that the published code has saved.
-const PUBLISHED: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../tests/golden/d_ckpt_stage2.pth"
-);
-
-fn succeeds(arguments: &[&str]) -> String {
-    let output = gsb(arguments);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    text(&output.stdout)
+#[test]
+fn every_shell_gets_its_completions() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = succeeds(&["completions", shell]);
+        for word in ["inspect", "stage2-epochs"] {
+            assert!(script.contains(word), "{shell}: {script}");
+        }
+    }
+    let output = ran(&["completions", "abacus"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("abacus"));
 }
 
-/// What a run says that fails, after "error: ".
-fn fails(arguments: &[&str]) -> String {
-    let output = gsb(arguments);
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-    assert_eq!(text(&output.stdout), "");
-    let message = text(&output.stderr);
-    assert_eq!(message.lines().count(), 1, "{message}");
-    message.strip_prefix("error: ").expect(&message).to_string()
+#[cfg(unix)]
+#[test]
+fn bash_completes_a_command_and_a_value() {
+    let completed = |words: &str| {
+        let script = format!(
+            "source <(\"$0\" completions bash); COMP_WORDS=(gsb {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _gsb gsb \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_gsb")])
+            .output()
+            .expect("bash starts");
+        assert_eq!(stderr(&output), "");
+        stdout(&output).trim().to_string()
+    };
+    assert_eq!(completed("insp"), "inspect");
+    assert_eq!(completed("predict --orientation up"), "upright");
+    assert_eq!(completed("train --stage2-e"), "--stage2-epochs");
 }
 
 #[test]
@@ -94,7 +116,7 @@ fn a_summary_of_a_preset_a_file_and_json() {
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["config"]["classes"], 3);
 
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let file = folder.path().join("config.json");
     std::fs::write(&file, json["config"].to_string()).expect("written");
     let file = file.to_str().expect("UTF-8");
@@ -105,7 +127,7 @@ fn a_summary_of_a_preset_a_file_and_json() {
 
 #[test]
 fn a_checkpoint_goes_in_and_out() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let path = |name: &str| {
         folder
             .path()
@@ -128,7 +150,7 @@ fn a_checkpoint_goes_in_and_out() {
 
 #[test]
 fn what_cannot_be_converted_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let output = folder.path().join("out");
     let output = output.to_str().expect("UTF-8");
     let message = fails(&["import", "missing.pth", "-o", output]);

@@ -1,56 +1,39 @@
 //! Checkpoints as people have them, from the command line.
 
+mod program;
 #[path = "../../gsb-checkpoint/tests/common/write.rs"]
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use gsb_checkpoint::{Take, TensorFile, Values};
+use program::{PUBLISHED, folder, ran, stderr};
 use serde_json::Value;
 use tempfile::TempDir;
 use write::{Tree, dict, legacy, pth, safetensors, scalar};
 
-/// A tiny student of stage 2 that the published code has saved: 83 tensors.
-const PUBLISHED: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../tests/golden/d_ckpt_stage2.pth"
-);
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a folder")
-}
-
-fn gsb(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gsb"))
-        .current_dir(folder)
-        .args(arguments)
-        .output()
-        .expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+fn gsb(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = program::gsb(folder);
+    command.args(arguments);
+    command
 }
 
 fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let output = gsb(folder, arguments);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    text(&output.stdout)
+    program::succeeds(&mut gsb(folder, arguments))
 }
 
-/// What a command says that fails, after "error: ".
 fn fails(folder: &Path, arguments: &[&str]) -> String {
-    let output = gsb(folder, arguments);
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
-    assert_eq!(text(&output.stdout), "");
-    assert_eq!(message.lines().count(), 1, "{message}");
-    message.strip_prefix("error: ").expect(&message).to_string()
+    program::fails(&mut gsb(folder, arguments))
+}
+
+/// What a command says on stderr that succeeds.
+fn says(folder: &Path, arguments: &[&str]) -> String {
+    let output = ran(&mut gsb(folder, arguments));
+    let said = stderr(&output);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    said
 }
 
 /// The tensors of a checkpoint.
@@ -98,110 +81,131 @@ fn write(folder: &Path, name: &str, bytes: Vec<u8>) -> PathBuf {
     path
 }
 
-#[test]
-fn the_state_dict_is_found_and_the_report_says_where() {
-    let folder = folder();
-    let all = tensors(PUBLISHED);
-    let good = || prefixed(&all, "");
+/// A way to save a state dict.
+struct Case {
+    name: &'static str,
+    tree: Tree,
+    /// Where in the file it is.
+    key: &'static str,
+    /// What its names begin with.
+    prefixes: &'static [&'static str],
+    /// How many of its tensors do not count.
+    ignored: usize,
+}
+
+/// The same state dict, as people save it.
+fn saved(all: &[(String, Tree)]) -> Vec<Case> {
+    let good = || prefixed(all, "");
     let settings = || dict([("name", Tree::Text("deit".into())), ("depth", Tree::Int(2))]);
-    let mut counted = renamed(&all, |name| format!("module.{name}"));
+    let mut counted = renamed(all, |name| format!("module.{name}"));
     counted.insert(0, ("n_averaged".into(), scalar(3.0)));
-    let mut profiled = all.clone();
+    let mut profiled = all.to_vec();
     for name in ["total_ops", "total_params", "blocks.0.attn.total_ops"] {
         profiled.push((name.into(), scalar(0.0)));
     }
-    let inner = renamed(&all, |name| {
-        name.replace("blocks.0.", "blocks.0._orig_mod.")
-    });
-    for (case, tree, key, prefixes, ignored) in [
-        (
-            "2.1",
-            dict([("model", prefixed(&all, "_orig_mod."))]),
-            "model",
-            &["_orig_mod."][..],
-            0,
-        ),
-        (
-            "2.1 around module",
-            dict([("model", prefixed(&all, "_orig_mod.module."))]),
-            "model",
-            &["_orig_mod.", "module."],
-            0,
-        ),
-        (
-            "2.1 within module",
-            dict([("model", prefixed(&all, "module._orig_mod."))]),
-            "model",
-            &["_orig_mod.", "module."],
-            0,
-        ),
-        (
-            "2.1 of blocks",
-            Tree::OrderedDict(inner),
-            "",
-            &["_orig_mod."],
-            0,
-        ),
-        (
-            "2.3",
-            dict([("epoch", Tree::Int(1)), ("model_state_dict", good())]),
-            "model_state_dict",
-            &[],
-            0,
-        ),
-        (
-            "2.3 nested",
-            dict([("model", dict([("state_dict", good())]))]),
-            "model.state_dict",
-            &[],
-            0,
-        ),
-        (
-            "2.4",
-            dict([("model", settings()), ("state_dict", good())]),
-            "state_dict",
-            &[],
-            0,
-        ),
-        (
-            "2.4 in a list",
-            Tree::List(vec![settings(), good()]),
-            "[1]",
-            &[],
-            0,
-        ),
-        (
-            "2.4 under its own key",
-            dict([("mine", good()), ("config", settings())]),
-            "mine",
-            &[],
-            0,
-        ),
-        (
-            "2.5",
-            dict([
+    let inner = renamed(all, |name| name.replace("blocks.0.", "blocks.0._orig_mod."));
+    vec![
+        Case {
+            name: "2.1",
+            tree: dict([("model", prefixed(all, "_orig_mod."))]),
+            key: "model",
+            prefixes: &["_orig_mod."],
+            ignored: 0,
+        },
+        Case {
+            name: "2.1 around module",
+            tree: dict([("model", prefixed(all, "_orig_mod.module."))]),
+            key: "model",
+            prefixes: &["_orig_mod.", "module."],
+            ignored: 0,
+        },
+        Case {
+            name: "2.1 within module",
+            tree: dict([("model", prefixed(all, "module._orig_mod."))]),
+            key: "model",
+            prefixes: &["_orig_mod.", "module."],
+            ignored: 0,
+        },
+        Case {
+            name: "2.1 of blocks",
+            tree: Tree::OrderedDict(inner),
+            key: "",
+            prefixes: &["_orig_mod."],
+            ignored: 0,
+        },
+        Case {
+            name: "2.3",
+            tree: dict([("epoch", Tree::Int(1)), ("model_state_dict", good())]),
+            key: "model_state_dict",
+            prefixes: &[],
+            ignored: 0,
+        },
+        Case {
+            name: "2.3 nested",
+            tree: dict([("model", dict([("state_dict", good())]))]),
+            key: "model.state_dict",
+            prefixes: &[],
+            ignored: 0,
+        },
+        Case {
+            name: "2.4",
+            tree: dict([("model", settings()), ("state_dict", good())]),
+            key: "state_dict",
+            prefixes: &[],
+            ignored: 0,
+        },
+        Case {
+            name: "2.4 in a list",
+            tree: Tree::List(vec![settings(), good()]),
+            key: "[1]",
+            prefixes: &[],
+            ignored: 0,
+        },
+        Case {
+            name: "2.4 under its own key",
+            tree: dict([("mine", good()), ("config", settings())]),
+            key: "mine",
+            prefixes: &[],
+            ignored: 0,
+        },
+        Case {
+            name: "2.5",
+            tree: dict([
                 ("epoch", Tree::Int(3)),
-                ("state_dict", prefixed(&all, "model.")),
+                ("state_dict", prefixed(all, "model.")),
             ]),
-            "state_dict",
-            &["model."],
-            0,
-        ),
-        (
-            "a counter among the names",
-            Tree::OrderedDict(counted),
-            "",
-            &["module."],
-            1,
-        ),
-        (
-            "leftovers of a profiler",
-            dict([("model", Tree::Dict(profiled))]),
-            "model",
-            &[],
-            3,
-        ),
-    ] {
+            key: "state_dict",
+            prefixes: &["model."],
+            ignored: 0,
+        },
+        Case {
+            name: "a counter among the names",
+            tree: Tree::OrderedDict(counted),
+            key: "",
+            prefixes: &["module."],
+            ignored: 1,
+        },
+        Case {
+            name: "leftovers of a profiler",
+            tree: dict([("model", Tree::Dict(profiled))]),
+            key: "model",
+            prefixes: &[],
+            ignored: 3,
+        },
+    ]
+}
+
+#[test]
+fn the_state_dict_is_found_and_the_report_says_where() {
+    let folder = folder();
+    for Case {
+        name: case,
+        tree,
+        key,
+        prefixes,
+        ignored,
+    } in saved(&tensors(PUBLISHED))
+    {
         // 2.9: each of them in both formats.
         for bytes in [pth(&tree), legacy(&tree)] {
             write(folder.path(), "a.pth", bytes);
@@ -462,177 +466,145 @@ const SHORT: [&str; 7] = [
     "10",
 ];
 
-/// What runs start from, beside their own files: the same leniency, the same questions, and a refused
-/// file leaves no folder.
-#[test]
-fn a_run_starts_from_what_people_have() {
-    let folder = folder();
-    let train = |arguments: &[&'static str]| [&SHORT[..], arguments].concat();
-    succeeds(
-        folder.path(),
-        &train(&["--output-dir", "first", "--phase", "teacher,stage1"]),
-    );
-    for phase in ["teacher", "stage1"] {
-        let (from, to) = (format!("first/{phase}.bpk"), format!("{phase}.safetensors"));
-        succeeds(folder.path(), &["export", &from, "-o", &to]);
-    }
-    let teacher = tensors(folder.path().join("teacher.safetensors"));
-    let stage1 = tensors(folder.path().join("stage1.safetensors"));
-    let wrapped = || prefixed(&teacher, "module._orig_mod.");
+/// What people start runs from: a trained teacher and stage-1 student, in their own files and as tensors with
+/// the published names. Trained once for all tests.
+struct Trained {
+    folder: TempDir,
+    teacher: Vec<(String, Tree)>,
+    stage1: Vec<(String, Tree)>,
+}
 
+impl Trained {
+    fn once() -> &'static Self {
+        static TRAINED: OnceLock<Trained> = OnceLock::new();
+        TRAINED.get_or_init(|| {
+            let folder = folder();
+            let phases = ["--output-dir", ".", "--phase", "teacher,stage1"];
+            succeeds(folder.path(), &start(&phases));
+            let [teacher, stage1] = ["teacher", "stage1"].map(|phase| {
+                let (from, to) = (format!("{phase}.bpk"), format!("{phase}.safetensors"));
+                succeeds(folder.path(), &["export", &from, "-o", &to]);
+                tensors(folder.path().join(to))
+            });
+            Self {
+                folder,
+                teacher,
+                stage1,
+            }
+        })
+    }
+
+    /// The file of the teacher.
+    fn teacher_file(&self) -> String {
+        let path = self.folder.path().join("teacher.bpk");
+        path.to_str().expect("UTF-8").to_string()
+    }
+}
+
+/// `gsb train` for a moment, with more options.
+fn start<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&SHORT[..], more].concat()
+}
+
+#[test]
+fn a_start_is_asked_for_its_heads() {
+    let folder = folder();
+    let teacher = prefixed(&Trained::once().teacher, "module._orig_mod.");
     // 1.3: four heads of 16 channels, of which the tensors do not tell.
-    write(
-        folder.path(),
-        "teacher.pth",
-        legacy(&dict([("state_dict", wrapped())])),
-    );
+    let bytes = legacy(&dict([("state_dict", teacher)]));
+    write(folder.path(), "teacher.pth", bytes);
     for option in ["--teacher-path", "--finetune"] {
-        let start = train(&["--output-dir", "run", option, "teacher.pth"]);
+        let start = start(&["--output-dir", "run", option, "teacher.pth"]);
         let message = fails(folder.path(), &start);
         assert!(
             message.contains("teacher.pth") && message.contains("--heads"),
             "{message}"
         );
         assert!(!folder.path().join("run").exists());
-        let output = gsb(folder.path(), &[&start[..], &["--heads", "4"]].concat());
-        let said = text(&output.stderr);
-        assert!(output.status.success(), "{said}");
+        let said = says(folder.path(), &[&start[..], &["--heads", "4"]].concat());
         assert!(
             said.contains("teacher.pth: ") && said.contains("_orig_mod., module."),
             "{said}"
         );
         std::fs::remove_dir_all(folder.path().join("run")).expect("a run");
     }
-    let other = train(&[
-        "--output-dir",
-        "run",
-        "--finetune",
-        "teacher.pth",
-        "--heads",
-        "2",
-    ]);
+    let finetune = ["--output-dir", "run", "--finetune", "teacher.pth"];
+    let other = [&start(&finetune)[..], &["--heads", "2"]].concat();
     let message = fails(folder.path(), &other);
     assert!(
         message.contains("a model of 2 heads, but that of the run has 4"),
         "{message}"
     );
     // The heads are those of the file, not of the student.
-    let two = ["summary", "teacher.pth"];
-    assert!(fails(folder.path(), &two).contains("--heads"));
-    succeeds(
-        folder.path(),
-        &["import", "teacher.pth", "-o", "teacher.bpk", "--heads", "4"],
-    );
+    let summary = ["summary", "teacher.pth"];
+    assert!(fails(folder.path(), &summary).contains("--heads"));
+    let import = ["import", "teacher.pth", "-o", "teacher.bpk", "--heads", "4"];
+    succeeds(folder.path(), &import);
     let summary = succeeds(folder.path(), &["summary", "teacher.bpk", "--json"]);
     let summary: Value = serde_json::from_str(&summary).expect("JSON");
     assert_eq!(summary["config"]["heads"], 4);
+}
 
-    // A headless model to finetune; as a teacher it is of no use.
-    let mut headless = teacher.clone();
+#[test]
+fn a_model_without_heads_is_finetuned_and_teaches_nobody() {
+    let folder = folder();
+    let mut headless = Trained::once().teacher.clone();
     headless.retain(|(name, _)| !name.starts_with("head"));
-    write(
-        folder.path(),
-        "headless.pth",
-        pth(&Tree::OrderedDict(headless)),
-    );
-    let start = train(&[
-        "--output-dir",
-        "run",
-        "--heads",
-        "4",
-        "--finetune",
-        "headless.pth",
-    ]);
-    let output = gsb(folder.path(), &start);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(
-        text(&output.stderr).contains("2 reinitialized: head.weight"),
-        "{}",
-        text(&output.stderr)
-    );
-    let start = train(&[
-        "--output-dir",
-        "none",
-        "--heads",
-        "4",
-        "--teacher-path",
-        "headless.pth",
-    ]);
-    assert!(fails(folder.path(), &start).contains("no head"));
+    let bytes = pth(&Tree::OrderedDict(headless));
+    write(folder.path(), "headless.pth", bytes);
+    let of = |option| {
+        let start = start(&["--output-dir", "run", "--heads", "4"]);
+        [&start[..], &[option, "headless.pth"]].concat()
+    };
+    assert!(fails(folder.path(), &of("--teacher-path")).contains("no head"));
+    assert!(!folder.path().join("run").exists());
+    let said = says(folder.path(), &of("--finetune"));
+    assert!(said.contains("2 reinitialized: head.weight"), "{said}");
+}
 
-    // 2.5 and a stage-1 student, whose shapes tell its heads.
-    write(
-        folder.path(),
-        "stage1.pth",
-        pth(&dict([("state_dict", prefixed(&stage1, "model."))])),
-    );
-    let start = [
-        "--stage1-path",
-        "stage1.pth",
-        "--teacher-path",
-        "first/teacher.bpk",
-        "--output-dir",
-        "second",
-    ];
-    succeeds(folder.path(), &train(&start));
+#[test]
+fn stage_2_starts_from_a_file_of_stage_1() {
+    let folder = folder();
+    let trained = Trained::once();
+    // 2.5, and the shapes tell its heads.
+    let bytes = pth(&dict([("state_dict", prefixed(&trained.stage1, "model."))]));
+    write(folder.path(), "stage1.pth", bytes);
+    let teacher = trained.teacher_file();
+    let from = ["--stage1-path", "stage1.pth", "--teacher-path", &teacher];
+    succeeds(folder.path(), &start(&from));
+}
 
-    // An average, a weight that is not finite, a tensor that is missing.
+/// An average, a weight that is not finite, a tensor that is missing.
+#[test]
+fn a_start_that_cannot_be_used_is_refused_and_an_average_is_taken() {
+    let folder = folder();
+    let teacher = &Trained::once().teacher;
     let good = Tree::OrderedDict(teacher.clone());
-    let bad = || Tree::OrderedDict(with(&teacher, "norm.weight", f32::NAN));
-    write(
-        folder.path(),
-        "ema.pth",
-        pth(&dict([("model", bad()), ("ema", good)])),
-    );
-    let nan = [
-        "--teacher-path",
-        "ema.pth",
-        "--heads",
-        "4",
-        "--output-dir",
-        "none",
-    ];
-    let message = fails(folder.path(), &train(&nan));
+    let bad = Tree::OrderedDict(with(teacher, "norm.weight", f32::NAN));
+    let bytes = pth(&dict([("model", bad), ("ema", good)]));
+    write(folder.path(), "ema.pth", bytes);
+    let of = |file| {
+        let start = start(&["--output-dir", "run", "--heads", "4"]);
+        [&start[..], &["--teacher-path", file]].concat()
+    };
+    let message = fails(folder.path(), &of("ema.pth"));
     assert!(message.contains("ema.pth: norm.weight holds"), "{message}");
-    let taken = [
-        "--teacher-path",
-        "ema.pth",
-        "--heads",
-        "4",
-        "--ema",
-        "--output-dir",
-        "third",
-    ];
-    let output = gsb(folder.path(), &train(&taken));
-    let said = text(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("an average of the weights was taken"),
-        "{said}"
-    );
-    let without = [
-        "--teacher-path",
-        "first/teacher.bpk",
-        "--ema",
-        "--output-dir",
-        "none",
-    ];
-    assert!(fails(folder.path(), &train(&without)).starts_with("start.ema: "));
+
     let mut lacking = teacher.clone();
     lacking.retain(|(name, _)| name != "norm.bias");
-    write(
-        folder.path(),
-        "lacking.pth",
-        pth(&Tree::OrderedDict(lacking)),
-    );
-    let start = [
-        "--teacher-path",
-        "lacking.pth",
-        "--heads",
-        "4",
-        "--output-dir",
-        "none",
-    ];
-    let message = fails(folder.path(), &train(&start));
+    let bytes = pth(&Tree::OrderedDict(lacking));
+    write(folder.path(), "lacking.pth", bytes);
+    let message = fails(folder.path(), &of("lacking.pth"));
     assert!(message.contains("1 missing: norm.bias"), "{message}");
-    assert!(!folder.path().join("none").exists());
+
+    let own = Trained::once().teacher_file();
+    let without = start(&["--output-dir", "run", "--ema", "--teacher-path", &own]);
+    assert!(fails(folder.path(), &without).starts_with("start.ema: "));
+    assert!(!folder.path().join("run").exists());
+
+    let said = says(folder.path(), &[&of("ema.pth")[..], &["--ema"]].concat());
+    assert!(
+        said.contains("an average of the weights was taken"),
+        "{said}"
+    );
 }

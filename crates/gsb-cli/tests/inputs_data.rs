@@ -1,13 +1,15 @@
 //! Data sets as people have them, through the commands.
 
+mod program;
+
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use program::{folder, ran, read_json, stderr};
 use serde_json::Value;
-use tempfile::{TempDir, tempdir};
+use tempfile::TempDir;
 
 /// A model of seconds.
 const TINY: &str = r#"{"image_size": 16, "patch_size": 4, "channels": 3, "classes": 2, "width": 16,
@@ -29,15 +31,8 @@ const JPEG: &[u8] = b"\xFF\xD8\xFF\xE0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x
 
 /// `gsb` with these arguments; its exit code, and what it said on stderr.
 fn gsb(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gsb"));
-    let Output { status, stderr, .. } = command
-        .current_dir(folder)
-        .args(arguments)
-        .output()
-        .expect("the program starts");
-    let stderr = String::from_utf8(stderr).expect("UTF-8");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    (status.code(), stderr)
+    let output = ran(program::gsb(folder).args(arguments));
+    (output.status.code(), stderr(&output))
 }
 
 /// Trains a teacher for an epoch on `data`, in the folder `run`.
@@ -122,7 +117,7 @@ fn tiff() -> Vec<u8> {
 /// A folder with the model and `data`, an image folder: four pictures of each class to train on, two to
 /// test on.
 fn image_folder() -> TempDir {
-    let folder = tempdir().expect("a folder");
+    let folder = folder();
     let root = folder.path();
     write(root, "tiny.json", TINY);
     for (class, red) in [("a", 0), ("b", 100)] {
@@ -136,8 +131,7 @@ fn image_folder() -> TempDir {
 }
 
 fn config(folder: &Path) -> Value {
-    let text = fs::read_to_string(folder.join("run/config.json")).expect("a configuration");
-    serde_json::from_str(&text).expect("JSON")
+    read_json(&folder.join("run/config.json"))
 }
 
 #[test]
@@ -284,7 +278,7 @@ fn a_run_goes_on_with_other_images_only_if_it_is_told_to() {
 
 #[test]
 fn changed_pixels_of_an_array_are_noticed() {
-    let folder = tempdir().expect("a folder");
+    let folder = folder();
     let root = folder.path();
     write(
         root,
@@ -323,7 +317,7 @@ fn changed_pixels_of_an_array_are_noticed() {
 
 #[test]
 fn lists_of_windows_programs_are_trained_on_and_missing_files_named() {
-    let folder = tempdir().expect("a folder");
+    let folder = folder();
     let root = folder.path();
     write(root, "tiny.json", TINY);
     let list = |part: &str| {
@@ -356,7 +350,7 @@ fn lists_of_windows_programs_are_trained_on_and_missing_files_named() {
 
 #[test]
 fn tiny_imagenet_with_a_sorted_validation_part_is_trained_on() {
-    let folder = tempdir().expect("a folder");
+    let folder = folder();
     let root = folder.path();
     write(root, "tiny.json", TINY);
     for number in 0..4 {

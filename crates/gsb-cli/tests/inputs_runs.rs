@@ -1,50 +1,23 @@
 //! What happens to runs and their files in the real world: they are killed, moved, damaged, and lie on
 //! file systems that can do less than others.
 
+mod program;
+
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use serde_json::Value;
-use tempfile::TempDir;
-
-fn gsb(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gsb"));
-    command.current_dir(folder);
-    command
-}
+use program::{fails_at_last as fails, folder, gsb, ran, read_json, stderr, stdout};
 
 /// What a command writes to stdout and stderr that succeeds.
 fn succeeds(command: &mut Command) -> (String, String) {
-    let output = command.output().expect("the program starts");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    let output = ran(command);
+    let (stdout, stderr) = (stdout(&output), stderr(&output));
     assert!(output.status.success(), "{command:?}: {stderr}");
     (stdout, stderr)
 }
 
-/// What a command says that is refused, after "error: ".
-fn fails(command: &mut Command) -> String {
-    let Output { status, stderr, .. } = command.output().expect("the program starts");
-    let message = String::from_utf8(stderr).expect("UTF-8");
-    assert_eq!(status.code(), Some(1), "{command:?}: {message}");
-    assert!(!message.contains("panicked"), "{message}");
-    let error = message
-        .lines()
-        .find_map(|line| line.strip_prefix("error: "));
-    error.expect("a line that says what is wrong").to_string()
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a folder")
-}
-
 /// Options of a run of a moment.
 const TINY: [&str; 6] = ["--epochs", "1", "--per-class", "2", "--batch-size", "16"];
-
-fn read_json(path: &Path) -> Value {
-    let text = std::fs::read_to_string(path).expect("a file");
-    serde_json::from_str(&text).expect("JSON")
-}
 
 /// Images of one colour in `train/` and `val/`, in folders of the classes `cat` and `dog`.
 fn pictures(folder: &Path) {

@@ -89,10 +89,8 @@ fn a_tilde_is_the_home_folder_in_every_option() {
 #[test]
 fn what_is_taken_for_a_model_by_mistake_is_told_what_it_is() {
     let folder = folder();
-    let run = run();
-    let path = |name: &str| run.join(name).to_str().expect("UTF-8").to_string();
+    let path = |name: &str| run().join(name).to_str().expect("UTF-8").to_string();
     let (checkpoint, packed) = (path("stage2.bpk"), path("stage2.packed.safetensors"));
-    let run = run.to_str().expect("UTF-8");
     picture(&folder.path().join("a.png"), 50);
     let start = |arguments: &[&str]| fails(gsb(folder.path()).args(arguments));
 
@@ -118,8 +116,16 @@ fn what_is_taken_for_a_model_by_mistake_is_told_what_it_is() {
     );
     let message = start(&["predict", published, "a.png"]);
     assert!(message.contains("d_ckpt_stage2.pth -o "), "{message}");
+}
 
-    // A folder has it inside.
+#[test]
+fn a_folder_is_no_file_but_may_have_it_inside() {
+    let folder = folder();
+    let run = run();
+    let path = |name: &str| run.join(name).to_str().expect("UTF-8").to_string();
+    let checkpoint = path("stage2.bpk");
+    let run = run.to_str().expect("UTF-8");
+    let start = |arguments: &[&str]| fails(gsb(folder.path()).args(arguments));
     for (arguments, file) in [
         (&["predict", run, "a.png"][..], "stage2.packed.safetensors"),
         (&["inspect", run], "stage2.packed.safetensors"),
@@ -146,8 +152,16 @@ fn what_is_taken_for_a_model_by_mistake_is_told_what_it_is() {
         message.ends_with(&format!("gsb train --resume '{run}'\n")),
         "{message}"
     );
+}
 
-    // A packed model is no checkpoint, and a picture no model.
+#[test]
+fn a_packed_model_is_no_checkpoint_and_a_picture_no_model() {
+    let folder = folder();
+    let path = |name: &str| run().join(name).to_str().expect("UTF-8").to_string();
+    let (checkpoint, packed) = (path("stage2.bpk"), path("stage2.packed.safetensors"));
+    picture(&folder.path().join("a.png"), 50);
+    let start = |arguments: &[&str]| fails(gsb(folder.path()).args(arguments));
+
     for command in ["pack", "export", "import"] {
         let message = start(&[command, &packed, "-o", "x"]);
         assert!(

@@ -1,22 +1,24 @@
 //! The commands on packed models, from training to predictions.
 
+mod program;
+
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
-use assert_cmd::Command;
+use program::{misused, ran, stderr, stdout};
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn gsb() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_gsb"))
+fn gsb(arguments: &[&str]) -> Command {
+    let mut command = program::gsb(Path::new("."));
+    command.args(arguments);
+    command
 }
 
 /// What a command prints that succeeds.
 fn succeeds(arguments: &[&str]) -> String {
-    let output = gsb().args(arguments).output().expect("the program starts");
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {errors}");
-    String::from_utf8(output.stdout).expect("UTF-8")
+    program::succeeds(&mut gsb(arguments))
 }
 
 fn json(text: &str) -> Value {
@@ -24,16 +26,8 @@ fn json(text: &str) -> Value {
 }
 
 /// What a command says that fails, in one line after "error: ".
-fn fails(arguments: &[&str], code: i32) -> String {
-    let output = gsb().args(arguments).output().expect("the program starts");
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
-    assert_eq!(output.stdout, b"", "{arguments:?}");
-    let text = String::from_utf8(output.stderr).expect("UTF-8");
-    assert!(!text.contains("panicked"), "{text}");
-    if code == 1 {
-        assert_eq!(text.lines().count(), 1, "{text}");
-    }
-    text.strip_prefix("error: ").expect(&text).to_string()
+fn fails(arguments: &[&str]) -> String {
+    program::fails(&mut gsb(arguments))
 }
 
 /// The folder of a short run, what it printed, and its `--json`. Trained once for all tests.
@@ -169,26 +163,24 @@ fn a_published_checkpoint_is_packed_with_numbers_for_names() {
 fn what_cannot_be_packed_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = text_of(&folder.path().join("out"));
-    let text = fails(&["pack", &in_run("teacher.bpk"), "-o", &output], 1);
+    let text = fails(&["pack", &in_run("teacher.bpk"), "-o", &output]);
     assert!(
         text.contains("teacher.bpk: a model of teacher; packed are those of stage2 alone"),
         "{text}"
     );
     assert!(!Path::new(&output).exists());
     let nowhere = text_of(&folder.path().join("no/folder/out"));
-    let text = fails(&["pack", &in_run("stage2.bpk"), "-o", &nowhere], 1);
+    let text = fails(&["pack", &in_run("stage2.bpk"), "-o", &nowhere]);
     assert!(text.contains("no/folder/out"), "{text}");
-    fails(
-        &[
-            "pack",
-            &in_run("stage2.bpk"),
-            "-o",
-            &output,
-            "--shift",
-            "f64",
-        ],
-        2,
-    );
+    let arguments = [
+        "pack",
+        &in_run("stage2.bpk"),
+        "-o",
+        &output,
+        "--shift",
+        "f64",
+    ];
+    assert!(misused(&mut gsb(&arguments)).contains("--shift"));
 }
 
 #[test]
@@ -255,24 +247,20 @@ fn digits_are_predicted_and_a_broken_picture_does_not_end_it() {
     std::fs::write(folder.path().join("digit-02.png"), "no picture").expect("written");
     let missing = text_of(&folder.path().join("missing.png"));
     let arguments = ["predict", &file, &pictures, &missing];
-    let output = gsb().args(arguments).output().expect("the program starts");
+    let output = ran(&mut gsb(&arguments));
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         output.stdout.iter().filter(|&&byte| byte == b'\n').count(),
         5
     );
-    let errors = String::from_utf8(output.stderr).expect("UTF-8");
+    let errors = stderr(&output);
     let errors: Vec<&str> = errors.lines().collect();
     assert_eq!(errors.len(), 3, "{errors:?}");
     assert!(errors[0].contains("digit-02.png"), "{errors:?}");
     assert!(errors[1].contains("missing.png"), "{errors:?}");
     assert_eq!(errors[2], "error: 2 of 7 images could not be classified");
-    let output = gsb()
-        .args(arguments)
-        .arg("--json")
-        .output()
-        .expect("the program starts");
-    let values = json(&String::from_utf8(output.stdout).expect("UTF-8"));
+    let output = ran(gsb(&arguments).arg("--json"));
+    let values = json(&stdout(&output));
     assert!(
         values[2]["error"]
             .as_str()
@@ -337,9 +325,9 @@ fn a_benchmark_has_its_layout() {
         text.contains("median") && text.contains("images per second"),
         "{text}"
     );
-    assert!(fails(&["bench", "--model", "deit"], 1).starts_with("no model is called \"deit\""));
-    assert!(fails(&["bench"], 2).contains("--model"));
-    assert!(fails(&["bench", &file, "--model", "micro"], 2).contains("--model"));
+    assert!(fails(&["bench", "--model", "deit"]).starts_with("no model is called \"deit\""));
+    assert!(misused(&mut gsb(&["bench"])).contains("--model"));
+    assert!(misused(&mut gsb(&["bench", &file, "--model", "micro"])).contains("--model"));
 }
 
 #[test]
@@ -356,7 +344,7 @@ fn a_broken_file_is_named_by_every_command() {
             &["inspect", file],
             &["bench", file],
         ] {
-            let text = fails(arguments, 1);
+            let text = fails(arguments);
             assert!(text.contains(&file[..]), "{arguments:?}: {text}");
         }
     }

@@ -1,55 +1,16 @@
 //! Training from the command line, end to end, in seconds.
 
+mod program;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use assert_cmd::prelude::*;
+use program::{fails_at_last as fails, folder, gsb, read_json, stderr, succeeds};
 use serde_json::Value;
-use tempfile::TempDir;
-
-fn gsb(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gsb"));
-    command.current_dir(folder);
-    command
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the output is UTF-8")
-}
-
-fn succeeds(command: &mut Command) -> String {
-    let output = command.output().expect("the program starts");
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// What a command says that fails, after "error: ".
-fn fails(command: &mut Command) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("the program starts");
-    let message = text(&stderr);
-    assert_eq!(status.code(), Some(1), "{message}");
-    assert_eq!(text(&stdout), "");
-    let errors: Vec<&str> = message
-        .lines()
-        .filter(|line| line.starts_with("error: "))
-        .collect();
-    assert_eq!(errors.len(), 1, "{message}");
-    assert!(!message.contains("panicked"), "{message}");
-    errors[0]["error: ".len()..].to_string()
-}
 
 /// Options of a run of seconds.
 const SHORT: [&str; 6] = ["--epochs", "2", "--per-class", "6", "--batch-size", "16"];
-
-fn read_json(path: &Path) -> Value {
-    let text = std::fs::read_to_string(path).expect("a file");
-    serde_json::from_str(&text).expect("JSON")
-}
 
 /// The log without the time that things took.
 fn log(run: &Path) -> Vec<Value> {
@@ -60,10 +21,6 @@ fn log(run: &Path) -> Vec<Value> {
         epoch
     });
     lines.collect()
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a folder")
 }
 
 #[test]
@@ -308,7 +265,7 @@ fn an_image_folder_with_images_of_all_kinds_is_trained_on() {
     let output = gsb(folder.path()).args(arguments).output();
     let output = output.expect("the program starts");
     assert_eq!(output.status.code(), Some(1));
-    let message = text(&output.stderr);
+    let message = stderr(&output);
     assert!(message.contains("x.png"), "{message}");
 
     let message = fails(gsb(folder.path()).args([
@@ -477,10 +434,7 @@ fn a_table_compares_variants_and_goes_on_where_it_stopped() {
         std::fs::metadata(&seed).unwrap().modified().unwrap(),
         before
     );
-    gsb(folder.path())
-        .args(["table", "--resume", "t"])
-        .assert()
-        .failure();
+    assert!(fails(gsb(folder.path()).args(["table", "--resume", "t"])).starts_with("--resume: "));
 }
 
 #[test]

@@ -9,7 +9,8 @@
 //! - [`binarize`]: the binarizers, each a Burn module
 //! - [`nn`]: binary layers and encoder blocks, usable in any model
 //! - [`distill`]: distillation from a teacher, and the base losses
-//! - [`ops`]: the differentiable operations behind them
+//! - [`ops`]: the differentiable operations behind them; those of ordinary layers are [`gsb_cpu`]'s
+//! - [`Calibrate`] and [`uncalibrated`]: scales that start from data
 //!
 //! # Example
 //!
@@ -34,9 +35,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod binarize;
+mod calibrate;
 pub mod distill;
 mod error;
 pub mod nn;
 pub mod ops;
 
+pub use calibrate::{Calibrate, uncalibrated};
 pub use error::Error;

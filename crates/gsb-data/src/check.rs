@@ -1,12 +1,11 @@
 //! Whether a set can be read, before hours of training.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{counted, first_ten};
+use crate::error::{BrokenPictures, counted, first_ten};
 use crate::prefetch::each_picture;
 use crate::{DataSet, DataSplits, Error, Subset, image_size};
 
@@ -18,47 +17,6 @@ pub enum Broken {
     Refused,
     /// They are left out.
     LeftOut,
-}
-
-/// Pictures that cannot be read, and why.
-#[derive(Debug)]
-pub struct BrokenPictures {
-    /// What is wrong with each of them.
-    pub errors: Vec<Error>,
-    /// How many pictures were looked at.
-    pub images: usize,
-}
-
-impl std::error::Error for BrokenPictures {}
-
-/// Errors that are shown of each kind.
-const SHOWN: usize = 10;
-
-impl fmt::Display for BrokenPictures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (missing, broken): (Vec<&Error>, Vec<&Error>) =
-            self.errors.iter().partition(|error| is_missing(error));
-        write!(
-            f,
-            "{} of {} pictures cannot be read",
-            self.errors.len(),
-            self.images
-        )?;
-        for (kind, errors) in [("broken", broken), ("not there", missing)] {
-            for error in errors.iter().take(SHOWN) {
-                write!(f, "\n  {error}")?;
-            }
-            if errors.len() > SHOWN {
-                let more = errors.len() - SHOWN;
-                write!(f, "\n  and {more} more that are {kind}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
 impl DataSplits {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{Error, Image};
+use crate::{Error, Image, Normalization};
 
 /// Labelled pictures, read when they are asked for.
 pub trait DataSet: Send + Sync {
@@ -44,6 +44,25 @@ pub trait DataSet: Send + Sync {
     fn file(&self, index: usize) -> Option<&Path> {
         let _ = index;
         None
+    }
+
+    /// Mean and deviation of the pictures, the training set's as a rule, in [`channels`](Self::channels)
+    /// channels; see [`Normalization::measured`]. Every picture is read.
+    ///
+    /// # Errors
+    /// If a picture cannot be read.
+    ///
+    /// ```
+    /// use gsb_data::{DataSet, ImageArray};
+    ///
+    /// let set = ImageArray::new([1, 2, 1], vec![0, 255], vec![0], vec!["a".into()])?;
+    /// let normalization = set.normalization()?;
+    /// assert_eq!((normalization.mean[0], normalization.deviation[0]), (0.5, 0.5));
+    /// # Ok::<(), gsb_data::Error>(())
+    /// ```
+    fn normalization(&self) -> Result<Normalization, Error> {
+        let pictures = (0..self.len()).map(|index| self.image(index));
+        Normalization::measured(self.channels(), pictures)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be wrong with data.
 
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -30,17 +31,12 @@ pub enum Error {
         /// What is wrong, and what was expected.
         problem: String,
     },
-    /// A picture cannot be decoded.
-    #[error("{}: not a readable picture: {problem}", path.display())]
-    Picture {
-        /// The file.
-        path: PathBuf,
-        /// What the decoder said.
-        problem: String,
-    },
+    /// A picture cannot be read, or what is to be made of it makes no sense.
+    #[error(transparent)]
+    Picture(#[from] gsb_image::Error),
     /// Pictures that cannot be read, all of them.
     #[error(transparent)]
-    Broken(#[from] crate::BrokenPictures),
+    Broken(#[from] BrokenPictures),
     /// Nothing is left of a part or a class where broken pictures are left out.
     #[error("without the broken pictures there are no {what}")]
     NoPictures {
@@ -154,6 +150,51 @@ impl Error {
     }
 }
 
+/// Pictures that cannot be read, and why.
+#[derive(Debug)]
+pub struct BrokenPictures {
+    /// What is wrong with each of them.
+    pub errors: Vec<Error>,
+    /// How many pictures were looked at.
+    pub images: usize,
+}
+
+impl std::error::Error for BrokenPictures {}
+
+/// How many of a list are shown.
+const SHOWN: usize = 10;
+
+impl fmt::Display for BrokenPictures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (missing, broken): (Vec<&Error>, Vec<&Error>) =
+            self.errors.iter().partition(|error| is_missing(error));
+        write!(
+            f,
+            "{} of {} pictures cannot be read",
+            self.errors.len(),
+            self.images
+        )?;
+        for (kind, errors) in [("broken", broken), ("not there", missing)] {
+            for error in errors.iter().take(SHOWN) {
+                write!(f, "\n  {error}")?;
+            }
+            if errors.len() > SHOWN {
+                let more = errors.len() - SHOWN;
+                write!(f, "\n  and {more} more that are {kind}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    let (Error::Io { source, .. } | Error::Picture(gsb_image::Error::Io { source, .. })) = error
+    else {
+        return false;
+    };
+    source.kind() == io::ErrorKind::NotFound
+}
+
 /// So many things, by the name of one.
 pub(crate) fn counted(count: usize, thing: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
@@ -162,7 +203,6 @@ pub(crate) fn counted(count: usize, thing: &str) -> String {
 
 /// The first ten names, and how many more there are.
 pub(crate) fn first_ten(names: &[impl std::fmt::Display]) -> String {
-    const SHOWN: usize = 10;
     let shown: Vec<String> = names.iter().take(SHOWN).map(ToString::to_string).collect();
     let shown = shown.join(", ");
     match names.len().saturating_sub(SHOWN) {

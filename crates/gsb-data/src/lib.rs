@@ -12,10 +12,10 @@
 //! Everything is plain `Vec<f32>`; no tensor library is involved.
 //!
 //! ```
-//! use gsb_data::{EvalTransform, Loader, LoaderConfig, Normalization};
+//! use gsb_data::{EvalTransform, Loader, LoaderConfig};
 //!
 //! let splits = gsb_data::digits()?.split(0.2, 0)?;
-//! let transform = EvalTransform::new(8, Normalization::of(&*splits.train)?);
+//! let transform = EvalTransform::new(8, splits.train.normalization()?);
 //! let config = LoaderConfig { batch_size: 32, shuffle: true, ..Default::default() };
 //! let loader = Loader::new(splits.train, transform, config)?;
 //! for batch in loader.epoch(0) {
@@ -27,24 +27,24 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod augment;
 mod batch;
+mod bounds;
 mod check;
 mod checksum;
 mod data_set;
-mod decode;
+mod data_set_name;
 #[cfg(feature = "download")]
 mod download;
 mod error;
 mod file_names;
 mod fingerprint;
 mod gzip;
-mod image;
 mod label_noise;
 mod listing;
 mod lists;
 mod loader;
 mod mixup;
-mod normalization;
 mod open;
 mod prefetch;
 mod random;
@@ -53,20 +53,28 @@ mod sets;
 mod subset;
 mod transform;
 
+pub use augment::affine::{Interpolation, RandomAffine};
+pub use augment::color::ColorJitter;
+pub use augment::crop::Crop;
+pub use augment::erasing::RandomErasing;
+pub use augment::rand_augment::RandAugment;
+pub use augment::train::TrainTransform;
 pub use batch::Batch;
-pub use check::{Broken, BrokenPictures};
+pub use check::Broken;
 pub use data_set::{DataSet, DataSplits};
-pub use decode::{Orientation, decode_image, image_size, read_image, read_image_as};
-pub use error::Error;
+pub use data_set_name::DataSetName;
+pub use error::{BrokenPictures, Error};
 pub use fingerprint::Fingerprint;
-pub use image::Image;
+pub use gsb_image::{
+    Error as PictureError, EvalTransform, Image, Normalization, Orientation, decode_image,
+    image_size, read_image, read_image_as,
+};
 pub use label_noise::{NoisyLabels, with_label_noise};
 pub use listing::{Listing, list_pictures, list_readable_pictures};
 pub use lists::read_text;
 pub use loader::{Batches, Loader, LoaderConfig};
 pub use mixup::Mixup;
-pub use normalization::Normalization;
-pub use open::{DataSetName, OpenOptions, open};
+pub use open::{OpenOptions, open};
 pub use sets::array::ImageArray;
 pub use sets::chaoyang::chaoyang;
 pub use sets::cifar::{cifar10, cifar100};
@@ -78,10 +86,3 @@ pub use sets::inaturalist::{Category, inaturalist};
 pub use sets::mnist::mnist;
 pub use subset::{Subset, per_class, split};
 pub use transform::Transform;
-pub use transform::affine::{Interpolation, RandomAffine};
-pub use transform::color::ColorJitter;
-pub use transform::crop::Crop;
-pub use transform::erasing::RandomErasing;
-pub use transform::eval::EvalTransform;
-pub use transform::rand_augment::RandAugment;
-pub use transform::train::TrainTransform;

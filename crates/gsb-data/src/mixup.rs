@@ -2,11 +2,10 @@
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
+use rand_distr::Beta;
 use serde::{Deserialize, Serialize};
 
-use crate::random::beta;
-use crate::transform::bounds;
-use crate::{Batch, Error};
+use crate::{Batch, Error, bounds};
 
 /// Mixes the pictures of a batch in pairs, and their targets with them.
 ///
@@ -145,6 +144,14 @@ impl Mixup {
     }
 }
 
+/// A number of the symmetric beta distribution, in `0..=1`; 1/2 where there is none of this shape.
+fn beta(alpha: f64, rng: &mut ChaCha8Rng) -> f64 {
+    match Beta::new(alpha, alpha) {
+        Ok(beta) if alpha.is_finite() => rng.sample(beta),
+        _ => 0.5,
+    }
+}
+
 /// A random stretch of this share of a length, cut off at its ends.
 fn span(length: usize, share: f64, rng: &mut ChaCha8Rng) -> [usize; 2] {
     let half = (length as f64 * share) as usize / 2;
@@ -226,5 +233,33 @@ mod tests {
         never.apply(&mut sharp, 4, 0.0, &mut generator(0));
         assert_eq!(sharp.images, batch().images);
         assert_eq!(sharp.targets.unwrap()[..4], [1.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn shares_have_the_moments_of_the_beta_distribution() {
+        let n = 20_000;
+        for alpha in [0.2, 0.8, 1.0, 3.0] {
+            let mut rng = generator(1);
+            let shares: Vec<f64> = (0..n).map(|_| beta(alpha, &mut rng)).collect();
+            let n = f64::from(n);
+            let mean = shares.iter().sum::<f64>() / n;
+            let variance = shares.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+            // Five standard errors: deviation / sqrt(n) for the mean, and for the variance
+            // sqrt((kurtosis - 1) / n) times it, the kurtosis being at most 3.
+            let expected = 1.0 / (4.0 * (2.0 * alpha + 1.0));
+            assert!((mean - 0.5).abs() < 5.0 * (expected / n).sqrt(), "{mean}");
+            let error = (variance / expected - 1.0).abs();
+            assert!(error < 5.0 * (2.0 / n).sqrt(), "{variance}");
+        }
+    }
+
+    #[test]
+    fn extreme_shapes_give_shares() {
+        for alpha in [1e-300, 1e-9, 1e300, f64::INFINITY] {
+            for seed in 0..50 {
+                let share = beta(alpha, &mut generator(seed));
+                assert!((0.0..=1.0).contains(&share), "{alpha}: {share}");
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gsb_data::{
     Batch, DataSet, Error, EvalTransform, Image, Loader, LoaderConfig, Mixup, Normalization,
-    Transform,
+    PictureError, Transform,
 };
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -55,9 +55,9 @@ impl DataSet for Numbers {
         if self.broken == Some(index) {
             let path = format!("picture-{index}.png").into();
             let problem = "broken".into();
-            return Err(Error::Picture { path, problem });
+            return Err(PictureError::Picture { path, problem }.into());
         }
-        Image::new(1, 1, 1, vec![index as u8])
+        Ok(Image::new(1, 1, 1, vec![index as u8])?)
     }
 
     fn channels(&self) -> usize {
@@ -231,7 +231,7 @@ fn batches_can_go_to_another_thread() {
 #[test]
 fn the_digits_become_batches() {
     let splits = gsb_data::digits().unwrap().split(0.2, 0).unwrap();
-    let normalization = Normalization::of(&*splits.train).unwrap();
+    let normalization = splits.train.normalization().unwrap();
     let transform = EvalTransform::new(8, normalization);
     let config = LoaderConfig {
         drop_last: true,

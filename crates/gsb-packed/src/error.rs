@@ -122,7 +122,7 @@ pub enum Error {
     /// A picture cannot be read.
     #[cfg(feature = "image")]
     #[error(transparent)]
-    Picture(#[from] gsb_data::Error),
+    Picture(#[from] gsb_image::Error),
     /// `GSB_FORCE_ISA` names an instruction set that is unknown or that the machine lacks.
     #[error("instruction set \"{name}\" is {problem}; available here: {available}")]
     Isa {

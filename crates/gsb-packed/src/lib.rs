@@ -2,7 +2,7 @@
 //!
 //! A student of Group Superposition Binarization (GSB, arXiv 2305.07931) has binary weights and
 //! activations. This crate executes them as bits: products are population counts, and everything
-//! between two binarizers is folded into comparisons of counts. It knows no training framework; a
+//! between two binarizers is folded into comparisons of counts. It does not depend on a training framework; a
 //! [`Network`] is plain data, which a packer fills and a [packed file](PackedFile) holds.
 //!
 //! ```
@@ -46,14 +46,18 @@ mod error;
 mod format;
 mod image;
 mod kernel;
+mod layout;
+mod levels;
 mod model;
 mod network;
 #[cfg(feature = "image")]
 mod picture;
 mod prediction;
+mod products;
 mod random;
 mod signs;
 mod trace;
+mod validate;
 
 pub use config::PackedConfig;
 pub use engine::{Scratch, Stage};
@@ -62,6 +66,7 @@ pub use format::{FORMAT_VERSION, PackedFile, Preprocessing, ShiftStorage};
 pub use gsb_numerics::{GROUP_THRESHOLDS, SCALE_GUARD, ThresholdScope};
 pub use image::Image;
 pub use kernel::Isa;
+pub use layout::TensorLayout;
 pub use model::PackedModel;
 pub use network::{Attention, BinaryLinear, Block, Head, LayerNorm, Network, PatchEmbedding};
 pub use prediction::{Prediction, Ranked};

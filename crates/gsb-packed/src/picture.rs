@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gsb_data::{EvalTransform, Normalization, read_image};
+use gsb_image::{EvalTransform, Normalization, read_image};
 
 use crate::{Error, Image, PackedModel, Prediction, Preprocessing};
 
@@ -66,7 +66,7 @@ impl PackedModel {
     }
 
     /// Classifies a picture file: decodes it, turns it as its EXIF entry says, and resizes and crops
-    /// it as in evaluation. Formats are those of [`gsb_data::read_image`].
+    /// it as in evaluation. Formats are those of [`gsb_image::read_image`].
     ///
     /// # Errors
     /// [`Error::Picture`] if the file cannot be read; as [`transform`](Self::transform).
@@ -92,7 +92,7 @@ impl PackedModel {
     ///
     /// # Errors
     /// As [`transform`](Self::transform).
-    pub fn predict_picture(&self, picture: &gsb_data::Image) -> Result<Prediction, Error> {
+    pub fn predict_picture(&self, picture: &gsb_image::Image) -> Result<Prediction, Error> {
         let pixels = self.transform()?.pixels(picture);
         self.predict(Image::Bytes(&pixels.pixels))
     }

@@ -1,10 +1,8 @@
 //! Random networks and images, for benchmarks and tests.
 
-use crate::network::level_range;
-use crate::{
-    Attention, BinaryLinear, Block, Error, Head, LayerNorm, Network, PackedConfig, PatchEmbedding,
-    SignMatrix,
-};
+use crate::layout::{Kind, Source, Tensor};
+use crate::levels::level_range;
+use crate::{Error, Network, PackedConfig, SignMatrix};
 
 /// A small generator (SplitMix64): the same numbers on every machine.
 #[derive(Debug, Clone)]
@@ -73,63 +71,6 @@ impl Random {
         }
         SignMatrix::from_bits(rows, columns, bits, Vec::new())
     }
-
-    fn linear(&mut self, inputs: usize, outputs: usize) -> Result<BinaryLinear, Error> {
-        // Outputs of deviation about 1.
-        let scale = (inputs as f32).sqrt().recip();
-        Ok(BinaryLinear {
-            weight: self.signs(outputs, inputs)?,
-            weight_scale: vec![scale],
-            input_shift: self.normals(inputs, 0.1),
-            input_scale: 0.9,
-            bias: self.normals(outputs, 0.05),
-        })
-    }
-
-    fn norm(&mut self, width: usize) -> LayerNorm {
-        LayerNorm {
-            gamma: self.factors(width, 0.1),
-            beta: self.normals(width, 0.1),
-        }
-    }
-
-    fn head(&mut self, config: &PackedConfig) -> Head {
-        let reach = f32::from(level_range(config.head_bits).1);
-        Head {
-            weight: self.levels(config.classes * config.width, config.head_bits),
-            weight_scale: 0.1 / reach,
-            input_shift: self.normals(config.width, 0.1),
-            input_scale: 3.0 / reach,
-            bias: self.normals(config.classes, 0.1),
-        }
-    }
-
-    fn block(&mut self, config: &PackedConfig) -> Result<Block, Error> {
-        let (width, tokens) = (config.width, config.tokens());
-        let mean = (tokens as f32).recip();
-        let mut attention_scales = vec![4.0 * mean, 30.0 * mean, 20.0 * mean];
-        attention_scales.truncate(config.attention_groups);
-        let mut value_scales = vec![0.8, 1.2, 0.6];
-        value_scales.truncate(config.value_groups);
-        Ok(Block {
-            norm1: self.norm(width),
-            attention: Attention {
-                qkv: self.linear(width, 3 * width)?,
-                query_shift: self.normals(width, 0.1),
-                key_shift: self.normals(width, 0.1),
-                value_shift: self.normals(width, 0.1),
-                query_scale: 1.4,
-                key_scale: 1.4,
-                value_scales,
-                attention_shift: self.normals(config.heads * tokens * tokens, 0.2 * mean),
-                attention_scales,
-                output: self.linear(width, width)?,
-            },
-            norm2: self.norm(width),
-            fc1: self.linear(width, config.mlp_width)?,
-            fc2: self.linear(config.mlp_width, width)?,
-        })
-    }
 }
 
 impl Network {
@@ -140,34 +81,66 @@ impl Network {
     /// [`Error::Config`] if the configuration is impossible.
     pub fn random(config: &PackedConfig, seed: u64) -> Result<Self, Error> {
         config.validate()?;
-        let random = &mut Random::new(seed);
-        let (width, inputs) = (config.width, config.patch_values());
-        let scale = 2.0 / f32::from(level_range(config.patch_bits).1) / (inputs as f32).sqrt();
-        let patch_embedding = PatchEmbedding {
-            weight: random.levels(width * inputs, config.patch_bits),
-            scales: random
-                .factors(width, 0.1)
-                .iter()
-                .map(|factor| factor * scale)
-                .collect(),
-            bias: random.normals(width, 0.1),
+        let mut source = Trained {
+            random: Random::new(seed),
+            config,
+            inputs: 0,
         };
-        let class_token = random.normals(width, 0.5);
-        let distillation_token = config
-            .distillation_token
-            .then(|| random.normals(width, 0.5));
-        Ok(Self {
-            config: config.clone(),
-            patch_embedding,
-            class_token,
-            distillation_token,
-            positions: random.normals(config.tokens() * width, 0.5),
-            blocks: (0..config.depth)
-                .map(|_| random.block(config))
-                .collect::<Result<_, _>>()?,
-            norm: random.norm(width),
-            class_head: random.head(config),
-            distillation_head: config.distillation_token.then(|| random.head(config)),
+        Self::build(config, &mut source)
+    }
+}
+
+/// Values as training leaves them.
+struct Trained<'a> {
+    random: Random,
+    config: &'a PackedConfig,
+    /// Inputs of the binary weight before.
+    inputs: usize,
+}
+
+impl Source for Trained<'_> {
+    fn floats(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error> {
+        let Self { random, config, .. } = self;
+        let len = tensor.len();
+        let mean = (config.tokens() as f32).recip();
+        let reach = |bits: u8| f32::from(level_range(bits).1);
+        Ok(match (tensor.layer, tensor.part) {
+            // Outputs of deviation about 1.
+            _ if tensor.kind == Kind::RowScales => vec![(self.inputs as f32).sqrt().recip()],
+            ("patch_embedding", "scales") => {
+                let inputs = config.patch_values() as f32;
+                let scale = 2.0 / reach(config.patch_bits) / inputs.sqrt();
+                let factors = random.factors(len, 0.1);
+                factors.iter().map(|factor| factor * scale).collect()
+            }
+            ("class_head" | "distillation_head", "weight_scale") => {
+                vec![0.1 / reach(config.head_bits)]
+            }
+            ("class_head" | "distillation_head", "input_scale") => {
+                vec![3.0 / reach(config.head_bits)]
+            }
+            (_, "input_scale") => vec![0.9],
+            (_, "query_scale" | "key_scale") => vec![1.4],
+            (_, "value_scales") => [0.8, 1.2, 0.6][..len].to_vec(),
+            (_, "attention_scales") => [4.0 * mean, 30.0 * mean, 20.0 * mean][..len].to_vec(),
+            (_, "gamma") => random.factors(len, 0.1),
+            ("tokens", _) => random.normals(len, 0.5),
+            _ if tensor.kind == Kind::AttentionShift => random.normals(len, 0.2 * mean),
+            ("patch_embedding" | "class_head" | "distillation_head", "bias") => {
+                random.normals(len, 0.1)
+            }
+            (_, "bias") => random.normals(len, 0.05),
+            _ => random.normals(len, 0.1),
         })
+    }
+
+    fn levels(&mut self, tensor: &Tensor<'_>, bits: u8) -> Result<Vec<i8>, Error> {
+        Ok(self.random.levels(tensor.len(), bits))
+    }
+
+    fn signs(&mut self, tensor: &Tensor<'_>) -> Result<SignMatrix, Error> {
+        let [rows, columns] = tensor.matrix();
+        self.inputs = columns;
+        self.random.signs(rows, columns)
     }
 }

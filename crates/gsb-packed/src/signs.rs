@@ -147,7 +147,7 @@ impl SignMatrix {
         }
     }
 
-    /// A row's bits as 32-bit words, the lowest bit first. Each segment of so many columns fills whole
+    /// A row's bits as 32-bit words, the lowest bit first. Each segment of columns fills whole
     /// words, with bits of 0.
     pub(crate) fn row_words(&self, row: usize, segment: usize, words: &mut [u32]) {
         let segments = words.chunks_mut(segment.div_ceil(32));

@@ -9,6 +9,7 @@ use common::sealed::{seal, unsealed};
 use common::{KINDS, Kind, config, model, network};
 use gsb_packed::{
     Error, Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage,
+    TensorLayout,
 };
 
 /// Tests that look at the counters, or use much, take turns.
@@ -98,6 +99,37 @@ fn shifts_that_would_be_infinite_are_refused() {
             let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
             assert_eq!(PackedFile::from_bytes(&bytes).unwrap(), packed);
         }
+    }
+}
+
+/// Names, shapes and bits are those of the file.
+#[test]
+fn the_tensors_that_are_listed_are_those_of_a_file() {
+    let _turn = turn();
+    for seed in 0..20 {
+        let config = config(seed);
+        let packed =
+            PackedFile::unnamed(network(&config, seed, KINDS[seed as usize % KINDS.len()]));
+        let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut names = file.names();
+        names.retain(|name| !name.ends_with(".zeros"));
+        names.sort_unstable();
+        let tensors = config.tensors().unwrap();
+        let name = |tensor: &TensorLayout| format!("{}.{}", tensor.layer, tensor.part);
+        let mut listed: Vec<String> = tensors.iter().map(name).collect();
+        for (tensor, name) in tensors.iter().zip(&listed) {
+            let entries: usize = tensor.shape.iter().product();
+            let found = file.tensor(name).unwrap().data().len();
+            let is_one_for_all = tensor.part == "weight_scale" && found == 4;
+            let expected = (entries * usize::from(tensor.bits)).div_ceil(8);
+            assert!(
+                found == expected || is_one_for_all,
+                "{tensor:?}: {found} bytes"
+            );
+        }
+        listed.sort_unstable();
+        assert_eq!(listed, names, "{config:?}");
     }
 }
 

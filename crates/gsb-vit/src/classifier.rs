@@ -6,7 +6,7 @@ use gsb_core::distill::Logits;
 
 use crate::Activations;
 
-/// A model that classifies images with one head or two.
+/// A model that classifies images with one head or two, for code that takes any of them.
 pub trait Classifier: Module {
     /// The logits of each head, for training.
     ///

@@ -7,7 +7,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::{Device, s};
 
 use crate::VitConfig;
-use crate::transformer::PatchEmbedding;
+use crate::parts::PatchEmbedding;
+use crate::weight_decay::WeightDecay;
 
 /// The float convolution that makes a token of each patch.
 pub(crate) fn patch_convolution(config: &VitConfig, device: &Device) -> Conv2d {
@@ -119,6 +120,15 @@ impl TokenEmbedding {
             distillation_token: config.distillation_token.then(|| init(1)),
             position: init(config.tokens()),
             dropout: DropoutConfig::new(config.dropout).init(),
+        }
+    }
+
+    /// Tokens and positions do not decay.
+    pub(crate) fn weight_decay(&self, decay: &mut WeightDecay) {
+        decay.never(&self.class_token);
+        decay.never(&self.position);
+        if let Some(token) = &self.distillation_token {
+            decay.never(token);
         }
     }
 

@@ -1,11 +1,14 @@
 //! What can be wrong with a configuration or a checkpoint.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::nn::Initializer;
 
-use crate::Phase;
 use crate::checkpoint::{CheckpointError, ImportReport};
+use crate::phase::{ParsePhaseError, Phase};
+
+/// What another library or the system says of a failure.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +36,6 @@ pub enum Error {
         /// Number of heads.
         heads: usize,
     },
-    /// The hidden layer of the MLP has no width.
-    #[error("an MLP ratio of {ratio} at width {width} leaves the MLP no hidden layer")]
-    MlpRatio {
-        /// Width of the hidden layer over that of a token.
-        ratio: f64,
-        /// Width of a token.
-        width: usize,
-    },
     /// Not a probability below one.
     #[error("the {field} must be at least 0 and below 1, got {value}")]
     Probability {
@@ -48,6 +43,12 @@ pub enum Error {
         field: &'static str,
         /// What was asked for.
         value: f64,
+    },
+    /// Not a small number that a variance can be added to.
+    #[error("what normalizations add to the variance must be above 0 and below 1, got {epsilon}")]
+    Epsilon {
+        /// What was asked for.
+        epsilon: f64,
     },
     /// There are no such initial weights.
     #[error("the {field} is impossible: {initializer:?}")]
@@ -74,15 +75,12 @@ pub enum Error {
         known: String,
     },
     /// There is no such phase.
-    #[error("no phase is called {name:?}: expected teacher, stage1 or stage2")]
-    Phase {
-        /// What was asked for.
-        name: String,
-    },
+    #[error(transparent)]
+    Phase(#[from] ParsePhaseError),
     /// No machine has a place for the model.
     #[error(
-        "{image_size} pixels in patches of {patch_size}, width {width}, depth {depth}, MLP ratio \
-         {mlp_ratio} and {classes} classes make a model too large"
+        "{image_size} pixels in patches of {patch_size}, width {width}, depth {depth}, MLP width \
+         {mlp_width} and {classes} classes make a model too large"
     )]
     TooLarge {
         /// Height and width of an image.
@@ -93,14 +91,14 @@ pub enum Error {
         width: usize,
         /// Number of blocks.
         depth: usize,
-        /// Width of the hidden layer over that of a token.
-        mlp_ratio: f64,
+        /// Width of an MLP's hidden layer.
+        mlp_width: usize,
         /// Number of classes.
         classes: usize,
     },
     /// A configuration that cannot be read.
     #[error("not a configuration of a Vision Transformer: {0}")]
-    Json(String),
+    Json(#[from] serde_json::Error),
     /// There is no such superposition.
     #[error("the superposition of the {part} has 1 to 3 groups, got {groups}")]
     Groups {
@@ -176,20 +174,20 @@ pub enum Error {
         reason: String,
     },
     /// A file that cannot be written.
-    #[error("{}: cannot be written: {reason}", path.display())]
+    #[error("{}: cannot be written: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        reason: String,
+        source: Cause,
     },
     /// A file that cannot be read as a checkpoint.
-    #[error("{}: not a checkpoint that can be read: {reason}", path.display())]
+    #[error("{}: not a checkpoint that can be read: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What went wrong.
-        reason: String,
+        source: Cause,
     },
     /// A model that a packed file cannot hold exactly.
     #[cfg(feature = "pack")]
@@ -200,6 +198,18 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A student whose scales have not started from data: packed, it would be as good as random.
+    #[cfg(feature = "pack")]
+    #[error(
+        "cannot pack a student that is not calibrated: no data have set {} of its scales ({}); train it, or \
+         calibrate it with a batch of images",
+        scales.len(),
+        few(scales)
+    )]
+    Uncalibrated {
+        /// The paths of those scales.
+        scales: Vec<String>,
+    },
     /// A packed model that is impossible or cannot be written.
     #[cfg(feature = "pack")]
     #[error(transparent)]
@@ -207,4 +217,32 @@ pub enum Error {
     /// A file whose tensors cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+}
+
+impl Error {
+    /// That a file cannot be written.
+    pub(crate) fn write(path: &Path, cause: impl Into<Cause>) -> Self {
+        Self::Write {
+            path: path.into(),
+            source: cause.into(),
+        }
+    }
+
+    /// That a file cannot be read as a checkpoint.
+    pub(crate) fn read(path: &Path, cause: impl Into<Cause>) -> Self {
+        Self::Read {
+            path: path.into(),
+            source: cause.into(),
+        }
+    }
+}
+
+/// Names shown of a long list.
+#[cfg(feature = "pack")]
+const SHOWN: usize = 3;
+
+#[cfg(feature = "pack")]
+fn few(names: &[String]) -> String {
+    let dots = if names.len() > SHOWN { ", .." } else { "" };
+    format!("{}{dots}", names[..names.len().min(SHOWN)].join(", "))
 }

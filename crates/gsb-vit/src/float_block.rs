@@ -5,18 +5,18 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::Device;
 use gsb_core::nn::{DropPath, DropPathConfig, LayerNorm, LayerNormConfig};
-use gsb_core::ops::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
+use gsb_cpu::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
 
 use crate::VitConfig;
-use crate::transformer::EncoderBlock;
+use crate::parts::EncoderBlock;
 
-/// What the teacher's normalizations add to the variance, as DeiT's do.
-const EPSILON: f64 = 1e-6;
+/// What the teacher's normalizations add to the variance where nothing else is said, as DeiT's do.
+pub(crate) const EPSILON: f64 = 1e-6;
 
 /// The layer normalization of the teacher.
-pub(crate) fn float_norm(width: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width)
-        .with_epsilon(EPSILON)
+pub(crate) fn float_norm(config: &VitConfig, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(config.width)
+        .with_epsilon(config.norm_epsilon.unwrap_or(EPSILON))
         .init(device)
 }
 
@@ -105,10 +105,10 @@ impl FloatBlock {
                 .with_initializer(config.initializer.clone())
                 .init(device)
         };
-        let (width, hidden) = (config.width, config.hidden_width());
+        let (width, hidden) = (config.width, config.mlp_width);
         let dropout = DropoutConfig::new(config.dropout).init();
         Self {
-            norm1: float_norm(width, device),
+            norm1: float_norm(config, device),
             attention: FloatAttention {
                 qkv: linear(width, 3 * width),
                 attention_dropout: DropoutConfig::new(config.attention_dropout).init(),
@@ -116,7 +116,7 @@ impl FloatBlock {
                 dropout: dropout.clone(),
                 heads: config.heads,
             },
-            norm2: float_norm(width, device),
+            norm2: float_norm(config, device),
             fc1: linear(width, hidden),
             fc2: linear(hidden, width),
             dropout,

@@ -11,7 +11,7 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
-//! use gsb_vit::{Classifier, PatchNormalization, Stage2Student, VitConfig};
+//! use gsb_vit::{PatchNormalization, Stage2Student, VitConfig};
 //!
 //! let device = Device::default();
 //! let config = VitConfig::micro(); // 8x8 pixels, 10 classes
@@ -39,13 +39,14 @@ mod model;
 #[cfg(feature = "pack")]
 mod pack;
 mod parameters;
+mod parts;
 mod phase;
-mod preset;
 mod stage1;
 mod stage2;
 mod teacher;
 mod transfer;
 mod transformer;
+mod weight_decay;
 
 pub use activations::Activations;
 pub use classifier::Classifier;
@@ -54,13 +55,16 @@ pub use cost::{Amount, Cost, LayerCost};
 pub use embedding::{NormalizedPatchEmbedding, TokenEmbedding};
 pub use error::Error;
 pub use float_block::{FloatAttention, FloatBlock};
+pub use gsb_core::{Calibrate, uncalibrated};
 pub use model::Model;
 #[cfg(feature = "pack")]
 pub use pack::{PackOptions, pack};
 pub use parameters::{Parameter, parameters};
-pub use phase::Phase;
+pub use parts::{EncoderBlock, Head, PatchEmbedding};
+pub use phase::{ParsePhaseError, Phase};
 pub use stage1::Stage1Student;
 pub use stage2::Stage2Student;
 pub use teacher::VisionTransformer;
 pub use transfer::{PatchNormalization, TransferReport};
-pub use transformer::{EncoderBlock, Head, PatchEmbedding, Transformer};
+pub use transformer::Transformer;
+pub use weight_decay::{Decay, WeightDecay};

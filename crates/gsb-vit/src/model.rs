@@ -1,13 +1,12 @@
 //! What the models of all phases have in common.
 
-use std::path::Path;
-
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Device;
 
-use crate::{Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig, checkpoint};
+use crate::weight_decay::WeightDecay;
+use crate::{Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 
-/// A model of a phase.
+/// A model of a phase. Its checkpoints: [`checkpoint`](crate::checkpoint).
 pub trait Model: Module + ModuleDisplay {
     /// Its phase.
     const PHASE: Phase;
@@ -21,28 +20,8 @@ pub trait Model: Module + ModuleDisplay {
     /// The configuration it was made with.
     fn config(&self) -> &VitConfig;
 
-    /// The model of a checkpoint: one of our own (`.bpk`), or one with the published names (`.pth`,
-    /// `.safetensors`), told apart by their contents.
-    ///
-    /// # Errors
-    /// If the file cannot be read, is damaged, or holds a model of another phase.
-    ///
-    /// ```
-    /// use burn::tensor::Device;
-    /// use gsb_vit::{Model, Stage2Student, VitConfig, checkpoint};
-    ///
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("student.bpk");
-    /// let device = Device::default();
-    /// let student = VitConfig::micro().init_stage2(&device)?;
-    /// checkpoint::save(&student, &path)?;
-    /// let student = Stage2Student::load(&path, &device)?;
-    /// assert_eq!(Model::config(&student), &VitConfig::micro());
-    /// # Ok::<(), gsb_vit::Error>(())
-    /// ```
-    fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
-        checkpoint::load_any(path.as_ref(), device)
-    }
+    /// What weight decay does with each parameter.
+    fn weight_decay(&self) -> WeightDecay;
 }
 
 impl Model for VisionTransformer {
@@ -54,6 +33,10 @@ impl Model for VisionTransformer {
 
     fn config(&self) -> &VitConfig {
         Self::config(self)
+    }
+
+    fn weight_decay(&self) -> WeightDecay {
+        Self::weight_decay(self)
     }
 }
 
@@ -67,6 +50,10 @@ impl Model for Stage1Student {
     fn config(&self) -> &VitConfig {
         Self::config(self)
     }
+
+    fn weight_decay(&self) -> WeightDecay {
+        Self::weight_decay(self)
+    }
 }
 
 impl Model for Stage2Student {
@@ -78,5 +65,9 @@ impl Model for Stage2Student {
 
     fn config(&self) -> &VitConfig {
         Self::config(self)
+    }
+
+    fn weight_decay(&self) -> WeightDecay {
+        Self::weight_decay(self)
     }
 }

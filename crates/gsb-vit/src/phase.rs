@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-
 /// A phase of training, and the model that it trains.
 ///
 /// ```
@@ -14,7 +12,7 @@ use crate::Error;
 ///
 /// assert_eq!("stage1".parse::<Phase>()?, Phase::Stage1);
 /// assert_eq!(Phase::Stage2.to_string(), "stage2");
-/// # Ok::<(), gsb_vit::Error>(())
+/// # Ok::<(), gsb_vit::ParsePhaseError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +39,11 @@ impl Phase {
     }
 }
 
+/// There is no phase of this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no phase is called {0:?}: expected teacher, stage1 or stage2")]
+pub struct ParsePhaseError(pub String);
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -48,11 +51,11 @@ impl fmt::Display for Phase {
 }
 
 impl FromStr for Phase {
-    type Err = Error;
+    type Err = ParsePhaseError;
 
-    fn from_str(name: &str) -> Result<Self, Error> {
+    fn from_str(name: &str) -> Result<Self, ParsePhaseError> {
         let phase = Self::ALL.into_iter().find(|phase| phase.name() == name);
-        phase.ok_or_else(|| Error::Phase { name: name.into() })
+        phase.ok_or_else(|| ParsePhaseError(name.into()))
     }
 }
 

@@ -7,8 +7,10 @@ use gsb_core::nn::{Stage1Block, Stage1BlockConfig, layer_norm};
 
 use crate::embedding::{NormalizedPatchEmbedding, TokenEmbedding};
 use crate::initialization::zero_linear_biases;
+use crate::parts::EncoderBlock;
 use crate::teacher::float_head;
-use crate::transformer::{EncoderBlock, Transformer};
+use crate::transformer::Transformer;
+use crate::weight_decay::WeightDecay;
 use crate::{Error, VitConfig};
 
 /// The student of stage 1: binary weights in the MLPs, everything else float.
@@ -20,7 +22,7 @@ use crate::{Error, VitConfig};
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use gsb_vit::{Classifier, VitConfig};
+/// use gsb_vit::VitConfig;
 ///
 /// let device = Device::default();
 /// let student = VitConfig::micro().init_stage1(&device)?;
@@ -37,8 +39,7 @@ impl VitConfig {
     pub fn init_stage1(&self, device: &Device) -> Result<Stage1Student, Error> {
         self.validate()?;
         let block = |drop_path| {
-            Stage1BlockConfig::new(self.width, self.heads)
-                .with_mlp_ratio(self.mlp_ratio)
+            Stage1BlockConfig::new(self.width, self.heads, self.mlp_width)
                 .with_attention_dropout(self.attention_dropout)
                 .with_dropout(self.dropout)
                 .with_drop_path(drop_path)
@@ -66,12 +67,19 @@ impl EncoderBlock for Stage1Block {
     fn encode_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         self.forward_with_attention(x)
     }
+
+    /// Shifts do not decay.
+    fn weight_decay(&self, decay: &mut WeightDecay) {
+        let shifts = &self.attention.shifts;
+        for shift in [&shifts.query, &shifts.key, &shifts.value] {
+            decay.never(&shift.bias);
+        }
+    }
 }
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::Classifier;
     use burn::module::Module;
     use burn::tensor::{Distribution, Tolerance};
 

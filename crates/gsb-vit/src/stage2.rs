@@ -2,6 +2,7 @@
 
 use burn::Tensor;
 use burn::tensor::Device;
+use gsb_core::Calibrate;
 use gsb_core::binarize::{AttentionBinarizerConfig, FirstForward, ValueBinarizerConfig};
 use gsb_core::distill::Logits;
 use gsb_core::nn::{
@@ -11,19 +12,22 @@ use gsb_core::nn::{
 
 use crate::embedding::{TokenEmbedding, patch_tokens, token};
 use crate::initialization::zero_linear_biases;
-use crate::transformer::{EncoderBlock, Head, PatchEmbedding, Transformer};
+use crate::parts::{EncoderBlock, Head, PatchEmbedding};
+use crate::transformer::Transformer;
+use crate::weight_decay::WeightDecay;
 use crate::{Error, VitConfig};
 
 /// The student of stage 2: weights and activations of the encoder are binary, attention matrix and
 /// value by group superposition; patch embedding and heads have 8 bits.
 ///
-/// Train it after [`calibrate`](Self::calibrate) alone.
+/// Train it after [`calibrate`](Self::calibrate) alone; [`uncalibrated`](crate::uncalibrated) tells what
+/// that has not reached.
 ///
 /// Source: stage 2 of GSB (arXiv 2305.07931).
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
-/// use gsb_vit::{Classifier, VitConfig};
+/// use gsb_vit::VitConfig;
 ///
 /// let device = Device::default();
 /// let images = Tensor::<4>::random([2, 1, 8, 8], Distribution::Default, &device);
@@ -42,8 +46,7 @@ impl VitConfig {
         self.validate()?;
         let patch = [self.patch_size; 2];
         let block = |drop_path| {
-            Stage2BlockConfig::new(self.width, self.heads, self.tokens())
-                .with_mlp_ratio(self.mlp_ratio)
+            Stage2BlockConfig::new(self.width, self.heads, self.tokens(), self.mlp_width)
                 .with_attention(
                     AttentionBinarizerConfig::new()
                         .with_groups(self.attention_groups)
@@ -120,6 +123,12 @@ impl Stage2Student {
     }
 }
 
+impl Calibrate<Tensor<4>> for Stage2Student {
+    fn calibrate(self, images: &Tensor<4>) -> Self {
+        Self::calibrate(self, images)
+    }
+}
+
 impl PatchEmbedding for QuantizedConv2d {
     fn embed(&self, images: Tensor<4>) -> Tensor<4> {
         self.forward(images)
@@ -134,18 +143,48 @@ impl EncoderBlock for Stage2Block {
     fn encode_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         self.forward_with_attention(x)
     }
+
+    /// Shifts do not decay; each binarizer has a scale, or one for each group.
+    fn weight_decay(&self, decay: &mut WeightDecay) {
+        let (attention, mlp) = (&self.attention, &self.mlp);
+        let shifts = &attention.shifts;
+        for shift in [
+            &shifts.query,
+            &shifts.key,
+            &shifts.value,
+            &attention.attention_shift,
+        ] {
+            decay.never(&shift.bias);
+        }
+        for layer in [&attention.qkv, &attention.output, &mlp.fc1, &mlp.fc2] {
+            decay.scale(layer.input.scale());
+        }
+        for scale in [
+            &attention.query.scale,
+            &attention.key.scale,
+            &attention.value.scales,
+            &attention.attention.scales,
+        ] {
+            decay.scale(scale);
+        }
+    }
 }
 
 impl Head for QuantizedLinear {
     fn logits(&self, x: Tensor<2>) -> Tensor<2> {
         self.forward(x)
     }
+
+    /// Input and weight have a scale each.
+    fn weight_decay(&self, decay: &mut WeightDecay) {
+        decay.scale(&self.input.scale);
+        decay.scale(&self.weight_quantizer.scale);
+    }
 }
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::Classifier;
     use burn::tensor::{Distribution, s};
 
     #[test]

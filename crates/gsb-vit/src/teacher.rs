@@ -8,7 +8,8 @@ use burn::tensor::Device;
 use crate::embedding::{TokenEmbedding, patch_convolution};
 use crate::float_block::float_norm;
 use crate::initialization::zero_linear_biases;
-use crate::transformer::{Head, PatchEmbedding, Transformer};
+use crate::parts::{Head, PatchEmbedding};
+use crate::transformer::Transformer;
 use crate::{Error, FloatBlock, VitConfig};
 
 /// The float Vision Transformer: DeiT (arXiv 2012.12877), plain or, with a distillation token,
@@ -16,7 +17,7 @@ use crate::{Error, FloatBlock, VitConfig};
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use gsb_vit::{Classifier, VitConfig};
+/// use gsb_vit::VitConfig;
 ///
 /// let device = Device::default();
 /// let teacher = VitConfig::micro().with_distillation_token(false).init_teacher(&device)?;
@@ -40,7 +41,7 @@ impl VitConfig {
                 .drop_paths()
                 .map(|drop_path| FloatBlock::new(self, drop_path, device))
                 .collect(),
-            norm: float_norm(self.width, device),
+            norm: float_norm(self, device),
             class_head: head(),
             distillation_head: self.distillation_token.then(head),
             config: self.clone(),

@@ -9,7 +9,7 @@ use gsb_core::nn::{BinaryLinear, QuantizedLinear, Stage1Block, Stage2Block, Weig
 use crate::parameters::ids;
 use crate::{Error, Stage1Student, Stage2Student, VitConfig};
 
-/// What becomes of the batch normalization of stage 1's patch embedding, which stage 2 has not.
+/// What stage 2, which has no batch normalization, does with that of stage 1's patch embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PatchNormalization {
     /// Its running statistics, scale and offset go into the convolution: what the embedding computes
@@ -49,7 +49,7 @@ impl Stage2Student {
         normalization: PatchNormalization,
     ) -> Result<(Self, TransferReport), Error> {
         config.validate()?;
-        config.accepts_weights_of(stage1.config())?;
+        same_sizes(stage1.config(), config)?;
         let mut student = config.init_stage2(&stage1.tokens.position.val().device())?;
         let patches = &mut student.patch_embedding;
         match normalization {
@@ -113,6 +113,29 @@ impl TransferReport {
     }
 }
 
+/// Checks that the weights of a stage-1 model fit a stage-2 model.
+fn same_sizes(stage1: &VitConfig, stage2: &VitConfig) -> Result<(), Error> {
+    let sizes = [
+        ("image size", stage1.image_size, stage2.image_size),
+        ("patch size", stage1.patch_size, stage2.patch_size),
+        ("number of channels", stage1.channels, stage2.channels),
+        ("number of classes", stage1.classes, stage2.classes),
+        ("width", stage1.width, stage2.width),
+        ("depth", stage1.depth, stage2.depth),
+        ("number of tokens", stage1.tokens(), stage2.tokens()),
+        ("number of heads", stage1.heads, stage2.heads),
+        ("MLP width", stage1.mlp_width, stage2.mlp_width),
+    ];
+    match sizes.into_iter().find(|(_, from, to)| from != to) {
+        Some((field, stage1, stage2)) => Err(Error::Transfer {
+            field,
+            stage1,
+            stage2,
+        }),
+        None => Ok(()),
+    }
+}
+
 /// A stage-2 block with the weights of its stage-1 block.
 fn continue_block(mut block: Stage2Block, from: &Stage1Block) -> Stage2Block {
     block.norm1 = from.norm1.clone();
@@ -144,7 +167,6 @@ fn continue_head(head: &mut QuantizedLinear, from: &Linear) {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::Classifier;
     use burn::Tensor;
     use burn::module::Module;
     use burn::tensor::{Device, Distribution};
@@ -258,12 +280,12 @@ mod tests {
         assert!(
             Stage2Student::from_stage1(&stage1, &impossible, PatchNormalization::Folded).is_err()
         );
-        let narrow = VitConfig::micro().with_mlp_ratio(2.0);
+        let narrow = VitConfig::micro().with_mlp_width(128);
         let error =
             Stage2Student::from_stage1(&stage1, &narrow, PatchNormalization::Folded).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "stage 2 cannot start from stage 1: the hidden width of stage 1 is 256, that of stage 2 128"
+            "stage 2 cannot start from stage 1: the MLP width of stage 1 is 256, that of stage 2 128"
         );
     }
 }

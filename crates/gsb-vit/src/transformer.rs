@@ -1,42 +1,14 @@
 //! The network that all phases share.
 
 use burn::Tensor;
-use burn::module::{Module, ModuleDisplay};
+use burn::module::Module;
 use gsb_core::distill::Logits;
 use gsb_core::nn::LayerNorm;
 
 use crate::embedding::{TokenEmbedding, patch_tokens, token};
+use crate::parts::{EncoderBlock, Head, PatchEmbedding};
+use crate::weight_decay::WeightDecay;
 use crate::{Activations, Classifier, VitConfig};
-
-/// Makes a feature map of images, one position for each patch.
-pub trait PatchEmbedding: Module + ModuleDisplay {
-    /// # Shapes
-    /// - images: `[batch, channels, height, width]`
-    /// - output: `[batch, token width, rows, columns]`
-    fn embed(&self, images: Tensor<4>) -> Tensor<4>;
-}
-
-/// An encoder block.
-pub trait EncoderBlock: Module + ModuleDisplay {
-    /// # Shapes
-    /// - x and output: `[batch, tokens, width]`
-    fn encode(&self, x: Tensor<3>) -> Tensor<3>;
-
-    /// The output and the attention matrix, as it multiplies the value.
-    ///
-    /// # Shapes
-    /// - x and output: `[batch, tokens, width]`
-    /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
-    fn encode_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>);
-}
-
-/// Makes the logits of a token.
-pub trait Head: Module + ModuleDisplay {
-    /// # Shapes
-    /// - x: `[batch, width]`
-    /// - output: `[batch, classes]`
-    fn logits(&self, x: Tensor<2>) -> Tensor<2>;
-}
 
 /// A Vision Transformer (arXiv 2010.11929): patch embedding, learned tokens and positions, encoder
 /// blocks, layer normalization, and a head for the class token and, if there is one, another for
@@ -68,6 +40,23 @@ impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Transformer<P, B, H> {
         &self.config
     }
 
+    /// What weight decay does with each parameter.
+    pub fn weight_decay(&self) -> WeightDecay {
+        let mut decay = WeightDecay::by_rank(self);
+        self.patch_embedding.weight_decay(&mut decay);
+        self.tokens.weight_decay(&mut decay);
+        for block in &self.blocks {
+            block.weight_decay(&mut decay);
+        }
+        for head in [&self.class_head]
+            .into_iter()
+            .chain(&self.distillation_head)
+        {
+            head.weight_decay(&mut decay);
+        }
+        decay
+    }
+
     /// The tokens that enter the encoder.
     pub(crate) fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         self.tokens
@@ -86,14 +75,36 @@ impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Transformer<P, B, H> {
     }
 }
 
-impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Classifier for Transformer<P, B, H> {
-    fn forward(&self, images: Tensor<4>) -> Logits {
+/// The methods of [`Classifier`], without the trait.
+impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Transformer<P, B, H> {
+    /// The logits of each head, for training.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - logits of a head: `[batch, classes]`
+    pub fn forward(&self, images: Tensor<4>) -> Logits {
         let x = self.embed(images);
         let x = self.blocks.iter().fold(x, |x, block| block.encode(x));
         self.classify(&self.norm.forward(x))
     }
 
-    fn activations(&self, images: Tensor<4>) -> Activations {
+    /// The logits of a prediction: the mean of the heads.
+    ///
+    /// What acts during training alone (drop path, statistics of a batch) acts here too on an
+    /// autodiff device; call it on [`Module::valid`] to evaluate.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - output: `[batch, classes]`
+    pub fn infer(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward(images).mean()
+    }
+
+    /// A forward pass that keeps what lies between images and logits.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    pub fn activations(&self, images: Tensor<4>) -> Activations {
         let embedding = self.embed(images);
         let mut x = embedding.clone();
         let (mut blocks, mut attention) = (Vec::new(), Vec::new());
@@ -111,5 +122,15 @@ impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Classifier for Transformer<P, 
             logits: self.classify(&features),
             features,
         }
+    }
+}
+
+impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Classifier for Transformer<P, B, H> {
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        Self::forward(self, images)
+    }
+
+    fn activations(&self, images: Tensor<4>) -> Activations {
+        Self::activations(self, images)
     }
 }

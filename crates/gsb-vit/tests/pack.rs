@@ -38,18 +38,20 @@ fn scale(values: &[f32]) -> Param<Tensor<1>> {
 }
 
 #[test]
-fn a_scale_that_no_data_have_set_is_named() {
+fn scales_that_no_data_have_set_are_named() {
     let student = VitConfig::micro().init_stage2(&Device::flex()).unwrap();
     let error = pack(&student, PackOptions::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot pack patch_embedding.weight_quantizer.scale: no data have set this scale; calibrate the student first"
+        "cannot pack a student that is not calibrated: no data have set 37 of its scales \
+         (patch_embedding.weight_quantizer.scale, blocks.0.attention.qkv.input.Signed.scale, \
+         blocks.0.attention.query.scale, ..); train it, or calibrate it with a batch of images"
     );
     let text = complaint(|student| {
         student.blocks[2].attention.key = SignedBinarizerConfig::new().init(&Device::flex());
     });
     assert!(
-        text.starts_with("cannot pack blocks.2.attention.key.scale: no data"),
+        text.contains("1 of its scales (blocks.2.attention.key.scale);"),
         "{text}"
     );
 }
@@ -194,7 +196,7 @@ fn the_file_holds_what_the_cost_counts() {
             .with_head_bits(3)
             .with_patch_bits(1)
             .with_distillation_token(false)
-            .with_mlp_ratio(1.3),
+            .with_mlp_width(83),
     ] {
         let packed = pack(&student(&config), PackOptions::default()).unwrap();
         let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();

@@ -2,15 +2,14 @@
 
 #![cfg(feature = "flex")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use gsb_core::binarize::ThresholdScope;
 use gsb_vit::checkpoint::{Hints, Published, Strictness, export, import, inspect, load, save};
 use gsb_vit::{
-    Classifier, Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
-    parameters,
+    Model, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig, parameters,
 };
 
 /// 3 x 3 patches of 4 pixels.
@@ -240,19 +239,19 @@ fn positions_of_another_grid_are_interpolated() {
     };
     let mut teacher = small.init_teacher(&device).unwrap();
     // The values of two channels on a grid of 3 x 3, after those of the class token; the expected
-    // ones are PyTorch's, interpolated bicubically to 4 x 4 without aligned corners.
+    // ones are those of timm 1.0.15, resample_abs_pos_embed to 4 x 4.
     let channels = [
         [-1.5, 5.5, 1.5, -2.5, 4.5, 0.5, -3.5, 3.5, -0.5],
         [0.5, 3.0, 2.0, 1.0, 0.0, 2.5, 1.5, 0.5, 3.0],
     ];
     let expected = [
         [
-            -1.930664, 3.48877, 4.899414, 1.284668, -2.532227, 2.887207, 4.297852, 0.683105,
-            -3.472656, 1.946777, 3.357422, -0.257324, -4.074219, 1.345215, 2.755859, -0.858887,
+            -1.813433, 3.220153, 4.550367, 1.343284, -2.422266, 2.611319, 3.941534, 0.734450,
+            -3.309077, 1.724509, 3.054724, -0.152360, -3.917911, 1.115675, 2.445890, -0.761194,
         ],
         [
-            0.266636, 2.361389, 3.066711, 1.874302, 0.746142, 0.795893, 1.501215, 2.353808,
-            1.334485, 0.032597, 0.73792, 2.942151, 1.607666, 0.621582, 1.326904, 3.215332,
+            0.333732, 2.238345, 2.903453, 1.912091, 0.762294, 0.886566, 1.551674, 2.340652,
+            1.286769, 0.248419, 0.913527, 2.865127, 1.578358, 0.723968, 1.389076, 3.156717,
         ],
     ];
     let tokens = |grid: &[&[f32]; 2]| -> Vec<f32> {
@@ -310,7 +309,7 @@ fn shapes_tell_the_model() {
         let found = Published::new(tensors).describe_with(&hints).unwrap();
         (found.phase, found.config)
     };
-    let config = tiny().with_value_groups(2).with_mlp_ratio(3.0);
+    let config = tiny().with_value_groups(2).with_mlp_width(24);
     let student = config.init_stage2(&device).unwrap();
     assert_eq!(anonymous(Published::of(&student)), (Phase::Stage2, config));
     let config = tiny().with_distillation_token(false);
@@ -323,7 +322,7 @@ fn shapes_tell_the_model() {
         .with_width(192)
         .with_depth(12)
         .with_heads(3)
-        .with_mlp_ratio(0.125);
+        .with_mlp_width(24);
     let teacher = config.init_teacher(&device).unwrap();
     assert_eq!(anonymous(Published::of(&teacher)), (Phase::Teacher, config));
 }
@@ -340,36 +339,75 @@ fn write_bare(published: &Published, path: &Path) {
     Published::new(bare(published)).write(path).unwrap();
 }
 
-#[test]
-fn what_shapes_do_not_tell_is_asked() {
-    let device = Device::flex();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.safetensors");
-    let beside = folder.path().join("config.json");
-    // Four heads of 16 channels; by 64 channels there would be one.
-    let config = VitConfig::new(12, 5)
+/// A file for tensors, and the description that may lie beside it.
+struct Place {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            path: folder.path().join("model.safetensors"),
+            beside: folder.path().join("config.json"),
+            _folder: folder,
+        }
+    }
+
+    fn read(&self) -> Published {
+        Published::read(&self.path).unwrap()
+    }
+}
+
+/// Four heads of 16 channels; by 64 channels there would be one.
+fn narrow_heads() -> VitConfig {
+    VitConfig::new(12, 5)
         .with_patch_size(4)
         .with_channels(3)
         .with_width(64)
         .with_depth(2)
         .with_heads(4)
-        .with_distillation_token(false);
-    write_bare(
-        &Published::of(&config.init_teacher(&device).unwrap()),
-        &path,
-    );
-    let read = || Published::read(&path).unwrap();
-    let message = read().describe().unwrap_err().to_string();
+        .with_distillation_token(false)
+}
+
+fn heads(heads: usize) -> Hints {
+    Hints {
+        heads: Some(heads),
+        ..Hints::default()
+    }
+}
+
+fn scope(scope: ThresholdScope) -> Hints {
+    Hints {
+        scope: Some(scope),
+        ..Hints::default()
+    }
+}
+
+#[test]
+fn the_heads_of_a_teacher_are_asked_for() {
+    let (place, config) = (Place::new(), narrow_heads());
+    let teacher = config.init_teacher(&Device::flex()).unwrap();
+    write_bare(&Published::of(&teacher), &place.path);
+    let message = place.read().describe().unwrap_err().to_string();
     assert!(
         message.contains("model.safetensors") && message.contains("--heads"),
         "{message}"
     );
-    let heads = |heads| Hints {
-        heads: Some(heads),
-        ..Hints::default()
-    };
-    assert_eq!(read().describe_with(&heads(4)).unwrap().config, config);
-    assert!(read().describe_with(&heads(5)).is_err());
+    assert_eq!(
+        place.read().describe_with(&heads(4)).unwrap().config,
+        config
+    );
+    assert!(place.read().describe_with(&heads(5)).is_err());
+}
+
+#[test]
+fn a_description_beside_tells_the_heads() {
+    let (place, config) = (Place::new(), narrow_heads());
+    let teacher = config.init_teacher(&Device::flex()).unwrap();
+    write_bare(&Published::of(&teacher), &place.path);
     for (text, expected) in [
         (config.to_json(), true),
         (
@@ -393,11 +431,11 @@ fn what_shapes_do_not_tell_is_asked() {
             r#"{"num_attention_heads": 5, "hidden_size": 64}"#.into(),
             false,
         ),
-        (config.clone().with_mlp_ratio(2.0).to_json(), false),
+        (config.clone().with_mlp_width(128).to_json(), false),
         ("[1".into(), false),
     ] {
-        std::fs::write(&beside, &text).unwrap();
-        let described = read().describe_with(&Hints::default());
+        std::fs::write(&place.beside, &text).unwrap();
+        let described = place.read().describe_with(&Hints::default());
         assert_eq!(described.is_ok(), expected, "{text}");
         if let Ok(described) = described {
             assert_eq!(described.config, config);
@@ -408,59 +446,83 @@ fn what_shapes_do_not_tell_is_asked() {
             );
         }
     }
-    // A name of timm.
+}
+
+#[test]
+fn a_name_of_timm_beside_tells_the_heads() {
+    let place = Place::new();
     let tiny = VitConfig::new(12, 5)
         .with_patch_size(4)
         .with_channels(3)
         .with_width(192)
         .with_depth(2)
         .with_heads(3)
-        .with_mlp_ratio(0.1);
-    write_bare(&Published::of(&tiny.init_teacher(&device).unwrap()), &path);
+        .with_mlp_width(19);
+    write_bare(
+        &Published::of(&tiny.init_teacher(&Device::flex()).unwrap()),
+        &place.path,
+    );
     std::fs::write(
-        &beside,
+        &place.beside,
         r#"{"architecture": "deit_tiny_patch16_224.fb_in1k"}"#,
     )
     .unwrap();
-    assert_eq!(read().describe().unwrap().1.heads, 3);
-    std::fs::write(&beside, r#"{"architecture": "deit_small_patch16_224"}"#).unwrap();
-    assert!(read().describe().is_err());
+    assert_eq!(place.read().describe().unwrap().1.heads, 3);
+    std::fs::write(
+        &place.beside,
+        r#"{"architecture": "deit_small_patch16_224"}"#,
+    )
+    .unwrap();
+    assert!(place.read().describe().is_err());
+}
 
-    // The heads of a student are in its shapes, the scope of its thresholds is not.
-    let config = self::tiny()
-        .with_scope(ThresholdScope::Row)
-        .with_head_bits(4);
-    write_bare(&Published::of(&config.init_stage2(&device).unwrap()), &path);
-    let message = read().describe().unwrap_err().to_string();
+#[test]
+fn the_scope_of_a_student_is_asked_for() {
+    let place = Place::new();
+    let config = tiny().with_scope(ThresholdScope::Row).with_head_bits(4);
+    write_bare(
+        &Published::of(&config.init_stage2(&Device::flex()).unwrap()),
+        &place.path,
+    );
+    let message = place.read().describe().unwrap_err().to_string();
     assert!(
         message.contains("model.safetensors") && message.contains("--scope"),
         "{message}"
     );
-    let scope = Hints {
-        scope: Some(ThresholdScope::Row),
-        ..Hints::default()
-    };
     assert_eq!(
-        read().describe_with(&scope).unwrap().config.scope,
+        place
+            .read()
+            .describe_with(&scope(ThresholdScope::Row))
+            .unwrap()
+            .config
+            .scope,
         ThresholdScope::Row
     );
-    let message = read().describe_with(&heads(4)).unwrap_err().to_string();
+    // The heads are in its shapes.
+    let message = place
+        .read()
+        .describe_with(&heads(4))
+        .unwrap_err()
+        .to_string();
     assert!(
         message.contains("a model of 2 heads, not of 4"),
         "{message}"
     );
-    std::fs::write(&beside, config.to_json()).unwrap();
-    assert_eq!(read().describe().unwrap(), (Phase::Stage2, config.clone()));
+    std::fs::write(&place.beside, config.to_json()).unwrap();
+    assert_eq!(
+        place.read().describe().unwrap(),
+        (Phase::Stage2, config.clone())
+    );
+}
 
-    // An export says it, and is not to be contradicted.
-    export(&config.init_stage2(&device).unwrap(), &path).unwrap();
-    std::fs::remove_file(&beside).unwrap();
-    let other = Hints {
-        scope: Some(ThresholdScope::Batch),
-        ..Hints::default()
-    };
-    assert_eq!(read().describe_with(&scope).unwrap().config, config);
-    let message = read().describe_with(&other).unwrap_err().to_string();
+#[test]
+fn an_export_is_not_to_be_contradicted() {
+    let place = Place::new();
+    let config = tiny().with_scope(ThresholdScope::Row).with_head_bits(4);
+    export(&config.init_stage2(&Device::flex()).unwrap(), &place.path).unwrap();
+    let (same, other) = (scope(ThresholdScope::Row), scope(ThresholdScope::Batch));
+    assert_eq!(place.read().describe_with(&same).unwrap().config, config);
+    let message = place.read().describe_with(&other).unwrap_err().to_string();
     assert!(
         message.contains("a model of Row thresholds' scope, not of Batch"),
         "{message}"

@@ -54,7 +54,7 @@
 //!
 //! | feature | what |
 //! | --- | --- |
-//! | | [`binarize`], [`nn`], [`distill`], [`ops`]: layers, losses and operations for any model |
+//! | | [`binarize`], [`nn`], [`distill`], [`ops`]: layers, losses and operations for any model; [`cpu`]: ordinary layers |
 //! | `vit` (default) | `vit`: teacher and students, checkpoints in and out, cost |
 //! | `packed` (default) | `packed`: one-bit students run as bits; with `vit`, packing them |
 //! | `image` (default) | `packed` takes picture files |
@@ -69,7 +69,8 @@
 pub mod prelude;
 
 pub use burn;
-pub use gsb_core::{Error, binarize, distill, nn, ops};
+pub use gsb_core::{Calibrate, Error, binarize, distill, nn, ops, uncalibrated};
+pub use gsb_cpu as cpu;
 #[cfg(feature = "data")]
 pub use gsb_data as data;
 #[cfg(feature = "packed")]

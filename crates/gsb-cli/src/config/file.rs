@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::merge::overlay;
 use crate::error::Error;
-use crate::path::expanded_text;
+use crate::options::path::expanded_text;
 
 /// The entries that are paths.
 const PATHS: [&str; 5] = [
@@ -77,26 +78,4 @@ where
     let mut value = serde_json::to_value(config).map_err(|error| Error::file(path, error))?;
     overlay(&mut value, file);
     parsed(value, path)
-}
-
-/// Lays what is given over a configuration.
-pub fn overlay(value: &mut Value, over: Value) {
-    match (value, over) {
-        (Value::Object(fields), Value::Object(over)) if !is_choice(&over) => {
-            for (key, over) in over {
-                overlay(fields.entry(key).or_insert(Value::Null), over);
-            }
-        }
-        (value, over) => *value = over,
-    }
-}
-
-/// Whether it is one of several alternatives, which replaces another instead of completing it: a
-/// variant with a capital letter, or one of a kind.
-fn is_choice(fields: &serde_json::Map<String, Value>) -> bool {
-    fields.contains_key("kind")
-        || (fields.len() == 1
-            && fields
-                .keys()
-                .all(|key| key.starts_with(|first: char| first.is_uppercase())))
 }

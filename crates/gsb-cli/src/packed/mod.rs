@@ -1,40 +1,7 @@
-//! The commands on packed models.
+//! Packed students: their accuracy, and the way from one in memory to its file.
 
-mod bench;
 mod evaluate;
-mod inspect;
-mod pack;
-mod predict;
 mod student;
 
-pub use bench::run as bench;
 pub use evaluate::measure;
-pub use inspect::run as inspect;
-pub use pack::run as pack;
-pub use predict::run as predict;
-pub use student::{PackedReport, after_training};
-
-/// A number with commas between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let first = digits.len() % 3;
-    let mut text = String::from(&digits[..first]);
-    for (index, digit) in digits[first..].chars().enumerate() {
-        if index % 3 == 0 && !text.is_empty() {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_separated() {
-        let texts = [0, 999, 1000, 12_345_678].map(grouped);
-        assert_eq!(texts, ["0", "999", "1,000", "12,345,678"]);
-    }
-}
+pub use student::{PackedReport, after_training, options};

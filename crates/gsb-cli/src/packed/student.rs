@@ -8,7 +8,7 @@ use burn::tensor::{Device, TensorData};
 use gsb_data::{DataSplits, EvalTransform};
 use gsb_packed::{PackedFile, PackedModel, Prediction, ShiftStorage};
 use gsb_train::{Heads, Recipe, Run, evaluation_loader, load_model};
-use gsb_vit::{Classifier, PackOptions, Phase, Stage2Student, pack};
+use gsb_vit::{PackOptions, Phase, Stage2Student, pack};
 use serde::Serialize;
 
 use super::evaluate::logits;

@@ -7,7 +7,14 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use gsb_packed::{Network, PackedConfig, PackedFile, ShiftStorage};
+use serde_json::Value;
 use tempfile::TempDir;
+
+/// A tiny student of stage 2 that the published code has saved: 83 tensors.
+pub const PUBLISHED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../tests/golden/d_ckpt_stage2.pth"
+);
 
 /// `gsb`, started in a folder.
 pub fn gsb(folder: &Path) -> Command {
@@ -52,6 +59,32 @@ pub fn fails(command: &mut Command) -> String {
     assert_eq!(stdout(&output), "");
     assert_eq!(errors.lines().count(), 1, "{errors}");
     errors.strip_prefix("error: ").expect(&errors).to_string()
+}
+
+/// What a command says that is wrongly used, after "error: ".
+pub fn misused(command: &mut Command) -> String {
+    let output = ran(command);
+    let errors = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert_eq!(stdout(&output), "");
+    errors.strip_prefix("error: ").expect(&errors).to_string()
+}
+
+/// What a command says that fails after it has said other things, in the one line that begins with "error: ".
+pub fn fails_at_last(command: &mut Command) -> String {
+    let output = ran(command);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+    assert_eq!(stdout(&output), "");
+    let mut errors = said.lines().filter_map(|line| line.strip_prefix("error: "));
+    let error = errors.next().expect("a line that says what is wrong");
+    assert_eq!(errors.next(), None, "{said}");
+    error.to_string()
+}
+
+pub fn read_json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).expect("a file");
+    serde_json::from_str(&text).expect("JSON")
 }
 
 /// Writes a packed model of random weights.

@@ -15,6 +15,7 @@
 
 mod attention;
 mod channel;
+mod groups;
 mod scale;
 mod signed;
 mod unsigned;

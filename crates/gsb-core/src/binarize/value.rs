@@ -5,7 +5,7 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Int, Slice};
 
-use super::attention::{checked_thresholds, describe, keep};
+use super::groups::{checked_thresholds, describe, keep};
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
 use super::{FirstForward, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
@@ -115,7 +115,7 @@ impl ValueBinarizer {
     /// Binarizes a value.
     ///
     /// # Shapes
-    /// - x and output: any; `[batch, heads, tokens, channels]` in an attention.
+    /// - x and output: any; `[batch, heads, tokens, head_width]` in an attention.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         ops::superpose(x, self.scales.val(), &self.spec)
     }

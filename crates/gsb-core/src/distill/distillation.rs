@@ -72,6 +72,14 @@ impl Logits {
             distillation: Some(distillation),
         }
     }
+
+    /// The logits of a prediction, `[batch, classes]`: the mean of the heads.
+    pub fn mean(self) -> Tensor<2> {
+        match self.distillation {
+            Some(distillation) => (self.class + distillation).div_scalar(2.0),
+            None => self.class,
+        }
+    }
 }
 
 /// The loss and what it is made of, each of shape `[1]`.

@@ -6,8 +6,6 @@ use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::{DType, Device, FloatDType};
 
-use crate::ops;
-
 /// What is added to the variance, inside the root, in the paper's networks.
 pub const LAYER_NORM_EPSILON: f64 = 1e-12;
 
@@ -96,7 +94,7 @@ fn normalize<const D: usize>(
     epsilon: f64,
 ) -> Tensor<D> {
     let beta = beta.unwrap_or_else(|| gamma.zeros_like());
-    ops::layer_norm(x, gamma, beta, epsilon)
+    gsb_cpu::layer_norm(x, gamma, beta, epsilon)
 }
 
 impl ModuleDisplay for LayerNorm {

@@ -5,8 +5,6 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Shape};
 
-use crate::ops;
-
 /// Configuration of a [`Shift`].
 #[derive(Config, Debug)]
 pub struct ShiftConfig {
@@ -60,7 +58,7 @@ impl<const D: usize> Shift<D> {
     /// - x: `[.., shape of the shift]`; a 1 in the shift's shape stands for any size.
     /// - output: that of `x`.
     pub fn forward<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
-        ops::shift(x, self.bias.val())
+        gsb_cpu::shift(x, self.bias.val())
     }
 }
 

@@ -10,8 +10,10 @@ use burn::backend::{
     },
     tensor::FloatTensor,
 };
+use gsb_numerics::{Levels, ThresholdScope};
 
-use super::{BinaryOps, Levels, Superposition, ThresholdScope};
+use super::backend::BinaryOps;
+use super::superposition::Superposition;
 
 impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
     fn extrema(x: FloatTensor<Self>, scope: ThresholdScope) -> FloatTensor<Self> {
@@ -146,34 +148,6 @@ impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
                 prep.finish((), B::binarize_weight(w.into_primitive(), output))
             }
             OpsKind::UnTracked(prep) => prep.finish(B::binarize_weight(w.into_primitive(), output)),
-        }
-    }
-
-    fn erf_gelu(x: FloatTensor<Self>, bound: Option<f32>) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Gelu;
-        impl<B: BinaryOps> Backward<B, 1> for Gelu {
-            type State = (NodeId, Option<f32>);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 1>,
-                grads: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let (x, bound) = ops.state;
-                let x = checkpointer.retrieve_node_output(x);
-                let grad = grads.consume::<B>(&ops.node);
-                if let [Some(parent)] = ops.parents {
-                    grads.register::<B>(parent.id, B::erf_gelu_backward(x, grad, bound));
-                }
-            }
-        }
-        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&x), bound);
-                prep.finish(state, B::erf_gelu(x.into_primitive(), bound))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::erf_gelu(x.into_primitive(), bound)),
         }
     }
 }

@@ -4,8 +4,10 @@ use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 // The generated dispatch names the type of the backend's tensors through the prelude.
 #[allow(unused_imports)]
 use burn::backend::{Autodiff, Dispatch};
+use gsb_numerics::{Levels, ThresholdScope};
 
-use super::{Levels, Superposition, ThresholdScope, primitive};
+use super::primitive;
+use super::superposition::Superposition;
 
 /// Forward and backward passes of the binarizers, as operations of a Burn backend.
 ///
@@ -13,7 +15,7 @@ use super::{Levels, Superposition, ThresholdScope, primitive};
 /// takes one empty `impl`; a backend overrides what it can do faster. On `Autodiff` the forward
 /// methods record the hand-written backward ones.
 ///
-/// Scales are guarded inside: a scale that is not above [`SCALE_GUARD`](super::SCALE_GUARD) acts
+/// Scales are guarded inside: a scale that is not above [`SCALE_GUARD`](gsb_numerics::SCALE_GUARD) acts
 /// as that guard, while its gradient is passed on as if there were none.
 #[backend_extension(
     Cube: cfg(feature = "cube"),
@@ -82,23 +84,6 @@ pub trait BinaryOps: Backend {
     #[fusion(default)]
     fn binarize_weight(w: FloatTensor<Self>, output: Option<usize>) -> FloatTensor<Self> {
         primitive::binarize_weight::<Self>(w, output)
-    }
-
-    /// `x * P(N(0, 1) <= x)`, by the error function; cut off at plus and minus a bound.
-    #[fusion(default)]
-    fn erf_gelu(x: FloatTensor<Self>, bound: Option<f32>) -> FloatTensor<Self> {
-        primitive::erf_gelu::<Self>(x, bound)
-    }
-
-    /// Gradient of [`erf_gelu`](BinaryOps::erf_gelu). Burn's default is that of the approximation
-    /// by `tanh`, which differs by some 4e-4 of its size.
-    #[fusion(default)]
-    fn erf_gelu_backward(
-        x: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        bound: Option<f32>,
-    ) -> FloatTensor<Self> {
-        primitive::erf_gelu_backward::<Self>(x, grad, bound)
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`BinaryOps`] extends a Burn backend with the forward and backward passes of every binarizer.
 //! Its default bodies are primitive tensor operations, so each backend works; on `Autodiff` the
 //! backward passes are hand-written; the CPU backend (`flex`) runs fused loops. Nothing here reads
-//! a tensor back to the host. [`FloatOps`] does the same for what lies between binarizers.
+//! a tensor back to the host. [`gsb_cpu`] does the same for what lies between binarizers.
 //!
 //! Most users want the modules of [`binarize`](crate::binarize); the functions below are for those
 //! who keep their scales elsewhere.
@@ -12,19 +12,12 @@ mod autodiff;
 mod backend;
 #[cfg(feature = "flex")]
 mod flex;
-mod float;
 mod primitive;
 mod superposition;
-mod worker;
 
 pub use backend::BinaryOps;
-pub use float::{
-    AdamWStep, FloatOps, adamw, attention, layer_norm, linear, merge_heads, scaled_softmax, shift,
-    split_heads,
-};
 pub use gsb_numerics::{Levels, SCALE_GUARD, ThresholdScope};
 pub use superposition::{Superposed, Superposition};
-pub use worker::on_worker;
 
 use burn::Tensor;
 use burn::backend::Dispatch;
@@ -156,34 +149,4 @@ pub fn binarize_weight<const D: usize>(w: Tensor<D>, output: Option<usize>) -> T
         "output dimension {output:?} of a weight of rank {D}"
     );
     Tensor::from_dispatch(Dispatch::binarize_weight(w.into_dispatch(), output))
-}
-
-/// The Gaussian error linear unit, `x * P(N(0, 1) <= x)`, by the error function and with the exact
-/// gradient on every backend.
-///
-/// # Shapes
-/// - `x` and output: any.
-///
-/// ```
-/// use burn::tensor::{Device, Tensor, Tolerance};
-/// use gsb_core::ops::gelu;
-///
-/// let x = Tensor::<1>::from_floats([-1.0, 0.0, 1.0], &Device::default().autodiff()).require_grad();
-/// let y = gelu(x.clone());
-/// let expected = [-0.158_655_25, 0.0, 0.841_344_8];
-/// y.to_data().assert_approx_eq::<f32>(&expected.into(), Tolerance::default());
-/// let slope = x.grad(&y.sum().backward()).unwrap();
-/// let expected = [-0.083_315_47, 0.5, 1.083_315_5];
-/// slope.to_data().assert_approx_eq::<f32>(&expected.into(), Tolerance::default());
-/// ```
-pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::erf_gelu(x.into_dispatch(), None))
-}
-
-/// [`gelu`] clamped to `-bound ..= bound`; no gradient passes beyond.
-///
-/// # Shapes
-/// - `x` and output: any.
-pub fn bounded_gelu<const D: usize>(x: Tensor<D>, bound: f32) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::erf_gelu(x.into_dispatch(), Some(bound)))
 }

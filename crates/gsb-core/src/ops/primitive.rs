@@ -1,14 +1,13 @@
 //! The operations written with a backend's primitive tensor operations: the definition that every
 //! other implementation is tested against.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
-
 use burn::backend::{
     Backend, Scalar, TensorMetadata, get_or_init_device_settings, tensor::FloatTensor,
 };
 use burn::tensor::{BoolDType, FloatDType, Shape, Slice};
+use gsb_numerics::{Levels, SCALE_GUARD, ThresholdScope};
 
-use super::{Levels, SCALE_GUARD, Superposed, Superposition, ThresholdScope};
+use super::superposition::{Superposed, Superposition};
 
 type Float<B> = FloatTensor<B>;
 type Mask<B> = burn::backend::tensor::BoolTensor<B>;
@@ -185,35 +184,6 @@ fn value_backward<B: Backend>(
         inside = B::float_add(inside, B::float_mul(inside_k, present));
     }
     (B::float_mul(inside, grad), grad_scales)
-}
-
-pub(super) fn erf_gelu<B: Backend>(x: Float<B>, bound: Option<f32>) -> Float<B> {
-    let y = B::gelu(x);
-    match bound {
-        Some(bound) => B::float_clamp(y, Scalar::from(-bound), Scalar::from(bound)),
-        None => y,
-    }
-}
-
-pub(super) fn erf_gelu_backward<B: Backend>(
-    x: Float<B>,
-    grad: Float<B>,
-    bound: Option<f32>,
-) -> Float<B> {
-    let scalar = |value: f64| Scalar::from(value);
-    let grad = match bound {
-        Some(bound) => {
-            let outside = outside::<B>(B::gelu(x.clone()), (-bound, bound));
-            B::float_mask_fill(grad, outside, Scalar::from(0.0f32))
-        }
-        None => grad,
-    };
-    let below = B::float_erf(B::float_mul_scalar(x.clone(), scalar(FRAC_1_SQRT_2)));
-    let below = B::float_mul_scalar(B::float_add_scalar(below, scalar(1.0)), scalar(0.5));
-    let square = B::float_mul(x.clone(), x.clone());
-    let bell = B::float_exp(B::float_mul_scalar(square, scalar(-0.5)));
-    let density = B::float_mul_scalar(bell, scalar(FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * 0.5));
-    B::float_mul(grad, B::float_add(below, B::float_mul(x, density)))
 }
 
 pub(super) fn binarize_weight<B: Backend>(w: Float<B>, output: Option<usize>) -> Float<B> {

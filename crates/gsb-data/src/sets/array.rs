@@ -111,7 +111,7 @@ impl DataSet for ImageArray {
     fn image(&self, index: usize) -> Result<Image, Error> {
         let size = self.width * self.height * self.channels;
         let pixels = self.pixels[index * size..(index + 1) * size].to_vec();
-        Image::new(self.width, self.height, self.channels, pixels)
+        Ok(Image::new(self.width, self.height, self.channels, pixels)?)
     }
 
     fn channels(&self) -> usize {

@@ -9,15 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use self::layout::{CIFAR10, CIFAR100};
-use self::layout::{Layout, Version};
+use self::layout::{Layout, SIDE, Version};
 use self::part::Part;
 use super::image_folder;
 use super::pickle::Pickle;
 use crate::checksum::check_md5;
 use crate::{DataSplits, Error, ImageArray, gzip, lists};
 
-const SIDE: usize = 32;
-const AREA: usize = SIDE * SIDE;
 /// More than the largest file of the archives, 153,700,000 bytes.
 const MAX_FILE: u64 = 200_000_000;
 
@@ -179,6 +177,7 @@ mod tests {
     use std::fs;
     use std::io::Write;
 
+    use super::layout::AREA;
     use super::*;
     use crate::checksum::md5_hex;
 

@@ -70,7 +70,7 @@ impl DataSet for ImageFiles {
     }
 
     fn image(&self, index: usize) -> Result<Image, Error> {
-        read_image_as(self.path(index), self.orientation)
+        Ok(read_image_as(self.path(index), self.orientation)?)
     }
 
     fn channels(&self) -> usize {

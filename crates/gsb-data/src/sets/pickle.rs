@@ -32,7 +32,7 @@ impl<'a> Pickle<'a> {
             values: Vec::new(),
             stack: Vec::new(),
             marks: Vec::new(),
-            memo: Vec::new(),
+            kept: Vec::new(),
         };
         let root = machine.run().map_err(|problem| {
             let place = bytes.len() - machine.rest.len();
@@ -110,7 +110,7 @@ struct Machine<'a> {
     stack: Vec<usize>,
     /// Heights of the stack where lists begin.
     marks: Vec<usize>,
-    memo: Vec<usize>,
+    kept: Vec<usize>,
 }
 
 const END: &str = "the file ends too early";
@@ -121,88 +121,123 @@ impl<'a> Machine<'a> {
     fn run(&mut self) -> Result<usize, &'static str> {
         loop {
             let [instruction] = self.take_array()?;
-            match instruction {
-                b'.' => return self.pop(),
-                // Protocol and frame.
-                0x80 => self.skip(1)?,
-                0x95 => self.skip(8)?,
-                // Bytes and text.
-                b'U' | b'C' | 0x8C => self.bytes(1)?,
-                b'T' | b'B' | b'X' => self.bytes(4)?,
-                0x8E | 0x8D | 0x96 => self.bytes(8)?,
-                // Integers.
-                b'K' => self.integer(1)?,
-                b'M' => self.integer(2)?,
-                b'J' => {
-                    let integer = i32::from_le_bytes(self.take_array()?);
-                    self.push(Value::Int(integer.into()))?;
-                }
-                0x8A => {
-                    let [len] = self.take_array()?;
-                    self.long(len.into())?;
-                }
-                // None, false, true, a float.
-                b'N' | 0x88 | 0x89 => self.push(Value::Other)?,
-                b'G' => {
-                    self.skip(8)?;
-                    self.push(Value::Other)?;
-                }
-                // Names of what would be called.
-                b'c' => {
-                    self.line()?;
-                    self.line()?;
-                    self.push(Value::Other)?;
-                }
-                0x93 => {
-                    self.pop()?;
-                    self.pop()?;
-                    self.push(Value::Other)?;
-                }
-                // Lists, tuples, dictionaries.
-                b'(' => self.marks.push(self.stack.len()),
-                b']' | b')' => self.push(Value::Items(Vec::new()))?,
-                b'}' => self.push(Value::Pairs(Vec::new()))?,
-                b't' | b'l' => {
-                    let items = self.pop_to_mark()?;
-                    self.push(Value::Items(items))?;
-                }
-                0x85..=0x87 => {
-                    let items = self.pop_many(usize::from(instruction - 0x84))?;
-                    self.push(Value::Items(items))?;
-                }
-                b'a' => self.append(1)?,
-                b's' => self.append(2)?,
-                b'e' | b'u' => {
-                    let items = self.pop_to_mark()?;
-                    self.extend(items)?;
-                }
-                // A call, and the state of what it made.
-                b'R' | 0x81 => {
-                    let called = self.pop_many(2)?;
-                    self.push(Value::Items(vec![called[1]]))?;
-                }
-                b'b' => self.append(1)?,
-                // The memo.
-                b'q' => {
-                    let [place] = self.take_array()?;
-                    self.keep(place.into())?;
-                }
-                b'r' => {
-                    let place = u32::from_le_bytes(self.take_array()?);
-                    self.keep(place as usize)?;
-                }
-                0x94 => self.keep(self.memo.len())?,
-                b'h' => {
-                    let [place] = self.take_array()?;
-                    self.recall(place.into())?;
-                }
-                b'j' => {
-                    let place = u32::from_le_bytes(self.take_array()?);
-                    self.recall(place as usize)?;
-                }
-                _ => return Err("an unknown instruction"),
+            if instruction == b'.' {
+                return self.pop();
+            }
+            let known = self.frame(instruction)?
+                || self.scalar(instruction)?
+                || self.container(instruction)?
+                || self.memo(instruction)?;
+            if !known {
+                return Err("an unknown instruction");
             }
         }
+    }
+
+    /// Protocol and frame. These functions say whether the instruction is one of theirs.
+    fn frame(&mut self, instruction: u8) -> Result<bool, &'static str> {
+        match instruction {
+            0x80 => self.skip(1)?,
+            0x95 => self.skip(8)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Bytes, text, numbers and names of what would be called.
+    fn scalar(&mut self, instruction: u8) -> Result<bool, &'static str> {
+        match instruction {
+            // Bytes and text.
+            b'U' | b'C' | 0x8C => self.bytes(1)?,
+            b'T' | b'B' | b'X' => self.bytes(4)?,
+            0x8E | 0x8D | 0x96 => self.bytes(8)?,
+            // Integers.
+            b'K' => self.integer(1)?,
+            b'M' => self.integer(2)?,
+            b'J' => {
+                let integer = i32::from_le_bytes(self.take_array()?);
+                self.push(Value::Int(integer.into()))?;
+            }
+            0x8A => {
+                let [len] = self.take_array()?;
+                self.long(len.into())?;
+            }
+            // None, false, true, a float.
+            b'N' | 0x88 | 0x89 => self.push(Value::Other)?,
+            b'G' => {
+                self.skip(8)?;
+                self.push(Value::Other)?;
+            }
+            // Names of what would be called.
+            b'c' => {
+                self.line()?;
+                self.line()?;
+                self.push(Value::Other)?;
+            }
+            0x93 => {
+                self.pop()?;
+                self.pop()?;
+                self.push(Value::Other)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Lists, tuples, dictionaries, and calls, whose arguments are kept.
+    fn container(&mut self, instruction: u8) -> Result<bool, &'static str> {
+        match instruction {
+            b'(' => self.marks.push(self.stack.len()),
+            b']' | b')' => self.push(Value::Items(Vec::new()))?,
+            b'}' => self.push(Value::Pairs(Vec::new()))?,
+            b't' | b'l' => {
+                let items = self.pop_to_mark()?;
+                self.push(Value::Items(items))?;
+            }
+            0x85..=0x87 => {
+                let items = self.pop_many(usize::from(instruction - 0x84))?;
+                self.push(Value::Items(items))?;
+            }
+            b'a' => self.append(1)?,
+            b's' => self.append(2)?,
+            b'e' | b'u' => {
+                let items = self.pop_to_mark()?;
+                self.extend(items)?;
+            }
+            // A call, and the state of what it made.
+            b'R' | 0x81 => {
+                let called = self.pop_many(2)?;
+                self.push(Value::Items(vec![called[1]]))?;
+            }
+            b'b' => self.append(1)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// What is kept for later.
+    fn memo(&mut self, instruction: u8) -> Result<bool, &'static str> {
+        match instruction {
+            b'q' => {
+                let [place] = self.take_array()?;
+                self.keep(place.into())?;
+            }
+            b'r' => {
+                let place = u32::from_le_bytes(self.take_array()?);
+                self.keep(place as usize)?;
+            }
+            0x94 => self.keep(self.kept.len())?,
+            b'h' => {
+                let [place] = self.take_array()?;
+                self.recall(place.into())?;
+            }
+            b'j' => {
+                let place = u32::from_le_bytes(self.take_array()?);
+                self.recall(place as usize)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], &'static str> {
@@ -304,18 +339,18 @@ impl<'a> Machine<'a> {
     fn keep(&mut self, place: usize) -> Result<(), &'static str> {
         let &top = self.stack.last().ok_or(EMPTY)?;
         // Python numbers them as they come.
-        if place > self.memo.len() + 1024 {
+        if place > self.kept.len() + 1024 {
             return Err("a leap in the memo");
         }
-        if place >= self.memo.len() {
-            self.memo.resize(place + 1, top);
+        if place >= self.kept.len() {
+            self.kept.resize(place + 1, top);
         }
-        self.memo[place] = top;
+        self.kept[place] = top;
         Ok(())
     }
 
     fn recall(&mut self, place: usize) -> Result<(), &'static str> {
-        self.stack.push(*self.memo.get(place).ok_or(EMPTY)?);
+        self.stack.push(*self.kept.get(place).ok_or(EMPTY)?);
         Ok(())
     }
 }

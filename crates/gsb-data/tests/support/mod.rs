@@ -1,12 +1,16 @@
 //! Files in the official formats, written by the tests.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+#[path = "../../../gsb-image/tests/support/png.rs"]
+mod png;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
+pub use png::png;
 
 pub fn write(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = root.join(name);
@@ -27,17 +31,6 @@ pub fn idx(magic: u32, sizes: &[u32], values: &[u8]) -> Vec<u8> {
     let mut bytes: Vec<u8> = words.flat_map(|word| word.to_be_bytes()).collect();
     bytes.extend_from_slice(values);
     bytes
-}
-
-/// A PNG file of one RGB colour.
-pub fn png(width: u32, height: u32, color: [u8; 3]) -> Vec<u8> {
-    encode(&image::RgbImage::from_pixel(width, height, image::Rgb(color)).into())
-}
-
-pub fn encode(image: &image::DynamicImage) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    bytes.into_inner()
 }
 
 /// The kinds of numbers in a MATLAB file: its code, its class, and how a value is stored.

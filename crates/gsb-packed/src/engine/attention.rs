@@ -3,18 +3,16 @@
 mod attended;
 mod build;
 
-pub(super) use build::factors;
-
 use super::linear::{BitLayer, BitRows, FloatLayer};
 use super::scratch::{Scratch, Sizes, most_candidates};
 use super::{Stage, record};
 use crate::kernel::Kernels;
-use crate::kernel::attended::Products;
 use crate::kernel::attention::{FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups};
-use crate::kernel::linear::PANEL;
+use crate::kernel::micro::linear::PANEL;
 use crate::kernel::norm::{Norm, NormSigns};
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::{ValuePlanes, ValueShape, levels};
+use crate::products::Products;
 use crate::trace::BlockTrace;
 
 /// A binary attention.

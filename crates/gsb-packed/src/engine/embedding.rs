@@ -2,8 +2,9 @@
 
 use super::lines::{element_mut, lines, panels};
 use crate::kernel::Kernels;
-use crate::kernel::linear::Inputs;
-use crate::kernel::patches::{ArrangePatches, CutPatches, PatchTask, PatchWeights};
+use crate::kernel::micro::linear::Inputs;
+use crate::kernel::micro::patches::{PatchWeights, Patches};
+use crate::kernel::patches::{ArrangePatches, CutPatches};
 use crate::kernel::simd::Line;
 use crate::{Network, PackedConfig, Preprocessing, SCALE_GUARD};
 
@@ -118,7 +119,7 @@ impl Embedding {
             words: self.weights.words,
         });
         let learned = config.learned_tokens() * panels(config.width);
-        kernels.run(PatchTask {
+        kernels.run(Patches {
             pixels: Inputs::new(pixels, self.stride(config), 0..config.patches()),
             weights: &self.weights,
             positions: &self.positions[learned..],

@@ -4,10 +4,11 @@ use super::norm::fold;
 use gsb_numerics::guarded;
 
 use crate::kernel::Kernels;
+use crate::kernel::instruction_set::{InstructionSet, Task};
 use crate::kernel::norm::Norm;
 use crate::kernel::scalar::Scalar;
-use crate::kernel::simd::{LANES, Line, Simd, Task};
-use crate::network::level_range;
+use crate::kernel::simd::{LANES, Line};
+use crate::levels::level_range;
 use crate::{Head, LayerNorm, PackedConfig};
 
 /// The normalization of the last tokens, without shift.
@@ -91,7 +92,7 @@ impl Task for Logits<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: InstructionSet>(self, _: S) {
         let QuantizedHead {
             weight,
             factor,

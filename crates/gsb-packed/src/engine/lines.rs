@@ -1,9 +1,9 @@
 //! Values of channels, padded to panels of 64 and aligned to cache lines.
 
-use crate::kernel::linear::PANEL;
+use crate::kernel::micro::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 
-/// Panels of so many channels.
+/// Panels that hold a number of channels.
 pub(super) fn panels(channels: usize) -> usize {
     channels.div_ceil(PANEL)
 }

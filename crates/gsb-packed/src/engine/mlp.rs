@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::attention::factors;
-use super::linear::{BitLayer, BitRows, BitWeight, FloatLayer, level_threshold};
+use super::linear::{BitLayer, BitRows, BitWeight, FloatLayer, factors, level_threshold};
 use super::norm::fold;
 use super::scratch::Scratch;
 use super::{Stage, record};

@@ -86,7 +86,7 @@ impl Engine {
     }
 
     pub(crate) fn scratch(&self) -> Scratch {
-        Scratch::new(self)
+        Scratch::new(&self.config, self.embedding.stride(&self.config))
     }
 
     /// The attention matrix of each block of a trace.

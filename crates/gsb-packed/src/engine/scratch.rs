@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::clock::Clock;
+use super::clock::{Clock, Stage};
 use super::linear::SumScratch;
 use super::lines::panels;
-use super::{Engine, Stage};
-use crate::kernel::attended::{Halves, Line64, PAIRS_OF_PLANES};
+use crate::kernel::attended::{Line64, PAIRS_OF_PLANES};
 use crate::kernel::attention::{Candidate, Candidates, key_words};
-use crate::kernel::linear::ROW_PADDING;
+use crate::kernel::micro::common::Halves;
+use crate::kernel::micro::linear::ROW_PADDING;
 use crate::kernel::norm::Zero;
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::{Bounds, EXTRA_PLANES, Entries, Entry};
@@ -57,8 +57,8 @@ pub struct Scratch {
 const SPARSE: usize = 32;
 
 impl Scratch {
-    pub(super) fn new(engine: &Engine) -> Self {
-        let config = &engine.config;
+    /// Memory for images of a configuration, given the words of a patch.
+    pub(super) fn new(config: &PackedConfig, patch_words: usize) -> Self {
         let sizes = Sizes::of_config(config);
         let Sizes {
             tokens,
@@ -71,7 +71,7 @@ impl Scratch {
         let value_lines = 4 * sizes.section;
         let rows = tokens + ROW_PADDING;
         Self {
-            pixels: vec![0; (config.patches() + ROW_PADDING) * engine.embedding.stride(config)],
+            pixels: vec![0; (config.patches() + ROW_PADDING) * patch_words],
             patch: vec![0.0; config.patch_values()],
             stream: vec![Default::default(); tokens * panels(config.width)],
             bits: vec![0; rows * bits_stride(config, sizes)],

@@ -9,45 +9,19 @@ use half::f16;
 use safetensors::{Dtype, View};
 use serde::Deserialize;
 
-use super::names::{FORMAT, block, part};
-use super::{FORMAT_VERSION, PackedFile, ShiftStorage, checksum, levels};
-use crate::{Attention, BinaryLinear, Error, Head, LayerNorm, PackedConfig, SignMatrix};
+use super::checksum;
+use super::contents::{FORMAT, FORMAT_VERSION, PackedFile, ShiftStorage};
+use crate::layout::{Kind, Tensor, Visitor};
+use crate::{Error, SignMatrix, levels};
 
 /// The bytes of a file.
 pub(super) fn bytes(packed: &PackedFile, shifts: ShiftStorage) -> Result<Vec<u8>, Error> {
-    let network = &packed.network;
-    let config = &network.config;
-    let width = config.width;
-    let mut out = Tensors::default();
-
-    let patch = &network.patch_embedding;
-    let shape = [width, config.channels, config.patch_size, config.patch_size];
-    out.levels("patch_embedding", &patch.weight, &shape, config.patch_bits)?;
-    out.floats("patch_embedding.scales", &patch.scales, &[width]);
-    out.floats("patch_embedding.bias", &patch.bias, &[width]);
-    out.floats("tokens.class_token", &network.class_token, &[width]);
-    if let Some(token) = &network.distillation_token {
-        out.floats("tokens.distillation_token", token, &[width]);
-    }
-    out.floats(
-        "tokens.position",
-        &network.positions,
-        &[config.tokens(), width],
-    );
-    for (index, layers) in network.blocks.iter().enumerate() {
-        let name = block(index);
-        out.norm(&part(&name, "norm1"), &layers.norm1);
-        out.attention(&part(&name, "attention"), &layers.attention, config, shifts)?;
-        out.norm(&part(&name, "norm2"), &layers.norm2);
-        out.linear(&part(&name, "mlp.fc1"), &layers.fc1);
-        out.linear(&part(&name, "mlp.fc2"), &layers.fc2);
-    }
-    out.norm("norm", &network.norm);
-    out.head("class_head", &network.class_head, config)?;
-    if let Some(head) = &network.distillation_head {
-        out.head("distillation_head", head, config)?;
-    }
-    let mut bytes = safetensors::serialize(out.0, Some(metadata(packed)))?;
+    let mut out = Tensors {
+        list: Vec::new(),
+        shifts,
+    };
+    packed.network.visit(&mut out)?;
+    let mut bytes = safetensors::serialize(out.list, Some(metadata(packed)))?;
     order_metadata(&mut bytes);
     checksum::seal(&mut bytes);
     Ok(bytes)
@@ -105,13 +79,13 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// A tensor of a file.
-struct Tensor {
+struct Entry {
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl View for Tensor {
+impl View for Entry {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -129,23 +103,61 @@ impl View for Tensor {
     }
 }
 
-#[derive(Default)]
-struct Tensors(Vec<(String, Tensor)>);
+struct Tensors {
+    list: Vec<(String, Entry)>,
+    shifts: ShiftStorage,
+}
 
-impl Tensors {
-    fn push(&mut self, name: impl Into<String>, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) {
-        let shape = shape.to_vec();
-        self.0.push((
-            name.into(),
-            Tensor {
-                dtype,
-                shape,
-                bytes,
-            },
-        ));
+impl Visitor for Tensors {
+    fn floats(&mut self, tensor: &Tensor<'_>, values: &[f32]) -> Result<(), Error> {
+        match tensor.kind {
+            Kind::AttentionShift => return self.shift(tensor, values),
+            Kind::RowScales => self.values(tensor.name(), values, &[values.len()]),
+            _ => self.values(tensor.name(), values, tensor.shape),
+        }
+        Ok(())
     }
 
-    fn floats(&mut self, name: impl Into<String>, values: &[f32], shape: &[usize]) {
+    fn levels(&mut self, tensor: &Tensor<'_>, bits: u8, values: &[i8]) -> Result<(), Error> {
+        match bits {
+            1 => return self.signs(tensor, &levels::to_signs(values)?),
+            8 => self.push(
+                tensor.name(),
+                Dtype::I8,
+                tensor.shape,
+                levels::pack(values, 8),
+            ),
+            bits => {
+                let bytes = levels::pack(values, bits);
+                self.push(tensor.name(), Dtype::U8, &[bytes.len()], bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn signs(&mut self, tensor: &Tensor<'_>, values: &SignMatrix) -> Result<(), Error> {
+        let (bits, zeros) = (values.bits(), values.zeros());
+        self.push(tensor.name(), Dtype::U8, &[bits.len()], bits.to_vec());
+        if !zeros.is_empty() {
+            let bytes = zeros.iter().flat_map(|zero| zero.to_le_bytes()).collect();
+            self.push(tensor.zeros_name(), Dtype::U32, &[zeros.len()], bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Tensors {
+    fn push(&mut self, name: String, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) {
+        let shape = shape.to_vec();
+        let entry = Entry {
+            dtype,
+            shape,
+            bytes,
+        };
+        self.list.push((name, entry));
+    }
+
+    fn values(&mut self, name: String, values: &[f32], shape: &[usize]) {
         let bytes = values
             .iter()
             .flat_map(|value| value.to_le_bytes())
@@ -153,111 +165,9 @@ impl Tensors {
         self.push(name, Dtype::F32, shape, bytes);
     }
 
-    fn list(&mut self, layer: &str, name: &str, values: &[f32]) {
-        self.floats(part(layer, name), values, &[values.len()]);
-    }
-
-    fn signs(&mut self, layer: &str, signs: &SignMatrix) {
-        let bits = signs.bits();
-        self.push(
-            part(layer, "weight"),
-            Dtype::U8,
-            &[bits.len()],
-            bits.to_vec(),
-        );
-        let zeros = signs.zeros();
-        if !zeros.is_empty() {
-            let bytes = zeros.iter().flat_map(|zero| zero.to_le_bytes()).collect();
-            self.push(
-                part(layer, "weight.zeros"),
-                Dtype::U32,
-                &[zeros.len()],
-                bytes,
-            );
-        }
-    }
-
-    fn levels(
-        &mut self,
-        layer: &str,
-        values: &[i8],
-        shape: &[usize],
-        bits: u8,
-    ) -> Result<(), Error> {
-        let name = part(layer, "weight");
-        match bits {
-            1 => self.signs(layer, &levels::to_signs(values)?),
-            8 => self.push(name, Dtype::I8, shape, levels::pack(values, 8)),
-            bits => {
-                let bytes = levels::pack(values, bits);
-                self.push(name, Dtype::U8, &[bytes.len()], bytes);
-            }
-        }
-        Ok(())
-    }
-
-    fn norm(&mut self, layer: &str, norm: &LayerNorm) {
-        self.list(layer, "gamma", &norm.gamma);
-        self.list(layer, "beta", &norm.beta);
-    }
-
-    fn linear(&mut self, layer: &str, linear: &BinaryLinear) {
-        self.signs(layer, &linear.weight);
-        self.list(layer, "weight_scale", &linear.weight_scale);
-        self.list(layer, "shift", &linear.input_shift);
-        self.list(layer, "input_scale", &[linear.input_scale]);
-        self.list(layer, "bias", &linear.bias);
-    }
-
-    fn head(&mut self, layer: &str, head: &Head, config: &PackedConfig) -> Result<(), Error> {
-        let shape = [config.classes, config.width];
-        self.levels(layer, &head.weight, &shape, config.head_bits)?;
-        self.list(layer, "weight_scale", &[head.weight_scale]);
-        self.list(layer, "shift", &head.input_shift);
-        self.list(layer, "input_scale", &[head.input_scale]);
-        self.list(layer, "bias", &head.bias);
-        Ok(())
-    }
-
-    fn attention(
-        &mut self,
-        layer: &str,
-        attention: &Attention,
-        config: &PackedConfig,
-        storage: ShiftStorage,
-    ) -> Result<(), Error> {
-        self.linear(&part(layer, "qkv"), &attention.qkv);
-        let shifts = part(layer, "shifts");
-        self.list(&shifts, "query", &attention.query_shift);
-        self.list(&shifts, "key", &attention.key_shift);
-        self.list(&shifts, "value", &attention.value_shift);
-        let scores = part(layer, "scores");
-        self.list(&scores, "query_scale", &[attention.query_scale]);
-        self.list(&scores, "key_scale", &[attention.key_scale]);
-        self.shift(
-            &part(layer, "attention_shift"),
-            &attention.attention_shift,
-            config,
-            storage,
-        )?;
-        let attended = part(layer, "attended");
-        self.list(&attended, "attention_scales", &attention.attention_scales);
-        self.list(&attended, "value_scales", &attention.value_scales);
-        self.linear(&part(layer, "output"), &attention.output);
-        Ok(())
-    }
-
     /// Refuses values that would be infinite when they are read.
-    fn shift(
-        &mut self,
-        layer: &str,
-        values: &[f32],
-        config: &PackedConfig,
-        storage: ShiftStorage,
-    ) -> Result<(), Error> {
-        let (heads, tokens) = (config.heads, config.tokens());
-        let shape = [heads, tokens, tokens];
-        let name = part(layer, "bias");
+    fn shift(&mut self, tensor: &Tensor<'_>, values: &[f32]) -> Result<(), Error> {
+        let (name, shape) = (tensor.name(), tensor.shape);
         let refuse = |index: usize, expected| {
             Err(Error::Value {
                 tensor: name.clone(),
@@ -266,8 +176,8 @@ impl Tensors {
                 expected,
             })
         };
-        match storage {
-            ShiftStorage::F32 => self.floats(name, values, &shape),
+        match self.shifts {
+            ShiftStorage::F32 => self.values(name, values, shape),
             ShiftStorage::F16 => {
                 if let Some(index) = values
                     .iter()
@@ -282,10 +192,10 @@ impl Tensors {
                     .iter()
                     .flat_map(|&value| f16::from_f32(value).to_le_bytes())
                     .collect();
-                self.push(name, Dtype::F16, &shape, bytes);
+                self.push(name, Dtype::F16, shape, bytes);
             }
             ShiftStorage::I8 => {
-                let rows = values.chunks(tokens * tokens);
+                let rows = values.chunks(shape[1..].iter().product());
                 let largest =
                     |row: &[f32]| row.iter().fold(0f32, |most, value| most.max(value.abs()));
                 let scales: Vec<f32> = rows.clone().map(|row| largest(row) / 127.0).collect();
@@ -307,8 +217,8 @@ impl Tensors {
                 let bytes = pairs
                     .map(|(value, scale)| level(value, scale) as u8)
                     .collect();
-                self.push(name, Dtype::I8, &shape, bytes);
-                self.list(layer, "scale", &scales);
+                self.push(name, Dtype::I8, shape, bytes);
+                self.values(tensor.scale_name(), &scales, &shape[..1]);
             }
         }
         Ok(())

@@ -1,124 +1,23 @@
 //! The product of attention matrix and value, and the bits of its sign.
 //!
-//! Both are superpositions, so the product is a sum of counts times products of scales. Those are
-//! rounded to a common quantum, so large that every sum of them is exact in double precision. So the
-//! order of additions, and whether a group is multiplied as a plane or element by element, makes no
-//! difference at all. Scales so far apart that single precision would see the rounding are
-//! [refused](Products::are_precise).
+//! Both are superpositions, so the product is a sum of counts times [products of scales](crate::products),
+//! all sums of which are exact: the order of additions, and whether a group is multiplied as a plane or
+//! element by element, makes no difference at all.
 
 use super::attention::Candidate;
+use super::instruction_set::{InstructionSet, Task};
+use super::micro::common::{Halves, ValuePlane};
 use super::norm::Zero;
-use super::simd::{LANES, Line, Simd, Task};
+use super::simd::{LANES, Line};
 use super::value::{Entry, HeadValue};
 use crate::GROUP_THRESHOLDS;
-
-/// Products of the scales of the attention's groups (outer) and the value's.
-#[derive(Debug, Clone)]
-pub(crate) struct Products {
-    /// For each group of the attention, that of each group of the value.
-    pub(super) groups: [[f64; 3]; 3],
-    /// For each group of the attention, what each [`correction`] adds to that of the value's bit.
-    corrections: [[f64; 7]; 3],
-}
-
-/// The place of a level among corrections.
-fn correction(level: i8) -> usize {
-    (level + 3) as usize
-}
-
-/// What products of scales are rounded to, for a number of keys.
-fn quantum(attention: &[f32], value: &[f32], keys: usize) -> f64 {
-    let sum = |scales: &[f32]| scales.iter().copied().map(f64::from).sum::<f64>();
-    // Everything that is ever added up stays below this, in quanta below 2^52.
-    let most = 4.0 * sum(attention) * sum(value) * keys as f64;
-    // A power of two by its exponent: logarithms and powers are not exact everywhere, and sums must be.
-    let exponent = (most.to_bits() >> 52) + 1;
-    f64::from_bits((exponent - 52) << 52)
-}
-
-/// The fewest quanta of a product: rounding them is half of the last bit of a single precision float,
-/// or less.
-const FEWEST_QUANTA: f64 = (1u32 << 23) as f64;
-
-impl Products {
-    /// Whether each product of positive scales is so many quanta that single precision sees nothing of
-    /// their rounding.
-    pub(crate) fn are_precise(attention: &[f32], value: &[f32], keys: usize) -> bool {
-        let least =
-            |scales: &[f32]| f64::from(scales.iter().copied().fold(f32::INFINITY, f32::min));
-        least(attention) * least(value) >= FEWEST_QUANTA * quantum(attention, value, keys)
-    }
-
-    /// Those of a number of keys; groups that there are not have a scale of 0.
-    pub(crate) fn new(attention: &[f32], value: &[f32], keys: usize) -> Self {
-        let quantum = quantum(attention, value, keys);
-        let scale =
-            |scales: &[f32], group: usize| scales.get(group).copied().map_or(0.0, f64::from);
-        let groups: [[f64; 3]; 3] = std::array::from_fn(|a| {
-            std::array::from_fn(|v| {
-                let product = scale(attention, a) * scale(value, v);
-                (product / quantum).round_ties_even() * quantum
-            })
-        });
-        let corrections = groups.map(|[first, second, third]| {
-            let mut worth = [0.0; 7];
-            worth[correction(0)] = first;
-            for sign in [-1, 1] {
-                worth[correction(2 * sign)] = f64::from(sign) * second;
-                worth[correction(3 * sign)] = f64::from(sign) * (second + third);
-            }
-            worth
-        });
-        Self {
-            groups,
-            corrections,
-        }
-    }
-}
-
-/// What is added to a sum of signs, for limits to be positive.
-pub(super) fn limit_offset(keys: usize) -> u32 {
-    keys as u32 + 1
-}
-
-impl Products {
-    /// What the sum of the signs of so many keys, [`limit_offset`] added, must exceed for the sum of
-    /// products to exceed a threshold; none if it can be the threshold.
-    pub(crate) fn limit(&self, keys: usize, threshold: f64) -> Option<u32> {
-        let offset = limit_offset(keys);
-        let sum = |limit: u32| (f64::from(limit) - f64::from(offset)) * self.groups[0][0];
-        let (mut low, mut high) = (0, 2 * offset);
-        // The sum of a limit is not above the threshold, the next one's is.
-        while low < high {
-            let middle = (low + high).div_ceil(2);
-            if sum(middle) > threshold {
-                high = middle - 1;
-            } else {
-                low = middle;
-            }
-        }
-        (sum(low) != threshold).then_some(low)
-    }
-}
-
-/// A plane of the value's bits of a head.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct ValuePlane<'a> {
-    /// `[token words, stride]`, from the head's first vector on, see [`Simd::pair_channels`].
-    pub(crate) lines: &'a [Line],
-    pub(crate) stride: usize,
-}
+use crate::products::{Products, limit_offset};
 
 /// The most planes of the value that are counted: its groups, and where it is 0.
 pub(crate) const VALUE_PLANES: usize = 4;
 
 /// The most planes of the attention and the value together.
 pub(crate) const PAIRS_OF_PLANES: usize = 3 * VALUE_PLANES;
-
-/// Counts of two blocks of 16 queries.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C, align(64))]
-pub(crate) struct Halves(pub(crate) [[u16; LANES]; 2]);
 
 /// Counts for [`Attended`] of two blocks, for machines that count two together.
 pub(crate) struct Together<'a> {
@@ -136,7 +35,7 @@ impl Task for Together<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: InstructionSet>(self, s: S) {
         if S::TOGETHER {
             let out = self.out.chunks_exact_mut(VALUE_PLANES * self.channels);
             for (keys, out) in self.attention.iter().zip(out) {
@@ -196,7 +95,7 @@ impl Task for Attended<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: InstructionSet>(mut self, s: S) {
         let mut ones = [s.splat_u(0); 3];
         for (ones, keys) in ones.iter_mut().zip(self.attention) {
             for line in *keys {
@@ -223,7 +122,7 @@ impl Attended<'_> {
     /// Bits where there is a plane of the attention and one of the value, which is usual: of counts, and
     /// of sums where entries add something.
     #[inline(always)]
-    fn decide_counts<S: Simd>(&mut self, s: S, limits: &[u32], ones: S::U) {
+    fn decide_counts<S: InstructionSet>(&mut self, s: S, limits: &[u32], ones: S::U) {
         let offset = s.splat_u(limit_offset(self.value.shape.tokens));
         let base = s.sub_u(ones, offset);
         let worth = s.splat_d(self.products.groups[0][0]);
@@ -268,7 +167,7 @@ impl Attended<'_> {
 
     /// Adds planes to what candidates add, if there are some.
     #[inline(always)]
-    fn add_planes<S: Simd>(&mut self, s: S, ones: [S::U; 3]) {
+    fn add_planes<S: InstructionSet>(&mut self, s: S, ones: [S::U; 3]) {
         if S::TOGETHER {
             // Counts are there already: channels share nothing, and the sums of one fit registers.
             self.add_planes_to::<S, 1>(s, ones);
@@ -278,7 +177,7 @@ impl Attended<'_> {
     }
 
     #[inline(always)]
-    fn add_planes_to<S: Simd, const C: usize>(&mut self, s: S, ones: [S::U; 3]) {
+    fn add_planes_to<S: InstructionSet, const C: usize>(&mut self, s: S, ones: [S::U; 3]) {
         for first in (0..self.tile.len()).step_by(C) {
             let sums = self.sums::<S, C>(s, first, ones);
             for c in 0..C {
@@ -289,7 +188,7 @@ impl Attended<'_> {
 
     /// Adds elements of the value times the planes of the attention.
     #[inline(always)]
-    fn add_entries<S: Simd>(&mut self, s: S) {
+    fn add_entries<S: InstructionSet>(&mut self, s: S) {
         for entry in self.entries {
             let sum = self.entry(s, entry);
             let tile = &mut self.tile[entry.channel as usize].0;
@@ -299,7 +198,7 @@ impl Attended<'_> {
 
     /// Bits of the sums.
     #[inline(always)]
-    fn decide_sums<S: Simd>(&mut self, s: S) {
+    fn decide_sums<S: InstructionSet>(&mut self, s: S) {
         let thresholds = self.thresholds;
         for (word, thresholds) in thresholds.chunks_exact(32).enumerate() {
             let mut bits = s.splat_u(0);
@@ -320,7 +219,7 @@ impl Attended<'_> {
 
     /// Puts bits, 32 channels of each query.
     #[inline(always)]
-    fn put<S: Simd>(&mut self, s: S, word: usize, bits: S::U) {
+    fn put<S: InstructionSet>(&mut self, s: S, word: usize, bits: S::U) {
         let mut lanes = [0; LANES];
         s.store_u(bits, &mut lanes);
         for (lane, bits) in lanes.into_iter().enumerate().take(self.queries) {
@@ -333,7 +232,12 @@ impl Attended<'_> {
     /// A later group's plane has a one where its members are positive and where others are not: with the
     /// ones of the signs, positive members count 2, negative ones 0 and others 1.
     #[inline(always)]
-    fn sums<S: Simd, const C: usize>(&self, s: S, first: usize, ones: [S::U; 3]) -> [S::D; C] {
+    fn sums<S: InstructionSet, const C: usize>(
+        &self,
+        s: S,
+        first: usize,
+        ones: [S::U; 3],
+    ) -> [S::D; C] {
         let mut sums = [s.splat_d(0.0); C];
         if !self.candidates.is_empty() {
             for c in 0..C {
@@ -366,7 +270,7 @@ impl Attended<'_> {
 
     /// How many ones of some channels of a plane of the value are at ones of one of the attention.
     #[inline(always)]
-    fn counts<S: Simd, const C: usize>(
+    fn counts<S: InstructionSet, const C: usize>(
         &self,
         s: S,
         attention: usize,
@@ -405,11 +309,11 @@ impl Attended<'_> {
 
     /// An element of the value times the planes of the attention.
     #[inline(always)]
-    fn entry<S: Simd>(&self, s: S, entry: &Entry) -> S::D {
+    fn entry<S: InstructionSet>(&self, s: S, entry: &Entry) -> S::D {
         let mut sum = s.splat_d(0.0);
         let bit = s.splat_u(1 << (entry.token % 32));
         for (group, keys) in self.attention.iter().enumerate() {
-            let worth = s.splat_d(self.products.corrections[group][correction(entry.level)]);
+            let worth = s.splat_d(self.products.correction(group, entry.level));
             let member = s.test(s.load_u(&keys[entry.token as usize / 32].0), bit);
             sum = s.add_d(sum, s.select_d(member, worth));
         }
@@ -418,7 +322,7 @@ impl Attended<'_> {
 
     /// Elements of the attention matrix times all of the value.
     #[inline(always)]
-    fn add_candidates<S: Simd>(&mut self, s: S) {
+    fn add_candidates<S: InstructionSet>(&mut self, s: S) {
         self.tile.fill(Line64::default());
         let third = self.max * GROUP_THRESHOLDS[1];
         let [_, of_second, of_third] = self.products.groups;

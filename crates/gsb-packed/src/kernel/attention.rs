@@ -8,8 +8,9 @@
 
 mod scores;
 
-use super::simd::{LANES, Line, Simd, Task};
-pub(crate) use scores::{Exponentials, HeadAttention, HeadBits};
+use super::instruction_set::{InstructionSet, Task};
+use super::simd::{LANES, Line, Simd};
+pub(crate) use scores::{Exponentials, Groups, HeadAttention, HeadBits};
 
 /// Keys of a word of a plane.
 pub(crate) const KEYS: usize = 32;
@@ -22,19 +23,7 @@ pub(crate) struct Candidate {
     pub(crate) value: f32,
 }
 
-/// What the groups of a layer's attention matrices depend on.
-#[derive(Debug)]
-pub(crate) struct Groups {
-    pub(crate) exponentials: Exponentials,
-    /// Elements above belong to the first group.
-    pub(crate) first: f32,
-    /// Number of groups.
-    pub(crate) count: usize,
-    /// Whether each query has thresholds of its own.
-    pub(crate) by_row: bool,
-}
-
-/// Words of a plane for so many keys.
+/// Words of a plane for a number of keys.
 pub(crate) fn key_words(keys: usize) -> usize {
     keys.div_ceil(KEYS)
 }
@@ -55,7 +44,7 @@ impl Task for FirstGroups<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: InstructionSet>(self, s: S) {
         let Self { head, scores, .. } = self;
         let words = key_words(head.tokens);
         let [second, third] = self.later;
@@ -97,7 +86,7 @@ impl Task for LaterGroups<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: InstructionSet>(self, s: S) {
         let Self { head, scores, .. } = self;
         let words = key_words(head.tokens);
         let [second, third] = self.planes;

@@ -1,151 +1,10 @@
-//! Products of binary matrices.
-//!
-//! `sum(sign(x) * sign(w))` over `k` bits is `k - 2 popcount(x ^ w)`. Weights lie in panels of 64
-//! output channels, word after word; a micro-kernel keeps the counts of a few rows of a panel in
-//! registers and hands them to an epilogue, which makes bits or floats of them.
+//! Binary linear layers: arranging their weights, products, and what is made of the counts.
 
-use std::ops::Range;
+use super::instruction_set::{InstructionSet, Task};
+use super::micro::linear::{Epilogue, Inputs, PANEL, Weights};
+use super::simd::{LANES, Line, Simd};
 
-use super::simd::{LANES, Line, Simd, Task};
-
-/// Output channels of a panel.
-pub(crate) const PANEL: usize = 64;
-
-/// Rows that must follow the last row of an input, whatever they hold: kernels read whole tiles.
-pub(crate) const ROW_PADDING: usize = 8;
-
-/// Rows of bits.
-#[derive(Clone, Copy)]
-pub(crate) struct Inputs<'a> {
-    /// `[rows + ROW_PADDING, stride]`.
-    words: &'a [u32],
-    stride: usize,
-    first: usize,
-    rows: usize,
-}
-
-impl<'a> Inputs<'a> {
-    /// Some of the rows of `words`, `stride` words each.
-    ///
-    /// # Panics
-    /// If there are fewer, padding included.
-    pub(crate) fn new(words: &'a [u32], stride: usize, rows: Range<usize>) -> Self {
-        assert!(words.len() >= (rows.end + ROW_PADDING) * stride);
-        Self {
-            words,
-            stride,
-            first: rows.start,
-            rows: rows.len(),
-        }
-    }
-
-    /// Some words of `R` rows from one that is not beyond the last.
-    #[inline(always)]
-    pub(super) fn tile<const R: usize>(
-        &self,
-        row: usize,
-        first: usize,
-        words: usize,
-    ) -> [&'a [u32]; R] {
-        const { assert!(R <= ROW_PADDING) };
-        let mut tile = [&[][..]; R];
-        for (i, out) in tile.iter_mut().enumerate() {
-            *out = &self.words[(row + i) * self.stride + first..][..words];
-        }
-        tile
-    }
-
-    /// The first row of each tile of `R`, and how many of the tile's rows count.
-    #[inline(always)]
-    pub(super) fn tiles<const R: usize>(&self) -> impl Iterator<Item = (usize, usize)> + use<R> {
-        let (first, end) = (self.first, self.first + self.rows);
-        (first..end)
-            .step_by(R)
-            .map(move |row| (row, R.min(end - row)))
-    }
-}
-
-/// Panels of a binary weight.
-#[derive(Clone, Copy)]
-pub(crate) struct Weights<'a> {
-    /// `[panels, words]`, each of 64 channels.
-    pub(crate) panels: &'a [[Line; 4]],
-    /// Words of a row.
-    pub(crate) words: usize,
-}
-
-/// What becomes of the counts.
-pub(crate) trait Epilogue {
-    /// Takes `popcount(x ^ w)` of a row with the 64 channels of a panel.
-    fn put<S: Simd>(&mut self, s: S, row: usize, panel: usize, counts: [S::U; 4]);
-}
-
-/// The micro-kernel: tiles of `R` rows.
-#[inline(always)]
-pub(super) fn run<S: Simd, E: Epilogue, const R: usize>(
-    s: S,
-    inputs: Inputs<'_>,
-    weights: Weights<'_>,
-    epilogue: &mut E,
-) {
-    assert!(inputs.stride >= weights.words);
-    for (index, panel) in weights.panels.chunks_exact(weights.words).enumerate() {
-        for (first, rows) in inputs.tiles::<R>() {
-            let mut counts = [[s.splat_u(0); 4]; R];
-            if S::COUNTS >= MOST_WORDS {
-                s.add_counts(&inputs.tile(first, 0, panel.len()), panel, &mut counts);
-            } else {
-                let mut start = 0;
-                for part in panel.chunks(S::COUNTS) {
-                    let mut small = [[s.splat_u(0); 4]; R];
-                    s.add_counts(&inputs.tile(first, start, part.len()), part, &mut small);
-                    for i in 0..R {
-                        for v in 0..4 {
-                            counts[i][v] = s.add_u(counts[i][v], s.widen(small[i][v]));
-                        }
-                    }
-                    start += part.len();
-                }
-            }
-            // One by one: a loop would not be unrolled, and the counts would have to leave their registers.
-            macro_rules! put {
-                ($($i:literal)*) => {
-                    $(if let Some(&counts) = counts.get($i) && $i < rows {
-                        epilogue.put(s, first + $i, index, counts);
-                    })*
-                };
-            }
-            put!(0 1 2 3 4 5 6 7);
-        }
-    }
-}
-
-/// More words than a row has.
-pub(super) const MOST_WORDS: usize = 1 << 20;
-
-/// See [`Simd::add_counts`].
-#[inline(always)]
-pub(super) fn add_counts<S: Simd, const R: usize>(
-    s: S,
-    tile: &[&[u32]; R],
-    panel: &[[Line; 4]],
-    counts: &mut [[S::U; 4]; R],
-) {
-    for (k, lines) in panel.iter().enumerate() {
-        let mut w = [s.splat_u(0); 4];
-        for v in 0..4 {
-            w[v] = s.load_u(&lines[v].0);
-        }
-        for i in 0..R {
-            let x = s.splat_u(tile[i][k]);
-            for v in 0..4 {
-                counts[i][v] = s.count(counts[i][v], s.xor(x, w[v]));
-            }
-        }
-    }
-}
-
-/// A product and what becomes of it.
+/// A product and its epilogue.
 pub(crate) struct Linear<'a, E> {
     pub(crate) inputs: Inputs<'a>,
     pub(crate) weights: Weights<'a>,
@@ -156,7 +15,7 @@ impl<E: Epilogue> Task for Linear<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: InstructionSet>(self, s: S) {
         s.linear(self.inputs, self.weights, self.epilogue);
     }
 }
@@ -303,7 +162,7 @@ impl<F: FnMut(usize, &mut [u32])> Task for Arrange<F> {
     type Output = Vec<[Line; 4]>;
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, _: S) -> Vec<[Line; 4]> {
+    fn run<S: InstructionSet>(mut self, _: S) -> Vec<[Line; 4]> {
         let mut out = Vec::with_capacity(self.channels / PANEL * self.words);
         let mut rows = vec![0u32; PANEL * self.words];
         for first in (0..self.channels).step_by(PANEL) {

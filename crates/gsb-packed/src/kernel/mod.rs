@@ -3,11 +3,19 @@
 
 pub(crate) mod attended;
 pub(crate) mod attention;
+pub(crate) mod instruction_set;
 pub(crate) mod linear;
+pub(crate) mod micro;
 pub(crate) mod norm;
 pub(crate) mod patches;
 #[cfg(any(
     target_arch = "aarch64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
+pub(crate) mod quarters;
+#[cfg(any(
+    target_arch = "aarch64",
+    target_arch = "x86_64",
     all(target_arch = "wasm32", target_feature = "simd128")
 ))]
 pub(crate) mod registers;
@@ -26,8 +34,8 @@ pub(crate) mod wasm32;
 pub(crate) mod x86_64;
 
 use crate::Error;
+use instruction_set::Task;
 use scalar::Scalar;
-use simd::Task;
 
 /// Name of the environment variable that chooses an instruction set.
 const FORCE: &str = "GSB_FORCE_ISA";
@@ -156,7 +164,7 @@ impl Kernels {
             #[cfg(target_arch = "aarch64")]
             Self::Neon(s) => s.run(task),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Self::Simd128(s) => task.run(registers::Quarters(s)),
+            Self::Simd128(s) => task.run::<quarters::Quarters<_>>(registers::Vectors(s)),
         }
     }
 }

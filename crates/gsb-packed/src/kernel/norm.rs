@@ -1,6 +1,7 @@
 //! Layer normalization, shift and sign in one pass.
 
-use super::simd::{LANES, Line, Simd, Task};
+use super::instruction_set::{InstructionSet, Task};
+use super::simd::{LANES, Line, Simd};
 
 /// A position of a binarized tensor whose sign is 0.
 pub(crate) type Zero = (u32, u32);
@@ -92,7 +93,7 @@ impl Task for NormSigns<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
+    fn run<S: InstructionSet>(mut self, s: S) {
         let rows = self.out.len() / (2 * self.norm.gamma.len());
         let rows = rows.min(self.stream.len() / self.norm.gamma.len());
         let whole = rows - rows % ROWS;

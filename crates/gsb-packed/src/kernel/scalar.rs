@@ -1,8 +1,9 @@
 //! Plain arithmetic: the truth that other instruction sets are compared with, and what runs where
 //! there is none that is known.
 
-use super::linear::{self, Epilogue, Inputs, Weights};
-use super::patches::{self, PatchTask};
+use super::instruction_set::InstructionSet;
+use super::micro::linear::{self, Count, Epilogue, Inputs, Weights};
+use super::micro::patches::{self, Patches};
 use super::simd::{LANES, Simd};
 
 /// Arithmetic without vector instructions.
@@ -218,14 +219,18 @@ impl Simd for Scalar {
         }
         out
     }
+}
 
+impl Count for Scalar {}
+
+impl InstructionSet for Scalar {
     #[inline(always)]
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E) {
         linear::run::<Self, E, 1>(self, inputs, weights, epilogue);
     }
 
     #[inline(always)]
-    fn patches(self, task: PatchTask<'_>) {
-        patches::run::<Self, 1, 2>(self, task);
+    fn patches(self, patches: Patches<'_>) {
+        patches::run::<Self, 1, 2>(self, patches);
     }
 }

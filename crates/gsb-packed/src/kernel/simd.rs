@@ -4,10 +4,6 @@
 //! AVX2, four of NEON. So memory layouts, the order of additions and with it every rounded result
 //! are the same everywhere. For the same reason there is no fused multiply-add.
 
-use super::attended::{Halves, ValuePlane};
-use super::linear::{self, Epilogue, Inputs, Weights};
-use super::patches::PatchTask;
-
 /// Lanes of a vector.
 pub(crate) const LANES: usize = 16;
 
@@ -16,17 +12,7 @@ pub(crate) const LANES: usize = 16;
 #[repr(C, align(64))]
 pub(crate) struct Line<T = u32>(pub(crate) [T; LANES]);
 
-/// Work that is compiled once for each instruction set.
-pub(crate) trait Task {
-    /// What it gives.
-    type Output;
-
-    /// Does it. Implementations are `#[inline(always)]`, as is all they call on vectors: the
-    /// instructions are only at hand inside the function that enables them.
-    fn run<S: Simd>(self, s: S) -> Self::Output;
-}
-
-/// An instruction set, as a value that can only be had where its instructions can be executed.
+/// Vectors, as a value that can only be had where their instructions can be executed.
 pub(crate) trait Simd: Copy {
     /// 32-bit integers.
     type U: Copy;
@@ -43,8 +29,6 @@ pub(crate) trait Simd: Copy {
     const COUNTS: usize;
     /// Pixels in a lane of [`dot`](Self::dot): 4 bytes or 2 halves.
     const PIXELS: usize;
-    /// Whether [`count_together`](Self::count_together) counts what attention and value have in common.
-    const TOGETHER: bool = false;
 
     fn splat_u(self, x: u32) -> Self::U;
     fn load_u(self, x: &[u32; LANES]) -> Self::U;
@@ -106,54 +90,9 @@ pub(crate) trait Simd: Copy {
     #[inline(always)]
     fn prefetch(self, _line: &Line<f32>) {}
 
-    /// A word of 16 channels of the value in the order that [`count_together`](Self::count_together)
-    /// reads.
-    #[inline(always)]
-    fn pair_channels(self, x: Self::U) -> Self::U {
-        x
-    }
-    /// Counts, of two blocks of queries, the ones they have in common with each channel of some planes:
-    /// `[planes, channels]`. See [`TOGETHER`](Self::TOGETHER).
-    #[inline(always)]
-    fn count_together(
-        self,
-        _keys: [&[Line]; 2],
-        _planes: &[ValuePlane<'_>],
-        _channels: usize,
-        _out: &mut [Halves],
-    ) {
-    }
-    /// The counts of a block.
+    /// Halves of lanes.
     #[inline(always)]
     fn load_halves(self, x: &[u16; LANES]) -> Self::U {
         self.load_u(&x.map(u32::from))
     }
-
-    /// A word of 64 channels in the order that [`linear`](Self::linear) reads.
-    #[inline(always)]
-    fn arrange(words: &[u32; 64]) -> [Line; 4] {
-        let (lines, _) = words.as_chunks::<LANES>();
-        std::array::from_fn(|line| Line(lines[line]))
-    }
-
-    /// Arranges the words of a panel, once each of them is, in the order that
-    /// [`add_counts`](Self::add_counts) reads.
-    #[inline(always)]
-    fn arrange_panel(_words: &mut [[Line; 4]]) {}
-    /// Counts the bits of each row of a tile that differ from those of the 64 channels of a panel.
-    #[inline(always)]
-    fn add_counts<const R: usize>(
-        self,
-        tile: &[&[u32]; R],
-        panel: &[[Line; 4]],
-        counts: &mut [[Self::U; 4]; R],
-    ) {
-        linear::add_counts(self, tile, panel, counts);
-    }
-
-    /// Multiplies rows of bits by a binary weight, see [`linear::run`](super::linear::run).
-    fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E);
-
-    /// Multiplies patches by their weight, see [`patches::run`](super::patches::run).
-    fn patches(self, task: PatchTask<'_>);
 }

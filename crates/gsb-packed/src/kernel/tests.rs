@@ -2,13 +2,18 @@
 
 use proptest::prelude::*;
 
-use super::attended::{Halves, Products, Together, VALUE_PLANES, ValuePlane, limit_offset};
-use super::linear::{Arrange, Epilogue, Inputs, Linear, PANEL, ROW_PADDING, Weights};
+use super::attended::{Together, VALUE_PLANES};
+use super::instruction_set::{InstructionSet, Task};
+use super::linear::{Arrange, Linear};
+use super::micro::common::{Halves, ValuePlane};
+use super::micro::linear::{Epilogue, Inputs, PANEL, ROW_PADDING, Weights};
+use super::micro::patches::{PatchWeights, Patches};
 use super::norm::{Norm, NormSigns};
-use super::patches::{ArrangePatches, CutPatches, PatchTask, PatchWeights};
-use super::simd::{LANES, Line, Simd, Task};
+use super::patches::{ArrangePatches, CutPatches};
+use super::simd::{LANES, Line, Simd};
 use super::{Isa, Kernels};
 use crate::Random;
+use crate::products::{Products, limit_offset};
 
 fn all() -> impl Iterator<Item = Kernels> {
     Isa::available().filter_map(Kernels::new)
@@ -45,7 +50,7 @@ impl Task for Operations {
     type Output = Vec<u32>;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Vec<u32> {
+    fn run<S: InstructionSet>(self, s: S) -> Vec<u32> {
         let [a, b, c] = [0, 1, 2].map(|i| s.load_u(&self.0[i].0));
         let floats = |line: &Line| line.0.map(|x| (x as i32 >> 8) as f32 / 16.0);
         let (x, y) = (s.load_f(&floats(&self.0[0])), s.load_f(&floats(&self.0[1])));
@@ -117,7 +122,7 @@ impl Task for PairChannels<'_> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> bool {
+    fn run<S: InstructionSet>(self, s: S) -> bool {
         for line in self.0 {
             s.store_u(s.pair_channels(s.load_u(&line.0)), &mut line.0);
         }
@@ -315,7 +320,7 @@ proptest! {
             let positions = vec![[Line([2.0; LANES]); 4]; side * side * panels];
             kernels.run(CutPatches { image: &image, size, colours, patch, out: &mut pixels, words });
             let mut out = vec![[Line([0.0; LANES]); 4]; side * side * panels];
-            kernels.run(PatchTask {
+            kernels.run(Patches {
                 pixels: Inputs::new(&pixels, colours * words, 0..side * side),
                 weights: &weights,
                 positions: &positions,

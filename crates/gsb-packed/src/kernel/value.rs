@@ -5,7 +5,8 @@
 //! they become planes of bits as well.
 
 use super::attention::KEYS;
-use super::simd::{LANES, Line, Simd, Task};
+use super::instruction_set::{InstructionSet, Task};
+use super::simd::{LANES, Line, Simd};
 use crate::GROUP_THRESHOLDS;
 
 /// Shape of a layer's value, `[tokens, heads, padded width of a head]`.
@@ -141,7 +142,7 @@ pub(crate) struct ValuePlanes<'a> {
     /// One for all or one for each token of each head.
     pub(crate) bounds: &'a mut Vec<Bounds>,
     /// Bits of the first group, a word for 32 tokens: `[token words, stride]`, see
-    /// [`Simd::pair_channels`].
+    /// [`InstructionSet::pair_channels`].
     pub(crate) plane: &'a mut [Line],
     /// For each head.
     pub(crate) entries: &'a mut [Entries],
@@ -151,7 +152,7 @@ impl Task for ValuePlanes<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: InstructionSet>(self, s: S) {
         let shape = self.shape;
         bounds(s, shape, self.value, self.bounds);
         for entries in self.entries.iter_mut() {
@@ -293,7 +294,7 @@ pub(crate) const EXTRA_PLANES: usize = 3;
 /// [`Attended`]: super::attended::Attended
 pub(crate) struct ExtraPlanes<'a> {
     pub(crate) value: HeadValue<'a>,
-    /// `[EXTRA_PLANES, token words, vectors of a head]`, see [`Simd::pair_channels`].
+    /// `[EXTRA_PLANES, token words, vectors of a head]`, see [`InstructionSet::pair_channels`].
     pub(crate) planes: &'a mut [Line],
 }
 
@@ -302,7 +303,7 @@ impl Task for ExtraPlanes<'_> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> bool {
+    fn run<S: InstructionSet>(self, s: S) -> bool {
         let HeadValue { shape, .. } = self.value;
         let nothing = s.splat_f(0.0);
         let size = self.planes.len() / EXTRA_PLANES;

@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The most bytes that a model may take while it is made of a file of so many.
+/// The most bytes that a model may take while it is made of a file of `len` bytes.
 ///
 /// The constant is a panel of the largest patch: 64 channels of 65,536 weights of 16 bits, however few
 /// channels there are. The factor leaves room for heads of one channel, which are padded to 32 with a

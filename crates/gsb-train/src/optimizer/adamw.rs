@@ -4,7 +4,7 @@ use burn::Tensor;
 use burn::optim::LearningRate;
 use burn::optim::{AdaptiveMomentumState, Optimizer};
 use burn::tensor::Device;
-use gsb_core::ops::{AdamWStep, adamw};
+use gsb_cpu::{AdamWStep, adamw};
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;

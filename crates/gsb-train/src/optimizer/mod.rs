@@ -6,7 +6,6 @@ mod clip;
 mod ema;
 mod schedule;
 mod scheduler;
-mod weight_decay;
 
 pub use self::adamw::AdamW;
 pub use self::clip::clip_by_norm;
@@ -16,14 +15,14 @@ pub use self::schedule::CosineScheduleConfig;
 pub use self::scheduler::EpochScheduler;
 
 use burn::config::Config;
-use burn::module::{Module, ParamGroup, ParamId};
+use burn::module::{ParamGroup, ParamId};
 use burn::optim::ModuleOptimizer;
-
-use self::weight_decay::undecayed;
+use gsb_vit::Model;
 
 /// Configuration of the optimizer: [`AdamW`] of which some parameters do not decay.
 ///
-/// Weights decay. Biases and shifts, vectors, learned scales, tokens and positions do not.
+/// Weights decay. Biases and shifts, vectors, learned scales, tokens and positions do not, as the model
+/// [declares](gsb_vit::WeightDecay).
 ///
 /// Source: the recipe of GSB (arXiv 2305.07931).
 #[derive(Config, Debug)]
@@ -39,7 +38,7 @@ pub struct OptimizerConfig {
 
 impl OptimizerConfig {
     /// The optimizer of a model.
-    pub fn init<M: Module>(&self, model: &M) -> ModuleOptimizer {
+    pub fn init<M: Model>(&self, model: &M) -> ModuleOptimizer {
         let undecayed = ParamGroup::from_ids(self.undecayed(model));
         ModuleOptimizer::from(AdamW::new(self.weight_decay)).with_group(
             undecayed,
@@ -49,7 +48,39 @@ impl OptimizerConfig {
     }
 
     /// The parameters of a model that do not decay.
-    pub fn undecayed<M: Module>(&self, model: &M) -> Vec<ParamId> {
-        undecayed(model, self.decay_scales)
+    pub fn undecayed<M: Model>(&self, model: &M) -> Vec<ParamId> {
+        model.weight_decay().undecayed(self.decay_scales)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use gsb_vit::VitConfig;
+
+    #[test]
+    fn weights_decay_and_nothing_else() {
+        let model = VitConfig::micro().init_stage2(&Device::default()).unwrap();
+        let undecayed = OptimizerConfig::new().undecayed(&model);
+        let block = &model.blocks[0];
+        for id in [
+            model.tokens.position.id,
+            model.tokens.class_token.id,
+            block.norm1.gamma.id,
+            block.attention.shifts.query.bias.id,
+            block.attention.attention_shift.bias.id,
+            block.attention.attention.scales.id,
+        ] {
+            assert!(undecayed.contains(&id));
+        }
+        for id in [
+            model.patch_embedding.weight.id,
+            block.attention.qkv.weight.id,
+            block.mlp.fc1.weight.id,
+            model.class_head.weight.id,
+        ] {
+            assert!(!undecayed.contains(&id));
+        }
     }
 }

@@ -167,7 +167,7 @@ impl Recipe {
             result.map_err(|error| Error::option(part, error.to_string()))
         };
         within("augmentation", self.augmentation.validate())?;
-        within("evaluation", self.evaluation.validate())?;
+        within("evaluation", self.evaluation.validate().map_err(Into::into))?;
         if let Some(mixup) = &self.mixup {
             within("mixup", mixup.validate())?;
         }

@@ -104,6 +104,10 @@ impl DeviceName {
         }
     }
 
+    #[allow(
+        unused_variables,
+        reason = "without a backend there is nothing to open"
+    )]
     fn open_first(self, count: usize) -> Result<Vec<Device>, Error> {
         match self {
             #[cfg(feature = "flex")]

@@ -7,7 +7,7 @@ use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
 use gsb_core::distill::Distillation;
-use gsb_vit::{Classifier, Phase, Stage1Student, Stage2Student, VisionTransformer};
+use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer};
 
 use super::phase_trainer::PhaseTrainer;
 use super::init::Init;

@@ -257,7 +257,7 @@ impl Run {
         self.is_changed = false;
         let _locks = (lock, rewritten);
         self.folder.tidy(&self.report, &self.devices)?;
-        gsb_core::ops::on_worker(|| self.train_phases(data, callbacks))?;
+        gsb_cpu::on_worker(|| self.train_phases(data, callbacks))?;
         Ok(&self.report)
     }
 

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, TensorData};
 
 /// Images, what they show, and where in the run they are seen.
 #[derive(Debug, Clone)]
-pub struct TrainBatch {
+pub(crate) struct TrainBatch {
     /// Normalized images, `[batch, channels, height, width]`.
     pub images: Tensor<4>,
     /// Their classes, `[batch]`.

@@ -11,7 +11,6 @@ mod teacher;
 mod train_module;
 
 pub(crate) use self::accumulation::GradientAccumulation;
-pub use self::batch::TrainBatch;
 pub(crate) use self::batch_loader::{BatchLoader, epoch_seed};
 pub(crate) use self::criterion::Criterion;
 pub(crate) use self::inside::InsideLoss;

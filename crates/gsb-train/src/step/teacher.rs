@@ -3,7 +3,7 @@
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 use gsb_core::distill::Logits;
-use gsb_vit::{Activations, Classifier, VisionTransformer};
+use gsb_vit::{Activations, VisionTransformer};
 
 use super::batch::TrainBatch;
 

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::{Published, Strictness, inspect, load, refuse_folder};
-use crate::{Error, Model, Phase, VitConfig};
+use super::native::{inspect, load};
+use super::{Published, Strictness, refuse_folder};
+use crate::{EncoderBlock, Error, Head, Model, PatchEmbedding, Phase, Transformer, VitConfig};
 
 /// Phase and configuration of a checkpoint, our own or one with the published names.
 ///
@@ -30,18 +31,47 @@ pub fn is_own(path: &Path) -> Result<bool, Error> {
     Ok(named || inspect(path).is_ok())
 }
 
-/// The model of a checkpoint of either kind.
-pub(crate) fn load_any<M: Model>(path: &Path, device: &Device) -> Result<M, Error> {
+/// The model of a checkpoint of either kind, told apart by their contents.
+///
+/// # Errors
+/// If the file cannot be read, is damaged, or holds a model of another phase.
+pub fn load_any<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Error> {
+    let path = path.as_ref();
     if is_own(path)? {
         return load(path, device);
     }
     let published = Published::read(path)?;
     let (found, config) = published.describe()?;
     if found != M::PHASE {
-        return Err(Error::Read {
-            path: path.into(),
-            reason: format!("it holds a model of {found}, expected one of {}", M::PHASE),
-        });
+        let reason = format!("it holds a model of {found}, expected one of {}", M::PHASE);
+        return Err(Error::read(path, reason));
     }
     Ok(published.into_model(&config, Strictness::Strict, device)?.0)
+}
+
+impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Transformer<P, B, H>
+where
+    Self: Model,
+{
+    /// The model of a checkpoint: one of our own (`.bpk`), or one with the published names (`.pth`,
+    /// `.safetensors`), told apart by their contents.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, or holds a model of another phase.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use gsb_vit::{Stage2Student, VitConfig, checkpoint};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("student.bpk");
+    /// let device = Device::default();
+    /// checkpoint::save(&VitConfig::micro().init_stage2(&device)?, &path)?;
+    /// let student = Stage2Student::load(&path, &device)?;
+    /// assert_eq!(student.config(), &VitConfig::micro());
+    /// # Ok::<(), gsb_vit::Error>(())
+    /// ```
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, Error> {
+        load_any(path, device)
+    }
 }

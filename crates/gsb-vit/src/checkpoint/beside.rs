@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::plain::by_config;
 use crate::VitConfig;
 
 /// Bytes of the largest that is read.
@@ -24,14 +25,38 @@ const SIZES: [(&str, usize, usize); 8] = [
 /// What a `config.json` says of a model.
 pub(super) struct Beside {
     /// Number of heads.
-    pub heads: usize,
+    pub heads: Option<usize>,
+    /// What the normalizations add to the variance.
+    pub epsilon: Option<f64>,
     /// All of it, if it is a configuration of this library.
     pub config: Option<VitConfig>,
 }
 
 /// What the `config.json` beside a checkpoint says of a model whose shapes tell this configuration;
-/// none if there is none, or it is of another model.
-pub(super) fn beside(checkpoint: &Path, shapes: &VitConfig) -> Option<Beside> {
+/// none if there is none, or it is of another model. Fails if it tells of what no model here computes.
+pub(super) fn beside(checkpoint: &Path, shapes: &VitConfig) -> Result<Option<Beside>, String> {
+    let Some(value) = read(checkpoint) else {
+        return Ok(None);
+    };
+    if let Some(ours) = ours(&value, shapes) {
+        return Ok(Some(ours));
+    }
+    if !is_of(&value, shapes.width) {
+        return Ok(None);
+    }
+    if let Some(reason) = by_config(&value) {
+        return Err(format!("the config.json beside it says that {reason}"));
+    }
+    let number = |at: &str| value.pointer(at).and_then(Value::as_f64);
+    Ok(Some(Beside {
+        heads: heads(&value, shapes.width),
+        epsilon: number("/layer_norm_eps"),
+        config: None,
+    }))
+}
+
+/// The `config.json` beside a checkpoint.
+fn read(checkpoint: &Path) -> Option<Value> {
     let path = checkpoint.parent()?.join("config.json");
     if std::fs::metadata(&path).ok()?.len() > MAX {
         return None;
@@ -39,13 +64,15 @@ pub(super) fn beside(checkpoint: &Path, shapes: &VitConfig) -> Option<Beside> {
     let bytes = std::fs::read(path).ok()?;
     // A byte order mark, which Windows programs begin text with.
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let value: Value = serde_json::from_slice(text).ok()?;
-    ours(&value, shapes).or_else(|| {
-        Some(Beside {
-            heads: heads(&value, shapes.width)?,
-            config: None,
-        })
-    })
+    serde_json::from_slice(text).ok()
+}
+
+/// Whether a description is of a model of this width, as far as it says.
+fn is_of(value: &Value, width: usize) -> bool {
+    ["/hidden_size", "/model_args/embed_dim", "/num_features"]
+        .into_iter()
+        .filter_map(|at| value.pointer(at)?.as_u64())
+        .all(|found| found == width as u64)
 }
 
 /// A configuration of this library, or that of a run with one.
@@ -62,10 +89,11 @@ fn ours(value: &Value, shapes: &VitConfig) -> Option<Beside> {
             channels,
             ..
         } = *config;
-        (width, depth, patch_size, channels, config.hidden_width())
+        (width, depth, patch_size, channels, config.mlp_width)
     };
     (sizes(&config) == sizes(shapes)).then_some(Beside {
-        heads: config.heads,
+        heads: Some(config.heads),
+        epsilon: config.norm_epsilon,
         config: Some(config),
     })
 }
@@ -73,10 +101,6 @@ fn ours(value: &Value, shapes: &VitConfig) -> Option<Beside> {
 /// The heads that Hugging Face's or timm's description of a model of this width gives it.
 fn heads(value: &Value, width: usize) -> Option<usize> {
     let number = |at: &str| Some(value.pointer(at)?.as_u64()? as usize);
-    let same = |at: &str| number(at).is_none_or(|found| found == width);
-    if !same("/hidden_size") || !same("/model_args/embed_dim") {
-        return None;
-    }
     number("/num_attention_heads")
         .or_else(|| number("/model_args/num_heads"))
         .or_else(|| {

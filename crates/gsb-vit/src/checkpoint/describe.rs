@@ -4,13 +4,15 @@ use gsb_core::binarize::ThresholdScope;
 
 use super::Format;
 use super::beside::{Beside, beside};
+use super::justified::justified;
 use super::names::HEADS;
 use super::published::Published;
+use crate::float_block::EPSILON;
 use crate::{Error, Phase, VitConfig};
 
 /// Channels of a head of every DeiT and ViT of these widths and depths.
 const HEAD_CHANNELS: usize = 64;
-const PUBLISHED: [(usize, usize); 4] = [(192, 12), (384, 12), (768, 12), (1024, 24)];
+const PUBLISHED: [(usize, usize); 5] = [(192, 12), (384, 12), (512, 12), (768, 12), (1024, 24)];
 
 /// What is known of a model besides its tensors, which do not tell everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,12 +152,9 @@ impl Published {
         if let Some(heads) = hints.heads {
             return Ok(heads);
         }
-        if let Some(beside) = beside {
-            assumed.push(format!(
-                "{} heads, as the config.json beside it says",
-                beside.heads
-            ));
-            return Ok(beside.heads);
+        if let Some(heads) = beside.and_then(|beside| beside.heads) {
+            assumed.push(format!("{heads} heads, as the config.json beside it says"));
+            return Ok(heads);
         }
         if PUBLISHED.contains(&(config.width, config.depth)) {
             let heads = config.width / HEAD_CHANNELS;
@@ -169,6 +168,23 @@ impl Published {
             "how many heads the attention has",
             "give --heads of gsb import or gsb train, or put the model's config.json beside it",
         ))
+    }
+
+    /// What a teacher's normalizations add to the variance, if that is not what DeiT's do.
+    fn epsilon(&self, beside: Option<&Beside>, assumed: &mut Vec<String>) -> Option<f64> {
+        let said = beside.and_then(|beside| beside.epsilon);
+        let (epsilon, by) = match (said, self.translation.epsilon) {
+            (Some(epsilon), _) => (epsilon, "the config.json beside it says"),
+            (None, Some((epsilon, family))) => (epsilon, family),
+            (None, None) => return None,
+        };
+        if epsilon == EPSILON {
+            return None;
+        }
+        assumed.push(format!(
+            "normalizations add {epsilon:e} to the variance, as {by}"
+        ));
+        Some(epsilon)
     }
 
     /// A student's configuration with what no shape tells.
@@ -222,7 +238,7 @@ impl Published {
             true => self.dims::<2>("head.weight")?[0],
             false => self.classes(hints)?,
         };
-        let [hidden, _] = self.dims("blocks.0.mlp.fc1.weight")?;
+        let [mlp_width, _] = self.dims("blocks.0.mlp.fc1.weight")?;
         let distilled = self.tensors.contains_key("dist_token");
         let depth = (0..)
             .take_while(|block| {
@@ -249,10 +265,16 @@ impl Published {
             .with_width(width)
             .with_depth(depth)
             .with_heads(1)
-            .with_mlp_ratio(mlp_ratio(hidden, width))
+            .with_mlp_width(mlp_width)
             .with_distillation_token(distilled);
-        let beside = self.path.as_deref().and_then(|path| beside(path, &config));
+        let beside = match self.path.as_deref() {
+            Some(path) => beside(path, &config).map_err(foreign)?,
+            None => None,
+        };
         config.heads = self.heads(&config, hints, beside.as_ref(), assumed)?;
+        if phase == Phase::Teacher {
+            config.norm_epsilon = self.epsilon(beside.as_ref(), assumed);
+        }
         if phase != Phase::Stage2 {
             return Ok(config);
         }
@@ -294,26 +316,4 @@ impl Published {
             reason,
         }
     }
-}
-
-/// The ratio that gives a hidden width, whatever rounding does.
-fn mlp_ratio(hidden: usize, width: usize) -> f64 {
-    let ratio = hidden as f64 / width as f64;
-    if (width as f64 * ratio) as usize == hidden {
-        ratio
-    } else {
-        (hidden as f64 + 0.5) / width as f64
-    }
-}
-
-/// A model far larger than its file is no model of that file, and may be no size to make.
-pub(super) fn justified(phase: Phase, config: &VitConfig, elements: u64) -> Result<(), String> {
-    let cost = config.cost(phase).map_err(|error| error.to_string())?;
-    let parameters = cost.total.total_parameters();
-    if parameters > elements.saturating_mul(2) {
-        return Err(format!(
-            "there are {elements} numbers, the model described has {parameters}"
-        ));
-    }
-    Ok(())
 }

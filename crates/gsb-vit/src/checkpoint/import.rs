@@ -49,7 +49,7 @@ impl Published {
     ) -> Result<(M, ImportReport), Error> {
         let fresh = M::fresh(config, device)?;
         let names = names(M::PHASE, config);
-        let mut import = Import::new(&self, &names, config, device);
+        let mut import = Import::new(&self, &names, config);
         let model = replaced(fresh, |path, shape| import.value(path, shape));
         if let Some(name) = import.not_finite {
             return Err(Error::NotFinite {
@@ -81,7 +81,6 @@ struct Import<'a> {
     /// The scales behind each of our states of calibration.
     scales: HashMap<String, Vec<&'a Name>>,
     config: &'a VitConfig,
-    device: &'a Device,
     /// Whether there is none in the file.
     headless: bool,
     /// The first tensor with a value that is not finite.
@@ -90,12 +89,7 @@ struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn new(
-        file: &'a Published,
-        names: &'a [Name],
-        config: &'a VitConfig,
-        device: &'a Device,
-    ) -> Self {
+    fn new(file: &'a Published, names: &'a [Name], config: &'a VitConfig) -> Self {
         let mut parts: HashMap<&str, Vec<&Name>> = HashMap::new();
         let mut scales: HashMap<String, Vec<&Name>> = HashMap::new();
         for name in names {
@@ -113,11 +107,11 @@ impl<'a> Import<'a> {
             parts,
             scales,
             config,
-            device,
             headless: !file.has_heads(),
             not_finite: None,
             report: ImportReport {
-                ignored: file.found.ignored.clone(),
+                ignored: [&file.found.ignored[..], &file.translation.ignored].concat(),
+                translated: file.translation.notes.clone(),
                 file: file.found.clone(),
                 ..ImportReport::default()
             },
@@ -178,7 +172,7 @@ impl<'a> Import<'a> {
         let side = self.config.image_size / self.config.patch_size;
         if name.ours == "tokens.position"
             && found.last() == shape.last()
-            && let Some(positions) = resized(data, others, side, self.device)
+            && let Some(positions) = resized(data, others, side)
         {
             self.report.resized.push(published);
             return Some(positions);

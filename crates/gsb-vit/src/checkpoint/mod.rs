@@ -2,7 +2,8 @@
 //!
 //! [`save`] and [`load`] keep a model in one file that says what it holds. [`import`] and [`export`]
 //! read and write files with the published names, those of GSB's students and of timm's DeiT;
-//! [`Published`] is what lies between.
+//! [`Published`] is what lies between. Plain Vision Transformers that timm, Hugging Face and torchvision
+//! name otherwise are read as well, as teachers.
 //!
 //! [`TensorFile`] reads what `torch.save` writes and safetensors, see [`gsb_checkpoint`]. A file is not
 //! trusted: nothing in it is executed, and one that is damaged or made to do harm gives a
@@ -32,14 +33,15 @@ mod checksum;
 mod describe;
 mod file;
 mod import;
+mod justified;
 mod names;
 mod native;
+mod plain;
 mod positions;
 mod published;
 mod report;
 
-pub(crate) use any::load_any;
-pub use any::{describe, is_own};
+pub use any::{describe, is_own, load_any};
 pub use describe::{Description, Hints};
 pub use file::TensorFile;
 pub use gsb_checkpoint::{

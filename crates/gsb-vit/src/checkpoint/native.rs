@@ -9,8 +9,9 @@ use burn::tensor::{Bytes, DType, Device};
 use burn_pack::{HEADER_SIZE, Header, MAGIC_NUMBER, Reader, Tensor as Packed, Writer};
 
 use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
-use super::describe::justified;
+use super::justified::justified;
 use crate::parameters::{not_finite, parameters};
+use crate::phase::ParsePhaseError;
 use crate::{Error, Model, Phase, VitConfig};
 
 const PHASE: &str = "gsb.phase";
@@ -44,10 +45,6 @@ const BEFORE: &[u8] = b"\x6cgsb.checksum\x68";
 /// ```
 pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
-    let failed = |error: &dyn std::fmt::Display| Error::Write {
-        path: path.into(),
-        reason: error.to_string(),
-    };
     let tensors = parameters(model).into_iter().map(|parameter| {
         let (bytes, shape, dtype) = parameter.data.into_parts();
         Packed::new(
@@ -65,10 +62,11 @@ pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
         .with_metadata(PHASE, M::PHASE.name())
         .with_metadata(VERSION, env!("CARGO_PKG_VERSION"))
         .into_bytes()
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| Error::write(path, error))?;
     let head = head(&bytes);
     checksum::seal(&mut bytes, head, BEFORE);
-    gsb_files::replace(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
+    gsb_files::replace(path, |file| file.write_all(&bytes))
+        .map_err(|error| Error::write(path, error))
 }
 
 /// The phase and configuration of a saved model.
@@ -87,10 +85,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<(Phase, VitConfig), Error> {
 /// another phase, or lacks a parameter; [`Error::NotFinite`] if a weight is not a finite number.
 pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Error> {
     let path = path.as_ref();
-    let failed = |reason: String| Error::Read {
-        path: path.into(),
-        reason,
-    };
+    let failed = |reason: String| Error::read(path, reason);
     let file = open(path)?;
     let (phase, config) = file.described;
     if phase != M::PHASE {
@@ -102,7 +97,7 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
     // Views of the file: nothing is made of it before it is known to fit.
     let tensors = file.reader.into_tensors();
     let mut elements = 0u64;
-    for tensor in tensors.map_err(|error| failed(error.to_string()))? {
+    for tensor in tensors.map_err(|error| Error::read(path, error))? {
         if !matches!(tensor.dtype, DType::F32 | DType::I64 | DType::I32) {
             let (name, dtype) = (tensor.name, tensor.dtype);
             return Err(failed(format!("{name} has elements of {dtype:?}")));
@@ -111,10 +106,10 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
         elements = elements.saturating_add(shape.fold(1, u64::saturating_mul));
     }
     justified(phase, &config, elements).map_err(failed)?;
-    let record = ModuleRecord::from_bytes(file.bytes).map_err(|error| failed(error.to_string()))?;
+    let record = ModuleRecord::from_bytes(file.bytes).map_err(|error| Error::read(path, error))?;
     let model = M::fresh(&config, device)?
         .try_load_record(record.cast_to_module_dtype())
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| Error::read(path, error))?;
     let mut parameters = parameters(&model).into_iter();
     match parameters.find(|parameter| not_finite(&parameter.data)) {
         Some(parameter) => Err(Error::NotFinite {
@@ -133,16 +128,13 @@ struct Open {
 }
 
 fn open(path: &Path) -> Result<Open, Error> {
-    let failed = |reason: String| Error::Read {
-        path: path.into(),
-        reason,
-    };
+    let failed = |reason: String| Error::read(path, reason);
     let no_record = |reason: &dyn std::fmt::Display| {
         failed(format!(
             "it is damaged or no record of Burn (burnpack): {reason}"
         ))
     };
-    let bytes = read(path).map_err(|error| failed(error.to_string()))?;
+    let bytes = read(path).map_err(|error| Error::read(path, error))?;
     let Some(bytes) = bytes else {
         return Err(no_record(&"it does not begin as one"));
     };
@@ -181,17 +173,14 @@ fn head(bytes: &[u8]) -> usize {
 }
 
 fn described(path: &Path, reader: &Reader) -> Result<(Phase, VitConfig), Error> {
-    let failed = |reason: String| Error::Read {
-        path: path.into(),
-        reason,
-    };
+    let failed = |reason: String| Error::read(path, reason);
     let entry = |key: &str| {
         let value = reader.metadata().get(key);
         value.ok_or_else(|| failed(format!("it has no {key}: not a checkpoint of this library")))
     };
     let phase = entry(PHASE)?
         .parse()
-        .map_err(|error: Error| failed(error.to_string()))?;
-    let config = VitConfig::from_json(entry(CONFIG)?).map_err(|error| failed(error.to_string()))?;
+        .map_err(|error: ParsePhaseError| Error::read(path, error))?;
+    let config = VitConfig::from_json(entry(CONFIG)?).map_err(|error| Error::read(path, error))?;
     Ok((phase, config))
 }

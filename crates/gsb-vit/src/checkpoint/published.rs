@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
 use super::names::{Layout, Name, names};
+use super::plain::{Translation, translate};
 use super::{Found, Take, TensorFile};
 use crate::parameters::parameters;
 use crate::{Error, Model, VitConfig};
@@ -54,6 +55,8 @@ pub struct Published {
     pub(super) path: Option<PathBuf>,
     /// Where in the file they were.
     pub(super) found: Found,
+    /// What was done to those of another library.
+    pub(super) translation: Translation,
 }
 
 impl Published {
@@ -66,6 +69,7 @@ impl Published {
             source: "the tensors".into(),
             path: None,
             found: Found::default(),
+            translation: Translation::default(),
         }
     }
 
@@ -106,6 +110,7 @@ impl Published {
             source: "the tensors of a model".into(),
             path: None,
             found: Found::default(),
+            translation: Translation::default(),
         }
     }
 
@@ -119,18 +124,22 @@ impl Published {
 
     /// Reads the weights in a `.pth` or `.safetensors` file, or their average.
     ///
+    /// Those of a plain Vision Transformer of another library get the published names: timm's with layer
+    /// scale, without positions of the class token or without bias of query, key and value, Hugging Face's
+    /// ViT, DeiT and Dinov2, and torchvision's. They compute the same; the report of an import says what was
+    /// done.
+    ///
     /// # Errors
     /// [`Error::Checkpoint`] if the file cannot be read or has no average, [`Error::Read`] if an export
     /// is damaged, [`Error::Foreign`] if an export holds a wrong configuration, the file is a packed
-    /// model, or the tensors share so much data that they are far larger than the file.
+    /// model, the tensors share so much data that they are far larger than the file, or the model has
+    /// parts that none here has: register tokens, relative or rotary positions, gated MLPs, normalizations
+    /// at other places, another head than one of the class token.
     pub fn read_as(path: impl AsRef<Path>, take: Take) -> Result<Self, Error> {
         let path = path.as_ref();
         // What cannot be read at all is for who opens it.
         let right = checksum::is_export_right(path).unwrap_or_default();
-        let damaged = || Error::Read {
-            path: path.into(),
-            reason: DAMAGED.into(),
-        };
+        let damaged = || Error::read(path, DAMAGED);
         if right == Some(false) {
             return Err(damaged());
         }
@@ -149,11 +158,19 @@ impl Published {
         let tensors = file
             .names()
             .map(|name| Ok((name.to_string(), file.read(name)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
+            .collect::<Result<BTreeMap<_, _>, Error>>()?;
+        let (tensors, translation) = match file.metadata().contains_key(CONFIG) {
+            true => (tensors, Translation::default()),
+            false => translate(tensors).map_err(|reason| Error::Foreign {
+                source_name: source.clone(),
+                reason,
+            })?,
+        };
         let mut published = Self::new(tensors);
         published.source = source;
         published.path = Some(file.path().into());
         published.found = file.found().clone();
+        published.translation = translation;
         published.with_metadata(file.metadata())
     }
 
@@ -187,22 +204,20 @@ impl Published {
     /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let failed = |error: &dyn std::fmt::Display| Error::Write {
-            path: path.into(),
-            reason: error.to_string(),
-        };
         let views = self
             .tensors
             .iter()
             .map(|(name, data)| {
-                let view = view(data).map_err(|reason| failed(&format!("{name}: {reason}")))?;
+                let view =
+                    view(data).map_err(|reason| Error::write(path, format!("{name}: {reason}")))?;
                 Ok((name, view))
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let mut bytes =
-            safetensors::serialize(views, Some(self.metadata())).map_err(|error| failed(&error))?;
+        let mut bytes = safetensors::serialize(views, Some(self.metadata()))
+            .map_err(|error| Error::write(path, error))?;
         checksum::seal_export(&mut bytes);
-        gsb_files::replace(path, |file| file.write_all(&bytes)).map_err(|error| failed(&error))
+        gsb_files::replace(path, |file| file.write_all(&bytes))
+            .map_err(|error| Error::write(path, error))
     }
 
     fn metadata(&self) -> HashMap<String, String> {

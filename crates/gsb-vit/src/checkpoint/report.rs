@@ -37,6 +37,8 @@ pub struct ImportReport {
     pub unexpected: Vec<String>,
     /// Fresh, as the file has them in another shape.
     pub mismatched: Vec<ShapeMismatch>,
+    /// What was done to tensors that are named or laid out otherwise, a sentence each.
+    pub translated: Vec<String>,
     /// What the file does not say, and what was taken instead.
     pub assumed: Vec<String>,
     /// Where in the file they were.
@@ -61,10 +63,10 @@ impl ImportReport {
     }
 
     /// What was made of the file besides, a sentence each: where in it the weights were, what was left
-    /// out of their names, what was assumed.
+    /// out of their names, what was done to them, what was assumed.
     pub fn notes(&self) -> Vec<String> {
-        let assumed = self.assumed.iter().cloned();
-        self.file.notes().into_iter().chain(assumed).collect()
+        let more = self.translated.iter().chain(&self.assumed).cloned();
+        self.file.notes().into_iter().chain(more).collect()
     }
 }
 

@@ -1,8 +1,8 @@
 //! The layers of a model, in the order of its forward pass.
 
-use super::LayerCost;
 use super::amount::{Amount, FLOAT_BITS};
 use super::layer::{Linear, layer_norm, patch_convolution, shift};
+use super::layer_cost::LayerCost;
 use crate::{Phase, VitConfig};
 
 /// The sizes that the costs depend on.
@@ -27,7 +27,7 @@ impl Sizes {
             patches: config.patches() as u64,
             tokens,
             width,
-            hidden: config.hidden_width() as u64,
+            hidden: config.mlp_width as u64,
             attention: config.heads as u64 * tokens * tokens,
             product: tokens * tokens * width,
         }

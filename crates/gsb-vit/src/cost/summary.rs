@@ -1,6 +1,6 @@
 //! A model at a glance.
 
-use super::Cost;
+use super::breakdown::Cost;
 use super::table::grouped;
 use crate::Phase;
 
@@ -34,10 +34,7 @@ impl Cost {
                 "encoder",
                 format!(
                     "depth {}, width {}, heads {}, MLP {}",
-                    config.depth,
-                    config.width,
-                    config.heads,
-                    config.hidden_width()
+                    config.depth, config.width, config.heads, config.mlp_width
                 ),
             ),
         ];

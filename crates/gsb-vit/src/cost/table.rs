@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Amount, Cost, LayerCost};
+use super::amount::Amount;
+use super::breakdown::Cost;
+use super::layer_cost::LayerCost;
 
 /// The rows: the layers, the same layer of all blocks as one, and the total.
 fn rows(cost: &Cost) -> Vec<LayerCost> {

@@ -17,7 +17,7 @@ fn tiny() -> VitConfig {
         .with_width(4)
         .with_depth(1)
         .with_heads(2)
-        .with_mlp_ratio(2.0)
+        .with_mlp_width(8)
 }
 
 fn deit(name: &str) -> VitConfig {
@@ -240,7 +240,7 @@ fn impossible_sizes_are_errors() {
             channels: usize::MAX,
             ..tiny()
         },
-        tiny().with_mlp_ratio(1e300),
+        tiny().with_mlp_width(usize::MAX),
     ] {
         assert!(matches!(
             config.cost(Phase::Stage2),
@@ -285,7 +285,7 @@ prop_compose! {
         heads in 1usize..4,
         head_width in 1usize..9,
         depth in 1usize..4,
-        mlp_ratio in 1.0..4.0,
+        mlp_width in 1usize..64,
         distillation in any::<bool>(),
         attention_groups in 1usize..4,
         value_groups in 1usize..4,
@@ -293,7 +293,7 @@ prop_compose! {
         patch_bits in 1u8..9,
     ) -> VitConfig {
         VitConfig::new(patch * side, classes).with_patch_size(patch).with_channels(channels).with_width(heads * head_width).with_depth(depth).with_heads(heads)
-            .with_mlp_ratio(mlp_ratio)
+            .with_mlp_width(mlp_width)
             .with_distillation_token(distillation)
             .with_attention_groups(attention_groups)
             .with_value_groups(value_groups)
@@ -313,6 +313,7 @@ proptest! {
                 VitConfig { classes: config.classes + 1, ..config.clone() },
                 VitConfig { width: config.width + config.heads, ..config.clone() },
                 VitConfig { depth: config.depth + 1, ..config.clone() },
+                VitConfig { mlp_width: config.mlp_width + 1, ..config.clone() },
             ] {
                 let after = counts(&larger.cost(phase).unwrap().total);
                 for (before, after) in before.into_iter().zip(after) {

@@ -11,7 +11,7 @@ use gsb_packed::{
     LayerNorm as PackedNorm, PatchEmbedding, SignMatrix,
 };
 
-use super::read::{floats, guarded, guarded_one, parameter, refusal, set};
+use super::read::{floats, guarded, guarded_one, parameter, refusal};
 use crate::{Error, VitConfig};
 
 pub(super) fn patch_embedding(
@@ -30,7 +30,6 @@ pub(super) fn patch_embedding(
     let quantizer = &layer.weight_quantizer;
     bits(name, quantizer.levels(), Levels::signed(config.patch_bits))?;
     let scale_name = format!("{name}.weight_quantizer.scale");
-    set(&scale_name, quantizer.is_calibrated())?;
     let mut scales = parameter(&scale_name, &quantizer.scale)?;
     for scale in &mut scales {
         // These have no guard: 0 alone acts as another value.
@@ -102,9 +101,8 @@ fn attention(name: &str, layers: &BinaryAttention, config: &VitConfig) -> Result
     let shifts = &layers.shifts;
     let signed = |part_name: &str, binarizer: &gsb_core::binarize::SignedBinarizer| {
         let name = part(&format!("{part_name}.scale"));
-        guarded_one(&name, &binarizer.scale, binarizer.is_calibrated())
+        guarded_one(&name, &binarizer.scale)
     };
-    let (value, attention) = (&layers.value, &layers.attention);
     Ok(Attention {
         qkv: linear(&part("qkv"), &layers.qkv, one)?,
         query_shift: parameter(&part("shifts.query.bias"), &shifts.query.bias)?,
@@ -112,13 +110,9 @@ fn attention(name: &str, layers: &BinaryAttention, config: &VitConfig) -> Result
         value_shift: parameter(&part("shifts.value.bias"), &shifts.value.bias)?,
         query_scale: signed("query", &layers.query)?,
         key_scale: signed("key", &layers.key)?,
-        value_scales: guarded(&part("value.scales"), &value.scales, value.is_calibrated())?,
+        value_scales: guarded(&part("value.scales"), &layers.value.scales)?,
         attention_shift: parameter(&part("attention_shift.bias"), &layers.attention_shift.bias)?,
-        attention_scales: guarded(
-            &part("attention.scales"),
-            &attention.scales,
-            attention.is_calibrated(),
-        )?,
+        attention_scales: guarded(&part("attention.scales"), &layers.attention.scales)?,
         output: linear(&part("output"), &layers.output, one)?,
     })
 }
@@ -146,19 +140,11 @@ fn linear(name: &str, layer: &BinaryLinear, input: Levels) -> Result<PackedLinea
             ));
         }
     };
-    let calibrated = match &layer.input {
-        gsb_core::nn::InputBinarizer::Signed(binarizer) => binarizer.is_calibrated(),
-        gsb_core::nn::InputBinarizer::Unsigned(binarizer) => binarizer.is_calibrated(),
-    };
     Ok(PackedLinear {
         weight: SignMatrix::from_values(outputs, inputs, &binary)?,
         weight_scale,
         input_shift: parameter(&format!("{name}.shift.bias"), &layer.shift.bias)?,
-        input_scale: guarded_one(
-            &format!("{name}.input.scale"),
-            layer.input.scale(),
-            calibrated,
-        )?,
+        input_scale: guarded_one(&format!("{name}.input.scale"), layer.input.scale())?,
         bias: match &layer.bias {
             Some(bias) => parameter(&format!("{name}.bias"), bias)?,
             None => vec![0.0; outputs],
@@ -179,10 +165,9 @@ pub(super) fn head(name: &str, layer: &QuantizedLinear, config: &VitConfig) -> R
     let weight_name = format!("{name}.weight");
     parameter(&weight_name, &layer.weight)?;
     let scale_name = format!("{name}.weight_quantizer.scale");
-    let weight_scale = guarded_one(&scale_name, &quantizer.scale, quantizer.is_calibrated())?;
+    let weight_scale = guarded_one(&scale_name, &quantizer.scale)?;
     let quantized = quantizer.forward(layer.weight.val()).transpose();
     let quantized = floats(&weight_name, quantized)?;
-    let input = &layer.input;
     Ok(Head {
         weight: quantized
             .into_iter()
@@ -190,11 +175,7 @@ pub(super) fn head(name: &str, layer: &QuantizedLinear, config: &VitConfig) -> R
             .collect(),
         weight_scale,
         input_shift: parameter(&format!("{name}.shift.bias"), &layer.shift.bias)?,
-        input_scale: guarded_one(
-            &format!("{name}.input.scale"),
-            &input.scale,
-            input.is_calibrated(),
-        )?,
+        input_scale: guarded_one(&format!("{name}.input.scale"), &layer.input.scale)?,
         bias: match &layer.bias {
             Some(bias) => parameter(&format!("{name}.bias"), bias)?,
             None => vec![0.0; classes],

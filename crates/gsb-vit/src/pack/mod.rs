@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use gsb_core::nn::LAYER_NORM_EPSILON;
 use gsb_packed::{Network, PackedConfig, PackedFile, Preprocessing};
 
-use crate::{Error, Stage2Student, VitConfig};
+use crate::{Error, Stage2Student, VitConfig, uncalibrated};
 use layers::{block, head, norm, patch_embedding};
 use read::parameter;
 
@@ -36,8 +36,8 @@ pub struct PackOptions {
 ///
 /// # Errors
 /// [`Error::Pack`] with the name of the parameter or layer that a packed file cannot hold exactly: a value that is
-/// not finite or not of 32 bits, a scale that no data have set, a binarizer of another kind than
-/// [`VitConfig`] makes. [`Error::Packed`] for sizes beyond the limits of a packed network, a wrong number of
+/// not finite or not of 32 bits, a binarizer of another kind than [`VitConfig`] makes. [`Error::Uncalibrated`] if no
+/// data have set a scale. [`Error::Packed`] for sizes beyond the limits of a packed network, a wrong number of
 /// class names and impossible preprocessing.
 ///
 /// ```
@@ -77,6 +77,10 @@ pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<PackedFile,
         },
         config: config.packed(),
     };
+    let unset = uncalibrated(student);
+    if !unset.is_empty() {
+        return Err(Error::Uncalibrated { scales: unset });
+    }
     let mut packed = PackedFile::unnamed(network);
     if !options.class_names.is_empty() {
         packed.class_names = options.class_names;
@@ -101,7 +105,7 @@ impl VitConfig {
             width: config.width,
             depth: config.depth,
             heads: config.heads,
-            mlp_width: config.hidden_width(),
+            mlp_width: config.mlp_width,
             distillation_token: config.distillation_token,
             attention_groups: config.attention_groups,
             value_groups: config.value_groups,
@@ -118,24 +122,19 @@ impl VitConfig {
     /// # Errors
     /// See [`validate`](Self::validate).
     pub fn of_packed(config: &PackedConfig) -> Result<Self, Error> {
-        let exact = config.mlp_width as f64 / config.width as f64;
-        let mut vit = Self::new(config.image_size, config.classes)
+        let vit = Self::new(config.image_size, config.classes)
             .with_patch_size(config.patch_size)
             .with_channels(config.channels)
             .with_width(config.width)
             .with_depth(config.depth)
             .with_heads(config.heads)
-            .with_mlp_ratio(exact)
+            .with_mlp_width(config.mlp_width)
             .with_distillation_token(config.distillation_token)
             .with_attention_groups(config.attention_groups)
             .with_value_groups(config.value_groups)
             .with_head_bits(config.head_bits)
             .with_patch_bits(config.patch_bits)
             .with_scope(config.scope);
-        if vit.hidden_width() != config.mlp_width {
-            // The quotient was rounded down.
-            vit.mlp_ratio = (config.mlp_width as f64 + 0.5) / config.width as f64;
-        }
         vit.validate()?;
         Ok(vit)
     }
@@ -147,16 +146,14 @@ mod tests {
 
     #[test]
     fn configurations_go_there_and_back() {
-        for hidden in 1..=300 {
-            let config = PackedConfig {
-                mlp_width: hidden,
-                width: 60,
-                heads: 5,
-                ..PackedConfig::micro()
-            };
-            let vit = VitConfig::of_packed(&config).unwrap();
-            assert_eq!(vit.packed(), config);
-        }
+        let config = PackedConfig {
+            mlp_width: 77,
+            width: 60,
+            heads: 5,
+            ..PackedConfig::micro()
+        };
+        let vit = VitConfig::of_packed(&config).unwrap();
+        assert_eq!(vit.packed(), config);
         assert_eq!(VitConfig::micro().packed(), PackedConfig::micro());
     }
 }

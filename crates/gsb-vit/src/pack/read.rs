@@ -38,42 +38,22 @@ pub(super) fn parameter<const D: usize>(
 }
 
 /// Scales as they act: one that is not above the guard acts as the guard.
-pub(super) fn guarded(
-    name: &str,
-    scales: &Param<Tensor<1>>,
-    calibrated: bool,
-) -> Result<Vec<f32>, Error> {
-    let set = set(name, calibrated);
+pub(super) fn guarded(name: &str, scales: &Param<Tensor<1>>) -> Result<Vec<f32>, Error> {
     let scales = elements(name, scales.val())?.into_iter();
     let scales: Vec<f32> = scales.map(gsb_numerics::guarded).collect();
     match scales.iter().find(|scale| !scale.is_finite()) {
-        None => set.map(|()| scales),
+        None => Ok(scales),
         Some(scale) => Err(refusal(name, format!("{scale} is not a finite number"))),
     }
 }
 
 /// The one scale of a binarizer, as it acts.
-pub(super) fn guarded_one(
-    name: &str,
-    scale: &Param<Tensor<1>>,
-    calibrated: bool,
-) -> Result<f32, Error> {
-    match guarded(name, scale, calibrated)?[..] {
+pub(super) fn guarded_one(name: &str, scale: &Param<Tensor<1>>) -> Result<f32, Error> {
+    match guarded(name, scale)?[..] {
         [scale] => Ok(scale),
         ref scales => Err(refusal(
             name,
             format!("{} scales, expected 1", scales.len()),
-        )),
-    }
-}
-
-/// Complains about a scale that no data have set: it acts as 1, and is as good as none.
-pub(super) fn set(name: &str, calibrated: bool) -> Result<(), Error> {
-    match calibrated {
-        true => Ok(()),
-        false => Err(refusal(
-            name,
-            "no data have set this scale; calibrate the student first",
         )),
     }
 }

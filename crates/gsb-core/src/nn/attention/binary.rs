@@ -5,24 +5,24 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
+use gsb_cpu::merge_heads;
 
-use super::{QkvShifts, attention_matrix, head_channels};
+use super::heads::{QkvShifts, attention_matrix, head_width};
 use crate::binarize::{
     AttentionBinarizer, AttentionBinarizerConfig, FirstForward, SignedBinarizer,
     SignedBinarizerConfig, ValueBinarizer, ValueBinarizerConfig,
 };
 use crate::nn::{BinaryLinear, BinaryLinearConfig, Shift, ShiftConfig};
-use crate::ops::merge_heads;
 
 /// Configuration of a [`BinaryAttention`].
 #[derive(Config, Debug)]
 pub struct BinaryAttentionConfig {
     /// Width of a token.
-    pub d_model: usize,
+    pub width: usize,
     /// Number of heads.
-    pub n_heads: usize,
+    pub heads: usize,
     /// Number of tokens: the shift of the attention matrix has one entry for each pair.
-    pub n_tokens: usize,
+    pub tokens: usize,
     /// Superposition of the attention matrix.
     #[config(default = "AttentionBinarizerConfig::new()")]
     pub attention: AttentionBinarizerConfig,
@@ -64,7 +64,7 @@ pub struct BinaryAttentionConfig {
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct BinaryAttention {
-    /// Query, key and value side by side, weight `[d_model, 3 * d_model]`.
+    /// Query, key and value side by side, weight `[width, 3 * width]`.
     pub qkv: BinaryLinear,
     /// Shifts of query, key and value.
     pub shifts: QkvShifts,
@@ -80,7 +80,7 @@ pub struct BinaryAttention {
     pub attention_dropout: Dropout,
     /// Binarizer of the attention matrix.
     pub attention: AttentionBinarizer,
-    /// Output layer, weight `[d_model, d_model]`.
+    /// Output layer, weight `[width, width]`.
     pub output: BinaryLinear,
     /// Dropout of the output.
     pub dropout: Dropout,
@@ -93,24 +93,24 @@ impl BinaryAttentionConfig {
     /// If the width is not a multiple of the heads, a probability is outside `[0, 1)`, or a
     /// superposition is impossible (see [`AttentionBinarizerConfig::init`]).
     pub fn init(&self, device: &Device) -> BinaryAttention {
-        let channels = head_channels(self.d_model, self.n_heads);
+        let head_width = head_width(self.width, self.heads);
         let linear = |d_output| {
-            BinaryLinearConfig::new(self.d_model, d_output)
+            BinaryLinearConfig::new(self.width, d_output)
                 .with_initializer(self.initializer.clone())
                 .init(device)
         };
         let binarizer = || SignedBinarizerConfig::new().init(device);
         BinaryAttention {
-            qkv: linear(3 * self.d_model),
-            shifts: QkvShifts::new(self.n_heads, channels, device),
+            qkv: linear(3 * self.width),
+            shifts: QkvShifts::new(self.heads, head_width, device),
             query: binarizer(),
             key: binarizer(),
             value: self.value.init(device),
-            attention_shift: ShiftConfig::new(vec![self.n_heads, self.n_tokens, self.n_tokens])
+            attention_shift: ShiftConfig::new(vec![self.heads, self.tokens, self.tokens])
                 .init(device),
             attention_dropout: DropoutConfig::new(self.attention_dropout).init(),
             attention: self.attention.init(device),
-            output: linear(self.d_model),
+            output: linear(self.width),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
     }
@@ -120,7 +120,7 @@ impl BinaryAttention {
     /// Applies the layer.
     ///
     /// # Shapes
-    /// - x and output: `[batch, tokens, d_model]`
+    /// - x and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         self.forward_with_attention(x).0
     }
@@ -128,7 +128,7 @@ impl BinaryAttention {
     /// [Applies](Self::forward) the layer and returns the binarized attention matrix as well.
     ///
     /// # Shapes
-    /// - x and output: `[batch, tokens, d_model]`
+    /// - x and output: `[batch, tokens, width]`
     /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
     pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         let [query, key, value] = self.shifts.split(self.qkv.forward(x));
@@ -182,11 +182,11 @@ impl ModuleDisplay for BinaryAttention {
 
     fn custom_content(&self, content: Content) -> Option<Content> {
         let [heads, tokens, _] = self.attention_shift.bias.lazy_shape().dims();
-        let [_, _, channels] = self.shifts.query.bias.lazy_shape().dims();
+        let [_, _, head_width] = self.shifts.query.bias.lazy_shape().dims();
         content
-            .add("d_model", &(heads * channels))
-            .add("n_heads", &heads)
-            .add("n_tokens", &tokens)
+            .add("width", &(heads * head_width))
+            .add("heads", &heads)
+            .add("tokens", &tokens)
             .add("weight_bits", &1usize)
             .add("attention_groups", &self.attention.groups())
             .add("value_groups", &self.value.groups())
@@ -203,7 +203,7 @@ mod tests {
         let attention = BinaryAttentionConfig::new(4, 2, 3).init(&Device::default());
         assert_eq!(
             attention.to_string(),
-            "BinaryAttention {d_model: 4, n_heads: 2, n_tokens: 3, weight_bits: 1, attention_groups: 3, \
+            "BinaryAttention {width: 4, heads: 2, tokens: 3, weight_bits: 1, attention_groups: 3, \
              value_groups: 3, params: 128}"
         );
     }

@@ -5,17 +5,17 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::nn::{Dropout, DropoutConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::Device;
+use gsb_cpu::{linear, merge_heads};
 
-use super::{QkvShifts, attention_matrix, head_channels, score_scale};
-use crate::ops::{self, linear, merge_heads};
+use super::heads::{QkvShifts, attention_matrix, head_width, score_scale};
 
 /// Configuration of a [`ShiftedAttention`].
 #[derive(Config, Debug)]
 pub struct ShiftedAttentionConfig {
     /// Width of a token.
-    pub d_model: usize,
+    pub width: usize,
     /// Number of heads.
-    pub n_heads: usize,
+    pub heads: usize,
     /// Dropout of the attention matrix.
     #[config(default = 0.0)]
     pub attention_dropout: f64,
@@ -47,13 +47,13 @@ pub struct ShiftedAttentionConfig {
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct ShiftedAttention {
-    /// Query, key and value side by side, weight `[d_model, 3 * d_model]`.
+    /// Query, key and value side by side, weight `[width, 3 * width]`.
     pub qkv: Linear,
     /// Shifts of query, key and value.
     pub shifts: QkvShifts,
     /// Dropout of the attention matrix.
     pub attention_dropout: Dropout,
-    /// Output layer, weight `[d_model, d_model]`.
+    /// Output layer, weight `[width, width]`.
     pub output: Linear,
     /// Dropout of the output.
     pub dropout: Dropout,
@@ -65,17 +65,17 @@ impl ShiftedAttentionConfig {
     /// # Panics
     /// If the width is not a multiple of the heads, or a probability is outside `[0, 1)`.
     pub fn init(&self, device: &Device) -> ShiftedAttention {
-        let channels = head_channels(self.d_model, self.n_heads);
+        let head_width = head_width(self.width, self.heads);
         let linear = |d_output| {
-            LinearConfig::new(self.d_model, d_output)
+            LinearConfig::new(self.width, d_output)
                 .with_initializer(self.initializer.clone())
                 .init(device)
         };
         ShiftedAttention {
-            qkv: linear(3 * self.d_model),
-            shifts: QkvShifts::new(self.n_heads, channels, device),
+            qkv: linear(3 * self.width),
+            shifts: QkvShifts::new(self.heads, head_width, device),
             attention_dropout: DropoutConfig::new(self.attention_dropout).init(),
-            output: linear(self.d_model),
+            output: linear(self.width),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
     }
@@ -85,21 +85,21 @@ impl ShiftedAttention {
     /// Applies the layer.
     ///
     /// # Shapes
-    /// - x and output: `[batch, tokens, d_model]`
+    /// - x and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         if self.attention_dropout.prob > 0.0 {
             return self.forward_with_attention(x).0;
         }
-        let [heads, _, channels] = self.shifts.query.bias.lazy_shape().dims();
+        let [heads, _, head_width] = self.shifts.query.bias.lazy_shape().dims();
         let qkv = self.shifts.add(apply(&self.qkv, x));
-        let attended = ops::attention(qkv, heads, score_scale(channels));
+        let attended = gsb_cpu::attention(qkv, heads, score_scale(head_width));
         self.dropout.forward(apply(&self.output, attended))
     }
 
     /// [Applies](Self::forward) the layer and returns the attention matrix as well.
     ///
     /// # Shapes
-    /// - x and output: `[batch, tokens, d_model]`
+    /// - x and output: `[batch, tokens, width]`
     /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
     pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         let [query, key, value] = self.shifts.split(apply(&self.qkv, x));
@@ -126,10 +126,10 @@ impl ModuleDisplay for ShiftedAttention {
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        let [heads, _, channels] = self.shifts.query.bias.lazy_shape().dims();
+        let [heads, _, head_width] = self.shifts.query.bias.lazy_shape().dims();
         content
-            .add("d_model", &(heads * channels))
-            .add("n_heads", &heads)
+            .add("width", &(heads * head_width))
+            .add("heads", &heads)
             .add("weight_bits", &32usize)
             .optional()
     }
@@ -144,7 +144,7 @@ mod tests {
         let attention = ShiftedAttentionConfig::new(4, 2).init(&Device::default());
         assert_eq!(
             attention.to_string(),
-            "ShiftedAttention {d_model: 4, n_heads: 2, weight_bits: 32, params: 92}"
+            "ShiftedAttention {width: 4, heads: 2, weight_bits: 32, params: 92}"
         );
     }
 

@@ -6,7 +6,6 @@ use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::Device;
 
-use super::hidden_width;
 use crate::nn::{
     DropPath, DropPathConfig, LayerNorm, ShiftedAttention, ShiftedAttentionConfig, WeightBinaryMlp,
     WeightBinaryMlpConfig, layer_norm,
@@ -16,12 +15,11 @@ use crate::nn::{
 #[derive(Config, Debug)]
 pub struct Stage1BlockConfig {
     /// Width of a token.
-    pub d_model: usize,
+    pub width: usize,
     /// Number of heads.
-    pub n_heads: usize,
-    /// Width of the MLP's hidden layer over that of a token.
-    #[config(default = 4.0)]
-    pub mlp_ratio: f64,
+    pub heads: usize,
+    /// Width of the MLP's hidden layer, in the paper `4 * width`.
+    pub mlp_width: usize,
     /// Dropout of the attention matrix.
     #[config(default = 0.0)]
     pub attention_dropout: f64,
@@ -50,7 +48,7 @@ pub struct Stage1BlockConfig {
 /// use gsb_core::nn::Stage1BlockConfig;
 ///
 /// let device = Device::default();
-/// let block = Stage1BlockConfig::new(12, 3).with_drop_path(0.1).init(&device);
+/// let block = Stage1BlockConfig::new(12, 3, 48).with_drop_path(0.1).init(&device);
 /// assert_eq!(block.forward(Tensor::<3>::ones([2, 7, 12], &device)).dims(), [2, 7, 12]);
 /// ```
 #[derive(Module, Debug)]
@@ -71,21 +69,20 @@ impl Stage1BlockConfig {
     /// Makes the block; it needs no calibration.
     ///
     /// # Panics
-    /// If the width is not a multiple of the heads, the MLP ratio not positive, or a probability
+    /// If the width is not a multiple of the heads, or a probability
     /// outside `[0, 1)`.
     pub fn init(&self, device: &Device) -> Stage1Block {
-        let attention = ShiftedAttentionConfig::new(self.d_model, self.n_heads)
+        let attention = ShiftedAttentionConfig::new(self.width, self.heads)
             .with_attention_dropout(self.attention_dropout)
             .with_dropout(self.dropout)
             .with_initializer(self.initializer.clone());
-        let mlp =
-            WeightBinaryMlpConfig::new(self.d_model, hidden_width(self.d_model, self.mlp_ratio))
-                .with_dropout(self.dropout)
-                .with_initializer(self.initializer.clone());
+        let mlp = WeightBinaryMlpConfig::new(self.width, self.mlp_width)
+            .with_dropout(self.dropout)
+            .with_initializer(self.initializer.clone());
         Stage1Block {
-            norm1: layer_norm(self.d_model).init(device),
+            norm1: layer_norm(self.width).init(device),
             attention: attention.init(device),
-            norm2: layer_norm(self.d_model).init(device),
+            norm2: layer_norm(self.width).init(device),
             mlp: mlp.init(device),
             drop_path: DropPathConfig::new().with_prob(self.drop_path).init(),
         }
@@ -96,7 +93,7 @@ impl Stage1Block {
     /// Applies the block.
     ///
     /// # Shapes
-    /// - x and output: `[batch, tokens, d_model]`
+    /// - x and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let branch = self.attention.forward(self.norm1.forward(x.clone()));
         self.add_branches(x, branch)
@@ -105,7 +102,7 @@ impl Stage1Block {
     /// [Applies](Self::forward) the block and returns the attention matrix as well.
     ///
     /// # Shapes
-    /// - x and output: `[batch, tokens, d_model]`
+    /// - x and output: `[batch, tokens, width]`
     /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
     pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         let normalized = self.norm1.forward(x.clone());
@@ -127,15 +124,15 @@ mod tests {
 
     #[test]
     fn display_shows_its_parts() {
-        let text = Stage1BlockConfig::new(4, 2)
+        let text = Stage1BlockConfig::new(4, 2, 16)
             .init(&Device::default())
             .to_string();
         assert!(
-            text.contains("attention: ShiftedAttention {d_model: 4, n_heads: 2"),
+            text.contains("attention: ShiftedAttention {width: 4, heads: 2"),
             "{text}"
         );
         assert!(
-            text.contains("mlp: WeightBinaryMlp {d_model: 4, d_hidden: 16, weight_bits: 1"),
+            text.contains("mlp: WeightBinaryMlp {width: 4, mlp_width: 16, weight_bits: 1"),
             "{text}"
         );
     }

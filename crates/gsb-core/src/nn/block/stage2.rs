@@ -6,7 +6,6 @@ use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::Device;
 
-use super::hidden_width;
 use crate::binarize::{AttentionBinarizerConfig, FirstForward, ValueBinarizerConfig};
 use crate::nn::{
     BinaryAttention, BinaryAttentionConfig, BinaryMlp, BinaryMlpConfig, DropPath, DropPathConfig,
@@ -17,14 +16,13 @@ use crate::nn::{
 #[derive(Config, Debug)]
 pub struct Stage2BlockConfig {
     /// Width of a token.
-    pub d_model: usize,
+    pub width: usize,
     /// Number of heads.
-    pub n_heads: usize,
+    pub heads: usize,
     /// Number of tokens.
-    pub n_tokens: usize,
-    /// Width of the MLP's hidden layer over that of a token.
-    #[config(default = 4.0)]
-    pub mlp_ratio: f64,
+    pub tokens: usize,
+    /// Width of the MLP's hidden layer, in the paper `4 * width`.
+    pub mlp_width: usize,
     /// Superposition of the attention matrix.
     #[config(default = "AttentionBinarizerConfig::new()")]
     pub attention: AttentionBinarizerConfig,
@@ -61,7 +59,7 @@ pub struct Stage2BlockConfig {
 ///
 /// let device = Device::default();
 /// let x = Tensor::<3>::random([2, 7, 12], Distribution::Default, &device);
-/// let block = Stage2BlockConfig::new(12, 3, 7).init(&device).calibrate(&x);
+/// let block = Stage2BlockConfig::new(12, 3, 7, 48).init(&device).calibrate(&x);
 /// assert_eq!(block.forward(x).dims(), [2, 7, 12]);
 /// ```
 #[derive(Module, Debug)]
@@ -82,22 +80,22 @@ impl Stage2BlockConfig {
     /// Makes an uncalibrated block.
     ///
     /// # Panics
-    /// If the width is not a multiple of the heads, the MLP ratio not positive, a probability
+    /// If the width is not a multiple of the heads, a probability
     /// outside `[0, 1)`, or a superposition impossible (see [`AttentionBinarizerConfig::init`]).
     pub fn init(&self, device: &Device) -> Stage2Block {
-        let attention = BinaryAttentionConfig::new(self.d_model, self.n_heads, self.n_tokens)
+        let attention = BinaryAttentionConfig::new(self.width, self.heads, self.tokens)
             .with_attention(self.attention.clone())
             .with_value(self.value.clone())
             .with_attention_dropout(self.attention_dropout)
             .with_dropout(self.dropout)
             .with_initializer(self.initializer.clone());
-        let mlp = BinaryMlpConfig::new(self.d_model, hidden_width(self.d_model, self.mlp_ratio))
+        let mlp = BinaryMlpConfig::new(self.width, self.mlp_width)
             .with_dropout(self.dropout)
             .with_initializer(self.initializer.clone());
         Stage2Block {
-            norm1: layer_norm(self.d_model).init(device),
+            norm1: layer_norm(self.width).init(device),
             attention: attention.init(device),
-            norm2: layer_norm(self.d_model).init(device),
+            norm2: layer_norm(self.width).init(device),
             mlp: mlp.init(device),
             drop_path: DropPathConfig::new().with_prob(self.drop_path).init(),
         }
@@ -108,7 +106,7 @@ impl Stage2Block {
     /// Applies the block.
     ///
     /// # Shapes
-    /// - x and output: `[batch, tokens, d_model]`
+    /// - x and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let branch = self.attention.forward(self.norm1.forward(x.clone()));
         self.add_branches(x, branch)
@@ -117,7 +115,7 @@ impl Stage2Block {
     /// [Applies](Self::forward) the block and returns the attention matrix as well.
     ///
     /// # Shapes
-    /// - x and output: `[batch, tokens, d_model]`
+    /// - x and output: `[batch, tokens, width]`
     /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
     pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         let normalized = self.norm1.forward(x.clone());
@@ -157,15 +155,15 @@ mod tests {
 
     #[test]
     fn display_shows_its_parts() {
-        let text = Stage2BlockConfig::new(4, 2, 3)
+        let text = Stage2BlockConfig::new(4, 2, 3, 16)
             .init(&Device::default())
             .to_string();
         assert!(
-            text.contains("attention: BinaryAttention {d_model: 4, n_heads: 2, n_tokens: 3"),
+            text.contains("attention: BinaryAttention {width: 4, heads: 2, tokens: 3"),
             "{text}"
         );
         assert!(
-            text.contains("mlp: BinaryMlp {d_model: 4, d_hidden: 16, weight_bits: 1"),
+            text.contains("mlp: BinaryMlp {width: 4, mlp_width: 16, weight_bits: 1"),
             "{text}"
         );
     }

@@ -5,13 +5,14 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::Device;
+use gsb_cpu::linear;
 
+use super::latent::latent;
 use crate::binarize::{
     Levels, SignedBinarizer, SignedBinarizerConfig, ThresholdScope, UnsignedBinarizer,
     UnsignedBinarizerConfig, WeightBinarizer, WeightBinarizerConfig, WeightScale,
 };
 use crate::nn::{Shift, ShiftConfig};
-use crate::ops::linear;
 
 /// Configuration of a [`BinaryLinear`].
 #[derive(Config, Debug)]
@@ -138,7 +139,7 @@ impl BinaryLinearConfig {
     /// # Panics
     /// If the input's bits are not in `1..=8`.
     pub fn init(&self, device: &Device) -> BinaryLinear {
-        let (weight, bias) = super::latent(
+        let (weight, bias) = latent(
             self.d_input,
             self.d_output,
             self.bias,

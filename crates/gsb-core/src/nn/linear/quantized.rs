@@ -5,10 +5,11 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::Device;
+use gsb_cpu::linear;
 
+use super::latent::latent;
 use crate::binarize::{SignedBinarizer, SignedBinarizerConfig};
 use crate::nn::{Shift, ShiftConfig};
-use crate::ops::linear;
 
 /// Configuration of a [`QuantizedLinear`].
 #[derive(Config, Debug)]
@@ -71,7 +72,7 @@ impl QuantizedLinearConfig {
     /// # Panics
     /// If bits are not in `1..=8`.
     pub fn init(&self, device: &Device) -> QuantizedLinear {
-        let (weight, bias) = super::latent(
+        let (weight, bias) = latent(
             self.d_input,
             self.d_output,
             self.bias,

@@ -5,10 +5,11 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::Device;
+use gsb_cpu::linear;
 
+use super::latent::latent;
 use crate::binarize::{WeightBinarizer, WeightBinarizerConfig, WeightScale};
 use crate::nn::{Shift, ShiftConfig};
-use crate::ops::linear;
 
 /// Configuration of a [`WeightBinaryLinear`].
 #[derive(Config, Debug)]
@@ -61,7 +62,7 @@ pub struct WeightBinaryLinear {
 impl WeightBinaryLinearConfig {
     /// Makes the layer; it needs no calibration.
     pub fn init(&self, device: &Device) -> WeightBinaryLinear {
-        let (weight, bias) = super::latent(
+        let (weight, bias) = latent(
             self.d_input,
             self.d_output,
             self.bias,

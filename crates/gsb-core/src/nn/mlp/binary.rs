@@ -5,10 +5,10 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
+use gsb_cpu::{bounded_gelu, gelu};
 
 use crate::binarize::Levels;
 use crate::nn::{BinaryLinear, BinaryLinearConfig};
-use crate::ops::{bounded_gelu, gelu};
 
 /// What the hidden activations are clamped to before they are binarized, on both sides of zero.
 const HIDDEN_BOUND: f32 = 10.0;
@@ -17,9 +17,9 @@ const HIDDEN_BOUND: f32 = 10.0;
 #[derive(Config, Debug)]
 pub struct BinaryMlpConfig {
     /// Width of a token.
-    pub d_model: usize,
-    /// Width of the hidden layer, in the paper `4 * d_model`.
-    pub d_hidden: usize,
+    pub width: usize,
+    /// Width of the hidden layer, in the paper `4 * width`.
+    pub mlp_width: usize,
     /// Dropout after the activation and of the output.
     #[config(default = 0.0)]
     pub dropout: f64,
@@ -48,9 +48,9 @@ pub struct BinaryMlpConfig {
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct BinaryMlp {
-    /// First layer, weight `[d_model, d_hidden]`.
+    /// First layer, weight `[width, mlp_width]`.
     pub fc1: BinaryLinear,
-    /// Second layer, weight `[d_hidden, d_model]`.
+    /// Second layer, weight `[mlp_width, width]`.
     pub fc2: BinaryLinear,
     /// Dropout after the activation and of the output.
     pub dropout: Dropout,
@@ -69,8 +69,8 @@ impl BinaryMlpConfig {
                 .init(device)
         };
         BinaryMlp {
-            fc1: linear(self.d_model, self.d_hidden, Levels::Signed(1)),
-            fc2: linear(self.d_hidden, self.d_model, Levels::Unsigned(1)),
+            fc1: linear(self.width, self.mlp_width, Levels::Signed(1)),
+            fc2: linear(self.mlp_width, self.width, Levels::Unsigned(1)),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
     }
@@ -80,7 +80,7 @@ impl BinaryMlp {
     /// Applies the layers.
     ///
     /// # Shapes
-    /// - x and output: `[.., d_model]`
+    /// - x and output: `[.., width]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let hidden = self.activate(self.fc1.forward(x));
         self.dropout.forward(self.fc2.forward(hidden))
@@ -120,10 +120,10 @@ impl ModuleDisplay for BinaryMlp {
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        let [d_model, d_hidden] = self.fc1.weight.lazy_shape().dims();
+        let [width, mlp_width] = self.fc1.weight.lazy_shape().dims();
         content
-            .add("d_model", &d_model)
-            .add("d_hidden", &d_hidden)
+            .add("width", &width)
+            .add("mlp_width", &mlp_width)
             .add("weight_bits", &1usize)
             .optional()
     }
@@ -138,7 +138,7 @@ mod tests {
         let mlp = BinaryMlpConfig::new(2, 8).init(&Device::default());
         assert_eq!(
             mlp.to_string(),
-            "BinaryMlp {d_model: 2, d_hidden: 8, weight_bits: 1, params: 54}"
+            "BinaryMlp {width: 2, mlp_width: 8, weight_bits: 1, params: 54}"
         );
     }
 }

@@ -5,17 +5,17 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
+use gsb_cpu::gelu;
 
 use crate::nn::{WeightBinaryLinear, WeightBinaryLinearConfig};
-use crate::ops::gelu;
 
 /// Configuration of a [`WeightBinaryMlp`].
 #[derive(Config, Debug)]
 pub struct WeightBinaryMlpConfig {
     /// Width of a token.
-    pub d_model: usize,
-    /// Width of the hidden layer, in the paper `4 * d_model`.
-    pub d_hidden: usize,
+    pub width: usize,
+    /// Width of the hidden layer, in the paper `4 * width`.
+    pub mlp_width: usize,
     /// Dropout after the activation and of the output.
     #[config(default = 0.0)]
     pub dropout: f64,
@@ -41,9 +41,9 @@ pub struct WeightBinaryMlpConfig {
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct WeightBinaryMlp {
-    /// First layer, weight `[d_model, d_hidden]`.
+    /// First layer, weight `[width, mlp_width]`.
     pub fc1: WeightBinaryLinear,
-    /// Second layer, weight `[d_hidden, d_model]`.
+    /// Second layer, weight `[mlp_width, width]`.
     pub fc2: WeightBinaryLinear,
     /// Dropout after the activation and of the output.
     pub dropout: Dropout,
@@ -62,8 +62,8 @@ impl WeightBinaryMlpConfig {
                 .init(device)
         };
         WeightBinaryMlp {
-            fc1: linear(self.d_model, self.d_hidden),
-            fc2: linear(self.d_hidden, self.d_model),
+            fc1: linear(self.width, self.mlp_width),
+            fc2: linear(self.mlp_width, self.width),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
     }
@@ -73,7 +73,7 @@ impl WeightBinaryMlp {
     /// Applies the layers.
     ///
     /// # Shapes
-    /// - x and output: `[.., d_model]`
+    /// - x and output: `[.., width]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let hidden = self.dropout.forward(gelu(self.fc1.forward(x)));
         self.dropout.forward(self.fc2.forward(hidden))
@@ -88,10 +88,10 @@ impl ModuleDisplay for WeightBinaryMlp {
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        let [d_model, d_hidden] = self.fc1.weight.lazy_shape().dims();
+        let [width, mlp_width] = self.fc1.weight.lazy_shape().dims();
         content
-            .add("d_model", &d_model)
-            .add("d_hidden", &d_hidden)
+            .add("width", &width)
+            .add("mlp_width", &mlp_width)
             .add("weight_bits", &1usize)
             .optional()
     }
@@ -106,7 +106,7 @@ mod tests {
         let mlp = WeightBinaryMlpConfig::new(2, 8).init(&Device::default());
         assert_eq!(
             mlp.to_string(),
-            "WeightBinaryMlp {d_model: 2, d_hidden: 8, weight_bits: 1, params: 52}"
+            "WeightBinaryMlp {width: 2, mlp_width: 8, weight_bits: 1, params: 52}"
         );
     }
 }

@@ -1,16 +1,8 @@
-//! What the loops compute for one element.
+//! What the loops compute for one element, with a scale for each of `G` groups.
 
-use crate::ops::Superposition;
+use gsb_cpu::flex::Pointwise;
 
-/// A function of one element with `G` scales.
-pub(super) trait Pointwise<const G: usize>: Copy + Send + Sync {
-    /// The value at `x`.
-    fn value(self, x: f32) -> f32;
-
-    /// With the gradient `g` of the value: that of `x`, what `x` adds to the gradient of each scale
-    /// (before its rate), and to the number of members of each group after the first.
-    fn gradient(self, x: f32, g: f32) -> (f32, [f32; G], [f32; G]);
-}
+use crate::ops::superposition::Superposition;
 
 /// A superposition whose kernel depends on the extrema of a scope.
 pub(super) trait Groups<const G: usize>: Pointwise<G> {

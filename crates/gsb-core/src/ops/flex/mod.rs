@@ -8,18 +8,17 @@
 //! What has no loop here (element types other than `f32`, one scale per channel, more than three
 //! groups) runs as the primitive operations do.
 
-mod elementwise;
-mod float;
-mod gelu;
 mod kernel;
 mod reduce;
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps};
-use burn::tensor::{DType, Shape, TensorData};
+use burn::tensor::Shape;
+use gsb_cpu::flex::{Sums, contiguous, elements, is_f32, map, map_gradient, vector};
+use gsb_numerics::{Levels, SCALE_GUARD, ThresholdScope};
 
-use super::{BinaryOps, Levels, SCALE_GUARD, Superposed, Superposition, ThresholdScope, primitive};
-use elementwise::{contiguous, elements, map, map_gradient};
-use gelu::Gelu;
+use super::backend::BinaryOps;
+use super::primitive;
+use super::superposition::{Superposed, Superposition};
 use kernel::{AttentionGroups, Centred, Groups, Level, ValueGroups};
 
 /// Runs a superposition with its kind and the number of its groups as constants, or `$otherwise`.
@@ -80,7 +79,7 @@ impl BinaryOps for Flex {
         };
         (
             grad_x,
-            vector(sums.scale_gradients(n, range.1).to_vec(), scale.shape()),
+            vector(scale_gradients(&sums, n, range.1).to_vec(), scale.shape()),
         )
     }
 
@@ -126,22 +125,6 @@ impl BinaryOps for Flex {
             }
         }
     }
-
-    fn erf_gelu(x: FlexTensor, bound: Option<f32>) -> FlexTensor {
-        if !is_f32(&[&x]) {
-            return primitive::erf_gelu::<Self>(x, bound);
-        }
-        let n = x.shape().num_elements();
-        map(x, n, &[Gelu::new(bound)])
-    }
-
-    fn erf_gelu_backward(x: FlexTensor, grad: FlexTensor, bound: Option<f32>) -> FlexTensor {
-        if !is_f32(&[&x, &grad]) {
-            return primitive::erf_gelu_backward::<Self>(x, grad, bound);
-        }
-        let n = x.shape().num_elements();
-        map_gradient(x, grad, n, &[Gelu::new(bound)]).0
-    }
 }
 
 fn superpose<const G: usize, K: Groups<G>>(
@@ -164,7 +147,7 @@ fn superpose_gradient<const G: usize, K: Groups<G>>(
     let shape = x.shape();
     let (_, len) = spec.scope.split(shape.as_slice());
     let (grad_x, sums) = map_gradient(x, grad, len, &kernels::<G, K>(&scales, extrema, spec));
-    let grad_scales = sums.scale_gradients(shape.num_elements(), spec.range.1);
+    let grad_scales = scale_gradients(&sums, shape.num_elements(), spec.range.1);
     (grad_x, vector(grad_scales.to_vec(), Shape::new([G])))
 }
 
@@ -196,12 +179,13 @@ fn single_scale(x: &FlexTensor, scale: &FlexTensor, guarded: bool) -> Option<f32
     }
 }
 
-fn is_f32(tensors: &[&FlexTensor]) -> bool {
-    tensors.iter().all(|tensor| tensor.dtype() == DType::F32)
-}
-
-fn vector(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
+/// The gradients of the scales: the sum of the terms over `sqrt(members * Qp)`, the first group's
+/// members being all `n` elements. That of an empty group is 0.
+fn scale_gradients<const G: usize>(sums: &Sums<G>, n: usize, qp: f32) -> [f32; G] {
+    std::array::from_fn(|k| {
+        let members = if k == 0 { n as f64 } else { sums.members[k] };
+        (sums.terms[k] / (members.max(1.0) * f64::from(qp)).sqrt()) as f32
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! The loops that reduce.
 
+use gsb_cpu::flex::{CHUNK, LANES, pays};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-
-use super::elementwise::{CHUNK, LANES, pays};
 
 /// Maximum and minimum of each of `scopes` runs of elements, one after the other; 0 of no elements.
 pub(super) fn extrema(xs: &[f32], scopes: usize) -> Vec<f32> {

@@ -144,25 +144,6 @@ fn the_weight_binarizer_equals_the_primitive_one() {
 }
 
 #[test]
-fn gelu_equals_the_primitive_one() {
-    for (seed, shape) in SHAPES.into_iter().enumerate() {
-        for bound in [None, Some(1.25), Some(10.0)] {
-            let (x, grad) = (data(shape, seed as u64), data(shape, 100));
-            // Each rounds some ten numbers of the size of the largest, of gradients the product.
-            let expected = primitive::erf_gelu::<Flex>(x.clone(), bound);
-            close(&Flex::erf_gelu(x.clone(), bound), &expected, 10, 200.0);
-            let expected = primitive::erf_gelu_backward::<Flex>(x.clone(), grad.clone(), bound);
-            close(
-                &Flex::erf_gelu_backward(x, grad, bound),
-                &expected,
-                10,
-                200.0,
-            );
-        }
-    }
-}
-
-#[test]
 fn views_are_read_in_order() {
     let x = data([4, 6, 50], 7);
     let view = |x: FlexTensor| {

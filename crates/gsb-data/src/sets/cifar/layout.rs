@@ -1,5 +1,10 @@
 //! Where the pictures of CIFAR are, in each of its versions.
 
+/// Rows and columns of a picture.
+pub(super) const SIDE: usize = 32;
+/// Pixels of a picture.
+pub(super) const AREA: usize = SIDE * SIDE;
+
 /// What tells the two sets apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {

@@ -1,7 +1,7 @@
 //! The pictures of a part of CIFAR, as its versions store them.
 
-use super::layout::Layout;
-use super::{AREA, Pickle};
+use super::layout::{AREA, Layout};
+use crate::sets::pickle::Pickle;
 
 /// The pictures of a part.
 #[derive(Default)]

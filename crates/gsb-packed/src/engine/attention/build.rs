@@ -5,16 +5,16 @@ use std::sync::Arc;
 use super::BinaryAttention;
 use gsb_numerics::guarded;
 
-use crate::engine::linear::{BitLayer, BitWeight, FloatLayer, level_threshold};
+use crate::engine::linear::{BitLayer, BitWeight, FloatLayer, factors, level_threshold};
 use crate::engine::lines::lines;
 use crate::engine::norm::fold;
 use crate::engine::scratch::Sizes;
 use crate::kernel::Kernels;
-use crate::kernel::attended::Products;
 use crate::kernel::attention::{Exponentials, Groups};
-use crate::kernel::linear::PANEL;
+use crate::kernel::micro::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::ValueShape;
+use crate::products::Products;
 use crate::{Attention, LayerNorm, PackedConfig, ThresholdScope};
 
 impl BinaryAttention {
@@ -106,15 +106,6 @@ impl BinaryAttention {
             ),
         }
     }
-}
-
-/// The factor of each row of a linear layer.
-pub(in crate::engine) fn factors(
-    input_scale: f32,
-    weight_scale: Vec<f32>,
-) -> impl Fn(usize) -> f32 {
-    let input = guarded(input_scale);
-    move |row| input * weight_scale[row % weight_scale.len()]
 }
 
 /// Attention shifts in the order of the kernels.

@@ -1,11 +1,13 @@
 //! Linear layers whose outputs become bits.
 
 use super::super::lines::{element_mut, lines};
-use super::{BitRows, BitWeight, Outcome, SumScratch};
+use super::weight::{BitRows, BitWeight, Outcome, SumScratch};
 use crate::kernel::Kernels;
-use crate::kernel::linear::{Epilogue, Intervals, ToBits};
+use crate::kernel::instruction_set::{InstructionSet, Task};
+use crate::kernel::linear::{Intervals, ToBits};
+use crate::kernel::micro::linear::Epilogue;
 use crate::kernel::norm::Zero;
-use crate::kernel::simd::{Simd, Task};
+use crate::kernel::simd::Simd;
 use gsb_numerics::gelu;
 
 /// What turns a sum into a bit.
@@ -189,7 +191,7 @@ impl Task for Tabulate<'_> {
     type Output = Option<(u32, u32)>;
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> Option<(u32, u32)> {
+    fn run<S: InstructionSet>(self, _: S) -> Option<(u32, u32)> {
         let Rule {
             factor,
             bias,

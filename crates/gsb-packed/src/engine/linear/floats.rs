@@ -1,9 +1,10 @@
 //! Linear layers whose outputs become floats.
 
 use super::super::lines::{element, element_mut, lines};
-use super::{BitRows, BitWeight, Outcome, SumScratch};
+use super::weight::{BitRows, BitWeight, Outcome, SumScratch};
 use crate::kernel::Kernels;
-use crate::kernel::linear::{Affine, Epilogue, ToFloats, ToResidual};
+use crate::kernel::linear::{Affine, ToFloats, ToResidual};
+use crate::kernel::micro::linear::Epilogue;
 use crate::kernel::simd::{Line, Simd};
 
 /// A layer that makes floats.

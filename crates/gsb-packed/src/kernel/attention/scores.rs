@@ -1,6 +1,5 @@
 //! From query and key bits to the exponentials of their products.
 
-use super::Groups;
 use crate::kernel::simd::{LANES, Line, Simd};
 
 /// The exponential of the scores, by the number of different bits of query and key.
@@ -40,6 +39,18 @@ impl Exponentials {
             value * self.half
         }
     }
+}
+
+/// What the groups of a layer's attention matrices depend on.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    pub(crate) exponentials: Exponentials,
+    /// Elements above belong to the first group.
+    pub(crate) first: f32,
+    /// Number of groups.
+    pub(crate) count: usize,
+    /// Whether each query has thresholds of its own.
+    pub(crate) by_row: bool,
 }
 
 /// Bits of the queries or keys of a head.

@@ -3,8 +3,8 @@
 
 use core::arch::x86_64::*;
 
-use super::Avx2;
-use crate::kernel::attended::{Halves, ValuePlane};
+use super::registers::TwoRegisters;
+use crate::kernel::micro::common::{Halves, ValuePlane};
 use crate::kernel::simd::{LANES, Line};
 
 /// For half a byte of each of two channels, how many ones it has in common with each half a byte: in the
@@ -33,7 +33,7 @@ const PAIRS: usize = 4;
 /// Halves of bytes of a word of 32 queries: the lower ones of its 4 bytes, then the upper ones.
 type Queries = [__m256i; 8];
 
-impl Avx2 {
+impl TwoRegisters {
     /// Of each two channels, where the halves of bytes of their words are in [`COMMON`]: in the first's
     /// lane the lower halves, in the second's the upper ones.
     #[inline(always)]

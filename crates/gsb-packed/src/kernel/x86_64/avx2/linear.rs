@@ -3,8 +3,8 @@
 
 use core::arch::x86_64::*;
 
-use super::Avx2;
-use crate::kernel::linear::{Epilogue, Inputs, Weights};
+use super::registers::TwoRegisters;
+use crate::kernel::micro::linear::{Epilogue, Inputs, Weights};
 use crate::kernel::simd::{Line, Simd};
 
 /// For half a byte of each of two rows, how many bits differ from each half a byte of a weight: in the
@@ -58,7 +58,7 @@ pub(super) fn arrange(words: &[u32; 64]) -> [Line; 4] {
     lines
 }
 
-impl Avx2 {
+impl TwoRegisters {
     /// Multiplies rows of bits by a binary weight.
     #[inline(always)]
     pub(super) fn multiply<E: Epilogue>(

@@ -8,7 +8,7 @@
 
 use core::arch::x86_64::*;
 
-use super::Avx512;
+use super::registers::Avx512;
 use crate::kernel::simd::{Line, Simd};
 
 /// Words that are counted together.

@@ -1,0 +1,166 @@
+//! The command line.
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::commands::bench::{self, BenchArgs};
+use crate::commands::completions::{self, CompletionsArgs};
+use crate::commands::export::{self, ExportArgs};
+use crate::commands::import::{self, ImportArgs};
+use crate::commands::inspect::{self, InspectArgs};
+use crate::commands::pack::{self, PackArgs};
+use crate::commands::predict::{self, PredictArgs};
+use crate::commands::summary::{self, SummaryArgs};
+use crate::commands::table::{self, TableArgs};
+use crate::commands::test::{self, TestArgs};
+use crate::commands::train;
+use crate::error::Error;
+use crate::options::TrainArgs;
+
+/// Binarized Vision Transformers by Group Superposition Binarization.
+///
+/// Without a command it trains, as `gsb train` does.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "gsb",
+    version,
+    // So that a negative number is refused in the name of its option.
+    allow_negative_numbers = true,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  gsb --seed 1 --stage2-epochs 80\n  \
+                  gsb summary deit_small_distilled_patch16_224\n  \
+                  gsb import checkpoint.pth -o student.bpk"
+)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Options of the training
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Train a float teacher, a stage-1 and a stage-2 GSB student
+    ///
+    /// Prints a table with the held-out accuracy of each. Without options it trains on the embedded
+    /// digits, a few minutes on two cores.
+    #[command(
+        allow_negative_numbers = true,
+        after_help = "Examples:\n  gsb train --data-set cifar10 --data-path data --download\n  \
+                      gsb train --config runs/digits-1/config.json --seed 1\n  \
+                      gsb train --resume runs/digits-1"
+    )]
+    Train(Box<TrainArgs>),
+    /// Measure the accuracy of a checkpoint: top-1, top-5, loss, each class, confusion matrix
+    Test(TestArgs),
+    /// Train the variants of the paper's tables over several seeds, and compare them
+    #[command(allow_negative_numbers = true)]
+    Table(Box<TableArgs>),
+    /// Print what a model costs: parameters by bit width, bytes, operations
+    Summary(SummaryArgs),
+    /// Read a checkpoint with the published names (.pth, .safetensors) and save it as our own
+    ///
+    /// Prints how many tensors were loaded and names those that were resized, ignored or missing.
+    Import(ImportArgs),
+    /// Write a checkpoint of our own as .safetensors with the published names
+    Export(ExportArgs),
+    /// Pack a trained stage-2 student into one small file of bits
+    Pack(PackArgs),
+    /// Classify pictures with a packed model
+    Predict(PredictArgs),
+    /// Print what a packed model holds: layers, shapes, bits, bytes, operations
+    Inspect(InspectArgs),
+    /// Measure how fast a packed model runs on this machine
+    Bench(BenchArgs),
+    /// Print the script that completes these commands in a shell
+    Completions(CompletionsArgs),
+}
+
+impl Cli {
+    /// Runs the command; what goes to stdout.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub fn run(self) -> Result<String, Error> {
+        match self.command.unwrap_or(Command::Train(Box::new(self.train))) {
+            Command::Train(args) => train::run(&args),
+            Command::Test(args) => test::run(&args),
+            Command::Table(args) => table::run(&args),
+            Command::Summary(args) => summary::run(&args),
+            Command::Import(args) => import::run(&args),
+            Command::Export(args) => export::run(&args),
+            Command::Pack(args) => pack::run(&args),
+            Command::Predict(args) => predict::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
+            Command::Bench(args) => bench::run(&args),
+            Command::Completions(args) => Ok(completions::run(&args, Self::command())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(arguments: &[&str]) -> String {
+        let arguments = std::iter::once(&"gsb").chain(arguments);
+        let error = Cli::try_parse_from(arguments).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    }
+
+    #[test]
+    fn definitions_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_that_it_takes() {
+        let mut command = Cli::command();
+        command.build();
+        let commands = std::iter::once(&command).chain(command.get_subcommands());
+        for command in commands.filter(|command| command.get_name() != "help") {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let examples: Vec<_> = help.lines().filter(|line| line.contains("gsb ")).collect();
+            assert!(!examples.is_empty(), "{}", command.get_name());
+            for example in examples {
+                // Without what feeds it and what takes its output.
+                let start = example.find("gsb ").expect("it is there");
+                let line = example[start..].split(" > ").next().unwrap_or_default();
+                let words = shlex::split(line).expect("words of a shell");
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{example}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_values_name_their_option() {
+        for (option, value) in [
+            ("--epochs", "0"),
+            ("--teacher-epochs", "0"),
+            ("--distillation-alpha", "1.5"),
+            ("--label-noise", "2"),
+            ("--data-set", "moons"),
+            ("--phase", "stage3"),
+            ("--batch-size", "0"),
+            ("--lr", "-0.1"),
+            ("--lr", "nan"),
+            ("--lr", "2"),
+            ("--seed", "-1"),
+            ("--device", "abacus"),
+        ] {
+            let text = complaint(&[option, value]);
+            assert!(text.contains(option) && text.contains(value), "{text}");
+            let text = complaint(&["train", option, value]);
+            assert!(text.contains(option) && text.contains(value), "{text}");
+        }
+        assert!(complaint(&["--epoch", "3"]).contains("--epoch"));
+    }
+}

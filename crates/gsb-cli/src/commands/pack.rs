@@ -1,0 +1,190 @@
+//! `gsb pack`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use gsb_data::{EvalTransform, Normalization, Transform};
+use gsb_packed::{PackedFile, PackedModel, Random, ShiftStorage};
+use gsb_train::{Heads, RunConfig, load_model};
+use gsb_vit::checkpoint::describe;
+use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
+use indicatif::HumanCount;
+
+use crate::compute::DeviceName;
+use crate::config::{self, by_option};
+use crate::error::Error;
+use crate::model::expect_checkpoint;
+use crate::options::path;
+use crate::output::{self, say};
+use crate::packed;
+
+/// Options of `gsb pack`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  gsb pack runs/digits-1/stage2.bpk -o digits.safetensors")]
+pub struct PackArgs {
+    /// A checkpoint of a stage-2 student: .bpk, or .pth and .safetensors with the published names
+    #[arg(value_parser = path::argument())]
+    pub checkpoint: PathBuf,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", value_parser = path::option())]
+    pub output: PathBuf,
+
+    /// How to store the attention shift, which is most of a large model
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t)]
+    pub shift: ShiftName,
+}
+
+/// Storage of the attention shift on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ShiftName {
+    /// As it is
+    #[default]
+    F32,
+    /// In half the bytes, off by 1/2048 of itself
+    F16,
+    /// In a quarter of the bytes, off by 1/254 of the largest of a head
+    I8,
+}
+
+impl ShiftName {
+    /// The name, as it is typed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::I8 => "i8",
+        }
+    }
+}
+
+impl From<ShiftName> for ShiftStorage {
+    fn from(name: ShiftName) -> Self {
+        match name {
+            ShiftName::F32 => Self::F32,
+            ShiftName::F16 => Self::F16,
+            ShiftName::I8 => Self::I8,
+        }
+    }
+}
+
+/// Packs a checkpoint; a description of what was written.
+///
+/// # Errors
+/// If the checkpoint cannot be read or packed, or the file not written.
+pub fn run(args: &PackArgs) -> Result<String, Error> {
+    output::check(&args.output, &args.checkpoint)?;
+    expect_checkpoint(&args.checkpoint)?;
+    let (phase, config) = describe(&args.checkpoint)?;
+    if phase != Phase::Stage2 {
+        let reason = format!("a model of {phase}; packed are those of stage2 alone");
+        return Err(Error::file(&args.checkpoint, reason));
+    }
+    let device = DeviceName::default().open()?;
+    let model: Stage2Student = load_model(&args.checkpoint, &config, Heads::Kept, &device)?;
+    let (options, names) = options(args, &config)?;
+    let packed = pack(&model, options)?;
+    // Before the file is written, so that a failure leaves none.
+    let changed = match args.shift {
+        ShiftName::F32 => None,
+        shift => Some(change(&packed, shift.into())?),
+    };
+    packed.write(&args.output, args.shift.into())?;
+    let bytes =
+        std::fs::metadata(&args.output).map_err(|error| Error::file(&args.output, error))?;
+
+    let mut text = format!(
+        "{} blocks, width {}, {} heads, {} classes\n",
+        config.depth, config.width, config.heads, config.classes
+    );
+    let _ = writeln!(text, "class names and preprocessing {names}");
+    let cost = config.cost(Phase::Stage2)?.total;
+    let bits = |bits: u8| HumanCount(cost.parameters.get(&bits).copied().unwrap_or(0));
+    let _ = writeln!(
+        text,
+        "{} weights of 1 bit, {} values of 32 bits",
+        bits(1),
+        bits(32)
+    );
+    if let Some((change, largest)) = changed {
+        let _ = writeln!(
+            text,
+            "attention shift as {}: logits of random images change by up to {change:.1e}, the largest is {largest:.1e}",
+            args.shift.name()
+        );
+    }
+    let _ = writeln!(
+        text,
+        "written to {}: {} bytes",
+        args.output.display(),
+        HumanCount(bytes.len())
+    );
+    Ok(text)
+}
+
+/// Class names and preprocessing of the run that the checkpoint lies in, else numbers and the published
+/// transform; and where they are from.
+fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String), Error> {
+    let run = config::of_checkpoint(&args.checkpoint)?;
+    let why = match run {
+        None => "the checkpoint lies in no run",
+        Some(_) => "the run that the checkpoint lies in is of other images or classes",
+    };
+    let fits = |run: &RunConfig| {
+        let (classes, [channels, size, _]) =
+            (run.recipe.model.classes, run.recipe.evaluation.shape());
+        (classes, channels, size) == (config.classes, config.channels, config.image_size)
+    };
+    let Some(run) = run.filter(fits) else {
+        let normalization = match config.channels {
+            3 => Normalization::imagenet(),
+            channels => Normalization::half(channels),
+        };
+        let transform = EvalTransform::new(config.image_size, normalization);
+        let names = format!("are the standard ones: {why}");
+        return Ok((
+            packed::options(Vec::new(), &transform, &args.checkpoint),
+            names,
+        ));
+    };
+    // The machine that packs need not have the images.
+    let (classes, names) = match run.class_names() {
+        Ok(classes) => {
+            let set = run
+                .data
+                .as_ref()
+                .map_or("images".into(), |data| data.set.to_string());
+            (classes, format!("are those of the run's {set}"))
+        }
+        Err(error) => {
+            let error = by_option(error);
+            say(format_args!("classes get their numbers as names: {error}"));
+            (Vec::new(), "are numbers and those of the run".into())
+        }
+    };
+    Ok((
+        packed::options(classes, &run.recipe.evaluation, &args.checkpoint),
+        names,
+    ))
+}
+
+/// Images that the change of logits is measured on.
+const IMAGES: usize = 16;
+
+/// The largest change of a logit by the storage of the shift, and the largest logit.
+fn change(packed: &PackedFile, storage: ShiftStorage) -> Result<(f32, f32), Error> {
+    let stored = PackedModel::from_bytes(&packed.to_bytes(storage)?)?;
+    let exact = PackedModel::new(packed.clone())?;
+    let mut random = Random::new(1);
+    let (mut change, mut largest) = (0f32, 0f32);
+    for _ in 0..IMAGES {
+        let image = random.image(exact.config());
+        let (a, b) = (exact.predict(&image)?, stored.predict(&image)?);
+        for (a, b) in a.logits().iter().zip(b.logits()) {
+            change = change.max((a - b).abs());
+            largest = largest.max(a.abs());
+        }
+    }
+    Ok((change, largest))
+}

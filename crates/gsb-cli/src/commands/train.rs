@@ -1,0 +1,245 @@
+//! `gsb train`.
+
+#[cfg(feature = "dashboard")]
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use gsb_data::DataSplits;
+use gsb_train::{
+    Callbacks, Error as TrainError, Interrupter, Purpose, Report, Run, SilentRenderer, Start,
+    absolute,
+};
+use serde::Serialize;
+
+use crate::compute::open_devices;
+use crate::config::{self, by_option};
+use crate::data;
+use crate::error::Error;
+use crate::model::expect_file;
+use crate::options::{DataArgs, StartArgs, TrainArgs};
+use crate::output::{self, say};
+use crate::packed::{PackedReport, after_training};
+#[cfg(feature = "dashboard")]
+use crate::progress::Dashboard;
+use crate::progress::Progress;
+use crate::shell::quoted;
+use crate::signals::stop_on_signals;
+
+/// Trains, or goes on; the table of results.
+///
+/// # Errors
+/// If an option is impossible, the data or the device are not there, or the training fails.
+pub fn run(args: &TrainArgs) -> Result<String, Error> {
+    if let Some(json) = &args.json
+        && !will_be_in_new_folder(json, args.output_dir.as_deref())
+    {
+        // Better now than after hours.
+        output::check_json(json)?;
+    }
+    if let Some(file) = &args.config {
+        expect_file(file, "config.json")?;
+    }
+    let (mut run, splits) = match &args.resume {
+        Some(folder) => resumed(args, folder)?,
+        None => begun(args)?,
+    };
+    let folder = run.folder().to_path_buf();
+    if !args.quiet {
+        say(format_args!("run in {}", folder.display()));
+    }
+    let callbacks = callbacks(args);
+    stop_on_signals(&callbacks.interrupter);
+    run.train(&splits, &callbacks)
+        .map_err(|error| ended(error, &folder))?;
+    let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
+    let text = report.to_string() + &packed.as_ref().map(ToString::to_string).unwrap_or_default();
+    if let Some(json) = &args.json {
+        let results = Results { report, packed };
+        if output::is_stdout(json) {
+            return output::json(&results);
+        }
+        let written = gsb_train::write_json(json, &results);
+        if let Err(error) = written {
+            // The results are not lost.
+            say(text);
+            return Err(error.into());
+        }
+    }
+    Ok(text)
+}
+
+/// A new run that options describe, and its images.
+fn begun(args: &TrainArgs) -> Result<(Run, DataSplits), Error> {
+    let (config, splits) = config::of_options(args)?;
+    let devices = open_devices(&config)?;
+    let folder = match (&args.output_dir, &config.data) {
+        (Some(folder), _) => folder.clone(),
+        (None, data) => {
+            let set = data.as_ref().map(|data| data.set).unwrap_or_default();
+            free_folder(&set.to_string())
+        }
+    };
+    // Before there is a folder that would have to be removed again.
+    config.check(&splits, &devices)?;
+    Ok((Run::new_on(folder, config, devices)?, splits))
+}
+
+/// The run of a folder, with its images and where files are now.
+fn resumed(args: &TrainArgs, folder: &Path) -> Result<(Run, DataSplits), Error> {
+    alone(args)?;
+    expect_folder(folder)?;
+    let mut config = config::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
+        path: folder.into(),
+        file: "config.json",
+    })?;
+    let data = data::with_options(config.data().map_err(by_option)?, &args.data)?;
+    config.data = Some(match args.data.data_path {
+        Some(_) => data.absolute(),
+        None => data,
+    });
+    let splits = data::open_of(&config, Purpose::Training)?;
+    match config.check_images(&splits) {
+        Err(TrainError::ChangedData { now, .. }) if args.changed_data => {
+            config.fingerprint = Some(now);
+        }
+        checked => checked.map_err(by_option)?,
+    }
+    let mut run = Run::resume_on(folder, open_devices(&config)?)?;
+    run.set_start(Start {
+        teacher: args.start.teacher.clone(),
+        finetune: args.start.finetune.clone(),
+        stage1: args.start.stage1.clone(),
+        init: args.start.init.clone().unwrap_or_default(),
+        ..Start::default()
+    })?;
+    run.set_data(config.data, config.fingerprint);
+    Ok((run, splits))
+}
+
+/// What ended a training, and how to go on.
+fn ended(error: TrainError, folder: &Path) -> Error {
+    let folder = folder.to_path_buf();
+    match error {
+        TrainError::Stopped { .. } => Error::Resumable { error, folder },
+        TrainError::Images { .. }
+        | TrainError::Data(gsb_data::Error::Picture { .. } | gsb_data::Error::Io { .. }) => {
+            Error::BrokenInRun { error, folder }
+        }
+        error => error.into(),
+    }
+}
+
+/// What a run came to, as `--json` writes it.
+#[derive(Serialize)]
+struct Results<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// The packed student, of runs that train stage 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packed: Option<PackedReport>,
+}
+
+/// Packs and tests the student of stage 2. What goes wrong here does not cost the results of the training.
+fn packed_student(run: &Run, splits: &DataSplits, folder: &Path) -> Option<PackedReport> {
+    let packed = after_training(run, splits, folder);
+    packed.unwrap_or_else(|error| {
+        say(format_args!("the student is not packed: {error}"));
+        None
+    })
+}
+
+/// How the training is shown and stopped.
+fn callbacks(args: &TrainArgs) -> Callbacks {
+    let interrupter = Interrupter::new();
+    let (stop, quiet, full) = (interrupter.clone(), args.quiet, full_screen(args));
+    Callbacks {
+        renderer: Box::new(move |phase| match (quiet, full) {
+            #[cfg(feature = "dashboard")]
+            (_, true) => Box::new(Dashboard::new(stop.clone())),
+            (true, _) => Box::new(SilentRenderer),
+            (false, _) => Box::new(Progress::new(phase, stop.clone())),
+        }),
+        interrupter,
+        note: Box::new(|text| say(text)),
+    }
+}
+
+/// Whether the training fills the terminal.
+fn full_screen(args: &TrainArgs) -> bool {
+    #[cfg(feature = "dashboard")]
+    return args.dashboard && std::io::stdout().is_terminal();
+    #[cfg(not(feature = "dashboard"))]
+    {
+        let _ = args;
+        false
+    }
+}
+
+/// Whether a file is to be in the folder of the run, which is not there yet.
+fn will_be_in_new_folder(file: &Path, folder: Option<&Path>) -> bool {
+    let same = |parent: &Path, folder: &Path| absolute(parent) == absolute(folder);
+    folder.is_some_and(|folder| {
+        !folder.exists() && file.parent().is_some_and(|parent| same(parent, folder))
+    })
+}
+
+/// The first of `runs/<name>-1`, `-2`, ... that is not there.
+fn free_folder(name: &str) -> PathBuf {
+    let folder = |number: usize| Path::new("runs").join(format!("{name}-{number}"));
+    let mut number = 1;
+    while folder(number).exists() {
+        number += 1;
+    }
+    folder(number)
+}
+
+/// Refuses a file of a run in the place of its folder.
+fn expect_folder(path: &Path) -> Result<(), Error> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let reason = match path.parent() {
+        Some(folder) if folder.join("config.json").is_file() => {
+            let folder = match folder.as_os_str().is_empty() {
+                true => ".".into(),
+                false => quoted(folder),
+            };
+            format!("is a file, expected the folder of a run: gsb train --resume {folder}")
+        }
+        _ => "is a file, expected the folder of a run".into(),
+    };
+    Err(Error::file(path, reason))
+}
+
+/// Refuses, as other wrong usage, that a run that goes on is to be another one.
+fn alone(args: &TrainArgs) -> Result<(), Error> {
+    let allowed = TrainArgs {
+        resume: args.resume.clone(),
+        json: args.json.clone(),
+        quiet: args.quiet,
+        data: DataArgs {
+            data_path: args.data.data_path.clone(),
+            skip_broken: args.data.skip_broken,
+            ..DataArgs::default()
+        },
+        changed_data: args.changed_data,
+        start: StartArgs {
+            teacher: args.start.teacher.clone(),
+            finetune: args.start.finetune.clone(),
+            stage1: args.start.stage1.clone(),
+            init: args.start.init.clone(),
+            ..StartArgs::default()
+        },
+        #[cfg(feature = "dashboard")]
+        dashboard: args.dashboard,
+        ..TrainArgs::default()
+    };
+    if *args == allowed {
+        return Ok(());
+    }
+    Err(Error::Usage(
+        "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
+         are now by --data-path, --teacher-path, --finetune, --stage1-path and --init, and \
+         --changed-data and --skip-broken",
+    ))
+}

@@ -1,0 +1,13 @@
+//! What commands print and write.
+
+mod destination;
+mod json;
+pub mod plot;
+mod stderr;
+pub mod stdout;
+mod table;
+
+pub use destination::{check, check_ending, check_json, is_stdout};
+pub use json::json;
+pub use stderr::say;
+pub use table::table;

@@ -1,0 +1,22 @@
+//! The float parameters that training updates.
+
+use burn::Tensor;
+use burn::module::Param;
+use burn::nn::{Initializer, LinearConfig};
+use burn::tensor::Device;
+
+/// The latent float weight `[d_input, d_output]` and bias `[d_output]`, initialised as Burn's linear
+/// layer does.
+pub(super) fn latent(
+    d_input: usize,
+    d_output: usize,
+    bias: bool,
+    initializer: &Initializer,
+    device: &Device,
+) -> (Param<Tensor<2>>, Option<Param<Tensor<1>>>) {
+    let linear = LinearConfig::new(d_input, d_output)
+        .with_bias(bias)
+        .with_initializer(initializer.clone())
+        .init(device);
+    (linear.weight, linear.bias)
+}

@@ -1,0 +1,309 @@
+//! The fused loops against the primitive operations, and their gradients against differences.
+
+use burn::backend::{Scalar, ops::FloatTensorOps};
+use burn::tensor::Slice;
+
+use super::*;
+
+/// Shapes of one element, of less than a vector, of several chunks with a rest.
+const SHAPES: [[usize; 3]; 5] = [
+    [1, 1, 1],
+    [2, 3, 5],
+    [3, 7, 33],
+    [4, 170, 198],
+    [3, 2, 30_000],
+];
+
+fn data(shape: impl Into<Shape>, seed: u64) -> FlexTensor {
+    let shape = shape.into();
+    let values = (0..shape.num_elements()).map(|i| {
+        // A multiplicative hash, spread over -2..2.
+        let hash = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ (seed << 7)) >> 40;
+        hash as f32 / (1 << 22) as f32 - 2.0
+    });
+    vector(values.collect(), shape)
+}
+
+fn floats(x: &FlexTensor) -> Vec<f32> {
+    elements(&contiguous(x.clone())).to_vec()
+}
+
+/// Equal but for the order of sums of `n` terms of size `largest`.
+fn close(fused: &FlexTensor, primitive: &FlexTensor, n: usize, largest: f32) {
+    assert_eq!(fused.shape(), primitive.shape());
+    let bound = f32::EPSILON * (n as f32).sqrt() * largest * 4.0;
+    for (a, b) in floats(fused).iter().zip(floats(primitive)) {
+        assert!((a - b).abs() <= bound, "{a} against {b}, bound {bound}");
+    }
+}
+
+fn equal(fused: &FlexTensor, primitive: &FlexTensor) {
+    assert_eq!(fused.shape(), primitive.shape());
+    assert_eq!(floats(fused), floats(primitive));
+}
+
+#[test]
+fn products_equal_the_primitive_ones() {
+    for [batch, tokens, inputs] in [[1, 1, 1], [2, 3, 5], [3, 50, 33], [8, 40, 198]] {
+        for outputs in [1, 7, 150] {
+            let x = data([batch, tokens, inputs], 1);
+            let weight = data([inputs, outputs], 2);
+            let bias = data([outputs], 3);
+            let grad = data([batch, tokens, outputs], 4);
+            close(
+                &Flex::affine(x.clone(), weight.clone(), bias.clone()),
+                &Flex::linear(x.clone(), weight.clone(), Some(bias)),
+                inputs,
+                16.0,
+            );
+            close(
+                &Flex::affine_x_backward(weight.clone(), grad.clone()),
+                &Flex::linear_x_backward(weight, grad.clone()),
+                outputs,
+                16.0,
+            );
+            close(
+                &Flex::affine_weight_backward(x.clone(), grad.clone()),
+                &Flex::linear_weight_backward(x, grad),
+                batch * tokens,
+                16.0,
+            );
+        }
+    }
+}
+
+#[test]
+fn shifts_equal_the_primitive_ones() {
+    for [a, b, c] in SHAPES {
+        for kept in [vec![c], vec![b, c], vec![a, b, c]] {
+            let (x, rank) = (data([a, b, c], 1), kept.len());
+            let shift = data(Shape::from(kept.clone()), 2);
+            let expected = primitive::add_shift::<Flex>(x.clone(), shift.clone());
+            equal(&Flex::add_shift(x.clone(), shift.clone()), &expected);
+            equal(&Flex::add_shift(data([a, b, c], 1), shift), &expected);
+            close(
+                &Flex::sum_leading(x.clone(), rank),
+                &primitive::sum_leading::<Flex>(x, rank),
+                a * b,
+                2.0,
+            );
+        }
+    }
+}
+
+#[test]
+fn normalization_equals_the_primitive_one() {
+    for [a, b, c] in SHAPES {
+        if c == 1 {
+            continue; // the row is its mean: both divide rounding by rounding
+        }
+        let (x, grad) = (data([a, b, c], 1), data([a, b, c], 2));
+        let (gamma, beta) = (data([c], 3), data([c], 4));
+        let y = Flex::normalize(x.clone(), gamma.clone(), beta.clone(), 1e-12);
+        let expected = Flex::layer_norm(x.clone(), gamma.clone(), Some(beta), 1e-12);
+        close(&y, &expected, 16, 8.0);
+        let args = || (x.clone(), gamma.clone(), grad.clone());
+        let (x, gamma, grad) = args();
+        let fused = Flex::normalize_backward(x, gamma, grad, 1e-12);
+        let (x, gamma, grad) = args();
+        let expected = primitive::normalize_backward::<Flex>(x, gamma, grad, 1e-12);
+        close(&fused.0, &expected.0, 16, 16.0);
+        // The data are alike from row to row: sums grow with the rows, and their rounding with them.
+        let sums = (a * b) as f32 * 2.0;
+        close(&fused.1, &expected.1, a * b, sums);
+        close(&fused.2, &expected.2, a * b, sums);
+    }
+}
+
+#[test]
+fn softmax_equals_the_primitive_one() {
+    for shape in SHAPES {
+        for scale in [1.0, 0.125, -3.0, 200.0] {
+            let (x, grad) = (data(shape, 1), data(shape, 2));
+            let y = Flex::scaled_softmax(x.clone(), scale);
+            let expected = primitive::scaled_softmax::<Flex>(x, scale);
+            // The exponent of a product of up to 400 is rounded to 2e-5.
+            let wide = scale.abs().max(1.0) as f32;
+            close(&y, &expected, 16, wide);
+            close(
+                &Flex::scaled_softmax_backward(expected.clone(), grad.clone(), scale),
+                &primitive::scaled_softmax_backward::<Flex>(expected, grad, scale),
+                16,
+                4.0 * wide,
+            );
+        }
+    }
+}
+
+#[test]
+fn softmax_has_the_usual_ends() {
+    let row = |values: [f32; 3]| {
+        let x = vector(values.to_vec(), Shape::new([1, 3]));
+        floats(&Flex::scaled_softmax(x, 1.0))
+    };
+    assert_eq!(row([0.0, f32::NEG_INFINITY, 0.0]), [0.5, 0.0, 0.5]);
+    assert_eq!(row([1e30, -1e30, 0.0]), [1.0, 0.0, 0.0]);
+    assert!(row([0.0, f32::NAN, 1.0]).iter().all(|y| y.is_nan()));
+}
+
+#[test]
+fn gelu_equals_the_primitive_one() {
+    for (seed, shape) in SHAPES.into_iter().enumerate() {
+        for bound in [None, Some(1.25), Some(10.0)] {
+            // Most of it beyond the bounds.
+            let x = Flex::float_mul_scalar(
+                data(shape, seed as u64),
+                Scalar::from(if bound.is_some() { 50.0 } else { 1.0 }),
+            );
+            let grad = data(shape, 100);
+            // Each rounds some ten numbers of the size of the largest, of gradients the product.
+            let expected = primitive::erf_gelu::<Flex>(x.clone(), bound);
+            close(&Flex::erf_gelu(x.clone(), bound), &expected, 10, 200.0);
+            let expected = primitive::erf_gelu_backward::<Flex>(x.clone(), grad.clone(), bound);
+            close(
+                &Flex::erf_gelu_backward(x, grad, bound),
+                &expected,
+                10,
+                200.0,
+            );
+        }
+    }
+}
+
+#[test]
+fn heads_equal_the_primitive_ones() {
+    for [batch, tokens, head_width] in [[1, 1, 1], [2, 3, 5], [3, 70, 33]] {
+        for (heads, parts) in [(1, 1), (1, 3), (6, 1), (6, 3)] {
+            for part in 0..parts {
+                let x = data([batch, tokens, parts * heads * head_width], 1);
+                let split = Flex::split_heads(x.clone(), heads, parts, part);
+                equal(
+                    &split,
+                    &primitive::split_heads::<Flex>(x, heads, parts, part),
+                );
+                equal(
+                    &Flex::merge_heads(split.clone(), parts, part),
+                    &primitive::merge_heads::<Flex>(split, parts, part),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn attention_equals_the_primitive_one() {
+    for [batch, tokens, head_width] in [[1, 1, 1], [2, 3, 5], [3, 70, 33]] {
+        for heads in [1, 6] {
+            let qkv = data([batch, tokens, 3 * heads * head_width], 1);
+            let grad = data([batch, tokens, heads * head_width], 2);
+            let scale = (head_width as f64).powf(-0.5);
+            let (y, matrix) = Flex::attend(qkv.clone(), heads, scale);
+            let expected = primitive::attend::<Flex>(qkv.clone(), heads, scale);
+            let terms = head_width.max(tokens);
+            close(&matrix, &expected.1, terms, 16.0);
+            close(&y, &expected.0, terms, 16.0);
+            close(
+                &Flex::attend_backward(qkv.clone(), matrix.clone(), grad.clone(), scale),
+                &primitive::attend_backward::<Flex>(qkv, matrix, grad, scale),
+                terms,
+                64.0,
+            );
+        }
+    }
+}
+
+#[test]
+fn adamw_is_the_primitive_one_to_the_bit() {
+    let step = AdamWStep {
+        mix_1: 0.1,
+        keep_2: 0.999,
+        mix_2: 0.001,
+        root_correction: 0.0447,
+        epsilon: 1e-8,
+        rate: 1e-3,
+        keep: 0.9995,
+    };
+    for shape in SHAPES {
+        let second = Flex::float_abs(data(shape, 4));
+        let args = || {
+            (
+                data(shape, 1),
+                data(shape, 2),
+                data(shape, 3),
+                second.clone(),
+            )
+        };
+        let (w, g, m, v) = args();
+        let fused = Flex::adamw(w, g, m, v, step);
+        let (w, g, m, v) = args();
+        let expected = primitive::adamw::<Flex>(w, g, m, v, step);
+        equal(&fused.0, &expected.0);
+        equal(&fused.1, &expected.1);
+        equal(&fused.2, &expected.2);
+    }
+}
+
+#[test]
+fn views_are_read_in_order_and_shared_tensors_left_alone() {
+    let x = data([4, 6, 50], 7);
+    let view = |x: FlexTensor| {
+        let x = Flex::float_swap_dims(x, 0, 2);
+        Flex::float_slice(
+            x,
+            &[Slice::from(3..40), Slice::from(1..5), Slice::from(0..4)],
+        )
+    };
+    let before = floats(&x);
+    let y = Flex::scaled_softmax(view(x.clone()), 0.5);
+    let copy = contiguous(view(x.clone()));
+    equal(&y, &Flex::scaled_softmax(copy.clone(), 0.5));
+    let shift = data([4], 1);
+    let expected = Flex::add_shift(copy.clone(), shift.clone());
+    equal(&Flex::add_shift(view(x.clone()), shift), &expected);
+    Flex::scaled_softmax_backward(copy.clone(), copy.clone(), 0.5);
+    let (gamma, beta) = (data([50], 1), data([50], 2));
+    Flex::normalize_backward(x.clone(), gamma.clone(), x.clone(), 1e-6);
+    Flex::normalize(x.clone(), gamma, beta, 1e-6);
+    Flex::add_shift(x.clone(), data([50], 1));
+    assert_eq!(floats(&x), before);
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let (x, grad) = (data([8, 198, 96], 1), data([8, 198, 96], 2));
+            let gamma = data([96], 3);
+            let (dx, dgamma, dbeta) =
+                Flex::normalize_backward(x.clone(), gamma, grad.clone(), 1e-6);
+            let weight = Flex::affine_weight_backward(x.clone(), grad.clone());
+            [dx, dgamma, dbeta, weight, Flex::sum_leading(grad, 1)].map(|x| floats(&x))
+        })
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn nothing_is_fine() {
+    let empty = |shape: [usize; 3]| vector(vec![], Shape::new(shape));
+    let shape = |x: FlexTensor| x.shape().as_slice().to_vec();
+    let y = Flex::affine(empty([0, 2, 3]), data([3, 4], 1), data([4], 1));
+    assert_eq!(shape(y), [0, 2, 4]);
+    let weight = Flex::affine_weight_backward(empty([0, 2, 3]), empty([0, 2, 4]));
+    assert_eq!(floats(&weight), [0.0; 12]);
+    assert_eq!(
+        shape(Flex::scaled_softmax(empty([0, 2, 3]), 1.0)),
+        [0, 2, 3]
+    );
+    assert_eq!(floats(&Flex::sum_leading(empty([0, 2, 3]), 1)), [0.0; 3]);
+    let y = Flex::normalize(empty([0, 2, 3]), data([3], 1), data([3], 1), 1e-6);
+    assert_eq!(shape(y), [0, 2, 3]);
+    assert_eq!(
+        shape(Flex::split_heads(empty([0, 2, 6]), 2, 3, 1)),
+        [0, 2, 2, 1]
+    );
+}

@@ -1,0 +1,46 @@
+//! From pictures to the values a model sees.
+
+use std::sync::Arc;
+
+use gsb_image::{EvalTransform, Image};
+use rand::rngs::ChaCha8Rng;
+
+/// Makes the input of a model from a picture.
+pub trait Transform: Send + Sync {
+    /// Shape of the result, `[channels, height, width]`; the same for every picture.
+    fn shape(&self) -> [usize; 3];
+
+    /// Transforms a picture of any size; the result is a pure function of it and the generator.
+    fn transform(&self, image: &Image, rng: &mut ChaCha8Rng) -> Vec<f32>;
+}
+
+impl<T: Transform + ?Sized> Transform for Arc<T> {
+    fn shape(&self) -> [usize; 3] {
+        (**self).shape()
+    }
+
+    fn transform(&self, image: &Image, rng: &mut ChaCha8Rng) -> Vec<f32> {
+        (**self).transform(image, rng)
+    }
+}
+
+impl<T: Transform + ?Sized> Transform for Box<T> {
+    fn shape(&self) -> [usize; 3] {
+        (**self).shape()
+    }
+
+    fn transform(&self, image: &Image, rng: &mut ChaCha8Rng) -> Vec<f32> {
+        (**self).transform(image, rng)
+    }
+}
+
+/// Nothing is random.
+impl Transform for EvalTransform {
+    fn shape(&self) -> [usize; 3] {
+        [self.channels(), self.image_size, self.image_size]
+    }
+
+    fn transform(&self, image: &Image, _: &mut ChaCha8Rng) -> Vec<f32> {
+        self.apply(image)
+    }
+}

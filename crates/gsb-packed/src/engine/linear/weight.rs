@@ -1,0 +1,232 @@
+//! The binary weight of a linear layer, and exact sums of its products.
+
+use std::sync::Arc;
+
+use gsb_numerics::guarded;
+
+use crate::SignMatrix;
+use crate::engine::lines::element;
+use crate::kernel::Kernels;
+use crate::kernel::linear::{Arrange, Linear, ToCounts};
+use crate::kernel::micro::linear::{Epilogue, Inputs, PANEL, Weights};
+use crate::kernel::norm::Zero;
+use crate::kernel::simd::Line;
+
+/// The binary weight of a layer, arranged for the kernels.
+///
+/// Output channels may be padded, repeated and reordered; input columns come in segments that fill
+/// whole words.
+#[derive(Debug)]
+pub(in crate::engine) struct BitWeight {
+    pub(super) signs: Arc<SignMatrix>,
+    /// Columns of a segment.
+    segment: usize,
+    /// The row of each output channel; padding has none.
+    pub(super) rows: Vec<Option<usize>>,
+    panels: Vec<[Line; 4]>,
+    words: usize,
+    /// Whether the inputs are signs rather than 0 or 1.
+    signed: bool,
+}
+
+/// Rows of bits that enter a layer.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct BitRows<'a> {
+    /// `[rows, stride]`, followed by padding.
+    pub(in crate::engine) words: &'a [u32],
+    pub(in crate::engine) stride: usize,
+    pub(in crate::engine) rows: usize,
+    /// Where a sign is 0, ordered by row.
+    pub(in crate::engine) zeros: &'a [Zero],
+}
+
+/// What a layer's sums become.
+pub(in crate::engine) trait Outcome: Epilogue {
+    /// Whether counts do not tell all that is asked for.
+    fn needs_sums(&self) -> bool {
+        false
+    }
+
+    /// Takes the exact sums of a row, for each output channel.
+    fn put_sums(&mut self, row: usize, sums: &[i32]);
+}
+
+impl BitWeight {
+    pub(in crate::engine) fn new(
+        kernels: Kernels,
+        signs: Arc<SignMatrix>,
+        segment: usize,
+        rows: Vec<Option<usize>>,
+        signed: bool,
+    ) -> Self {
+        let words = signs.columns() / segment * segment.div_ceil(32);
+        let panels = kernels.run(Arrange {
+            channels: rows.len().next_multiple_of(PANEL),
+            words,
+            row: |channel: usize, out: &mut [u32]| match rows.get(channel).copied().flatten() {
+                Some(row) => signs.row_words(row, segment, out),
+                None => out.fill(0),
+            },
+        });
+        Self {
+            signs,
+            segment,
+            rows,
+            panels,
+            words,
+            signed,
+        }
+    }
+
+    /// The row of each output channel; padding has none.
+    pub(in crate::engine) fn rows(&self) -> &[Option<usize>] {
+        &self.rows
+    }
+
+    /// The sum of products of an output channel with inputs none of whose bits differ.
+    pub(in crate::engine) fn base(&self, channel: usize) -> i32 {
+        match self.rows.get(channel).copied().flatten() {
+            Some(row) if !self.signed => self.signs.ones(row) as i32,
+            Some(_) => self.signs.columns() as i32,
+            None => 0,
+        }
+    }
+
+    /// The sum of products with a number of different bits.
+    fn sum(&self, base: i32, count: u32) -> i32 {
+        base - self.unit() as i32 * count as i32
+    }
+
+    /// What a different bit changes a sum by.
+    pub(super) fn unit(&self) -> f32 {
+        if self.signed { 2.0 } else { 1.0 }
+    }
+
+    /// Multiplies rows: those without a 0 by the fast kernel, the others with exact sums.
+    pub(in crate::engine) fn apply(
+        &self,
+        kernels: Kernels,
+        inputs: BitRows<'_>,
+        sums: &mut SumScratch,
+        outcome: &mut impl Outcome,
+    ) {
+        let all = outcome.needs_sums() || !self.signs.zeros().is_empty();
+        let mut zeros = inputs.zeros;
+        let mut first = 0;
+        while first < inputs.rows {
+            let zero = zeros
+                .first()
+                .map_or(inputs.rows, |zero| zero.0 as usize)
+                .min(inputs.rows);
+            let exact = if all { first } else { zero };
+            self.counts(kernels, inputs, first..exact, outcome);
+            if exact < inputs.rows {
+                let of_row = zeros.partition_point(|zero| zero.0 as usize <= exact);
+                let (here, after) = zeros.split_at(of_row);
+                self.exact_row(kernels, inputs, exact, here, sums, outcome);
+                zeros = after;
+            }
+            first = exact + 1;
+        }
+    }
+
+    fn counts(
+        &self,
+        kernels: Kernels,
+        inputs: BitRows<'_>,
+        rows: std::ops::Range<usize>,
+        epilogue: &mut impl Epilogue,
+    ) {
+        if !rows.is_empty() {
+            kernels.run(Linear {
+                inputs: Inputs::new(inputs.words, inputs.stride, rows),
+                weights: Weights {
+                    panels: &self.panels,
+                    words: self.words,
+                },
+                epilogue,
+            });
+        }
+    }
+
+    fn exact_row(
+        &self,
+        kernels: Kernels,
+        inputs: BitRows<'_>,
+        row: usize,
+        zeros: &[Zero],
+        scratch: &mut SumScratch,
+        outcome: &mut impl Outcome,
+    ) {
+        let channels = self.rows.len();
+        let SumScratch { counts, sums } = scratch;
+        counts.resize_with(self.panels.len() / self.words, Default::default);
+        self.counts(kernels, inputs, row..row + 1, &mut ToCounts(counts));
+        sums.clear();
+        sums.extend(
+            (0..channels).map(|channel| self.sum(self.base(channel), element(counts, channel))),
+        );
+        let padded = self.segment.next_multiple_of(32);
+        let column = |position: usize| position / padded * self.segment + position % padded;
+        for &(_, position) in zeros {
+            let column = column(position as usize);
+            for (sum, row) in sums.iter_mut().zip(&self.rows) {
+                // It counted as -1 times the sign of the weight's bit.
+                *sum += row.map_or(0, |row| if self.signs.bit(row, column) { 1 } else { -1 });
+            }
+        }
+        let words = &inputs.words[row * inputs.stride..][..self.words];
+        let columns = self.signs.columns();
+        for (sum, row) in sums.iter_mut().zip(&self.rows) {
+            let Some(row) = row else { continue };
+            let first = self
+                .signs
+                .zeros()
+                .partition_point(|&zero| (zero as usize) < row * columns);
+            let of_row = self.signs.zeros()[first..]
+                .iter()
+                .map(|&zero| zero as usize - row * columns);
+            for column in of_row.take_while(|&column| column < columns) {
+                let position = column / self.segment * padded + column % self.segment;
+                if zeros
+                    .binary_search_by_key(&position, |zero| zero.1 as usize)
+                    .is_err()
+                {
+                    let bit = words[position / 32] >> (position % 32) & 1 == 1;
+                    // It counted as -1 times the input.
+                    *sum += if bit { 1 } else { -i32::from(self.signed) };
+                }
+            }
+        }
+        outcome.put_sums(row, sums);
+    }
+}
+
+/// The factor of each row of a linear layer.
+pub(in crate::engine) fn factors(
+    input_scale: f32,
+    weight_scale: Vec<f32>,
+) -> impl Fn(usize) -> f32 {
+    let input = guarded(input_scale);
+    move |row| input * weight_scale[row % weight_scale.len()]
+}
+
+/// Memory for exact sums.
+#[derive(Debug)]
+pub(in crate::engine) struct SumScratch {
+    counts: Vec<[Line; 4]>,
+    sums: Vec<i32>,
+}
+
+impl SumScratch {
+    /// Bytes for each panel.
+    pub(in crate::engine) const BYTES: usize = size_of::<[Line; 4]>() + PANEL * size_of::<i32>();
+
+    /// For rows of a number of panels.
+    pub(in crate::engine) fn new(panels: usize) -> Self {
+        Self {
+            counts: Vec::with_capacity(panels),
+            sums: Vec::with_capacity(panels * PANEL),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What differs between instruction sets beyond their vectors: the products, for which each has a
+//! fastest way.
+
+use super::micro::common::{Halves, ValuePlane};
+use super::micro::linear::{Epilogue, Inputs, Weights};
+use super::micro::patches::Patches;
+use super::simd::{LANES, Line, Simd};
+
+/// Work that is compiled once for each instruction set.
+pub(crate) trait Task {
+    /// What it gives.
+    type Output;
+
+    /// Does it. Implementations are `#[inline(always)]`, as is all they call on vectors: the
+    /// instructions are only at hand inside the function that enables them.
+    fn run<S: InstructionSet>(self, s: S) -> Self::Output;
+}
+
+/// An instruction set.
+pub(crate) trait InstructionSet: Simd {
+    /// Whether [`count_together`](Self::count_together) counts what attention and value have in common.
+    const TOGETHER: bool = false;
+
+    /// A word of 64 channels in the order that [`linear`](Self::linear) reads.
+    #[inline(always)]
+    fn arrange(words: &[u32; 64]) -> [Line; 4] {
+        let (lines, _) = words.as_chunks::<LANES>();
+        std::array::from_fn(|line| Line(lines[line]))
+    }
+
+    /// Arranges the words of a panel, once each of them is, in the order that [`linear`](Self::linear)
+    /// reads.
+    #[inline(always)]
+    fn arrange_panel(_words: &mut [[Line; 4]]) {}
+
+    /// Multiplies rows of bits by a binary weight, see [`linear::run`](super::micro::linear::run).
+    fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E);
+
+    /// Multiplies patches by their weight, see [`patches::run`](super::micro::patches::run).
+    fn patches(self, patches: Patches<'_>);
+
+    /// A word of 16 channels of the value in the order that [`count_together`](Self::count_together)
+    /// reads.
+    #[inline(always)]
+    fn pair_channels(self, x: Self::U) -> Self::U {
+        x
+    }
+
+    /// Counts, of two blocks of queries, the ones they have in common with each channel of some planes:
+    /// `[planes, channels]`. See [`TOGETHER`](Self::TOGETHER).
+    #[inline(always)]
+    fn count_together(
+        self,
+        _keys: [&[Line]; 2],
+        _planes: &[ValuePlane<'_>],
+        _channels: usize,
+        _out: &mut [Halves],
+    ) {
+    }
+}
