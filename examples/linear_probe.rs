@@ -21,7 +21,7 @@ use gsb::data::{
     DataSet, DataSplits, EvalTransform, Loader, LoaderConfig, Normalization, image_folder,
 };
 use gsb::vit::checkpoint::{Hints, Published, Strictness};
-use gsb::vit::{Classifier, Phase, VisionTransformer, VitConfig};
+use gsb::vit::{Phase, VisionTransformer, VitConfig};
 
 const STEPS: usize = 500;
 const LEARNING_RATE: f64 = 1e-2;

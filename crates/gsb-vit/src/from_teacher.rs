@@ -244,7 +244,6 @@ fn report<S: Module>(teacher: &VisionTransformer, student: &S) -> TransferReport
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::Classifier;
     use burn::tensor::{Device, Distribution, Tolerance};
 
     /// Biases and positions that show.

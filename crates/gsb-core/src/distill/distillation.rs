@@ -57,14 +57,6 @@ impl Logits {
         }
     }
 
-    /// The logits of a prediction: the mean of the heads, `[batch, classes]`.
-    pub fn mean(self) -> Tensor<2> {
-        match self.distillation {
-            Some(distillation) => (self.class + distillation).div_scalar(2.0),
-            None => self.class,
-        }
-    }
-
     /// The logits of both heads.
     pub fn with_distillation(class: Tensor<2>, distillation: Tensor<2>) -> Self {
         Self {

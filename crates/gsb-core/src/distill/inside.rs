@@ -154,9 +154,8 @@ mod tests {
     #[test]
     fn the_student_alone_gets_gradients() {
         let device = Device::flex().autodiff();
-        let fresh = || {
-            Tensor::<4>::random([1, 2, 3, 3], Distribution::Default, &device).require_grad()
-        };
+        let fresh =
+            || Tensor::<4>::random([1, 2, 3, 3], Distribution::Default, &device).require_grad();
         for loss in [attention_loss, similarity_loss] {
             let (student, teacher) = (fresh(), fresh());
             let gradients = loss(student.clone(), teacher.clone()).backward();

@@ -154,7 +154,8 @@ impl Recipe {
         for phase in [Phase::Stage1, Phase::Stage2] {
             let inside = self.trains(phase) && self.phase(phase).distils_inside();
             if inside && self.teacher_logits == TeacherLogits::Cached {
-                let reason = format!("{phase} learns from the inside of the teacher, which is not cached");
+                let reason =
+                    format!("{phase} learns from the inside of the teacher, which is not cached");
                 return Err(Error::option("teacher_logits", reason));
             }
         }

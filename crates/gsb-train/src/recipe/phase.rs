@@ -177,10 +177,14 @@ impl PhaseRecipe {
             ("distillation_attention", self.distillation_attention),
         ] {
             if !(weight >= 0.0 && weight.is_finite()) {
-                return wrong(option, format!("must be at least 0 and finite, got {weight}"));
+                return wrong(
+                    option,
+                    format!("must be at least 0 and finite, got {weight}"),
+                );
             }
             if weight > 0.0 && !distils {
-                let reason = "needs a teacher, which a phase without distillation does not ask".into();
+                let reason =
+                    "needs a teacher, which a phase without distillation does not ask".into();
                 return wrong(option, reason);
             }
         }

@@ -260,7 +260,10 @@ impl RunConfig {
         }
         if start.init == Init::Teacher && start.teacher.is_none() && !recipe.trains(Phase::Teacher)
         {
-            return conflict("start.init", "there is no teacher: train it or give a checkpoint");
+            return conflict(
+                "start.init",
+                "there is no teacher: train it or give a checkpoint",
+            );
         }
         if start.stage1.is_some() && !recipe.trains(Phase::Stage2) {
             return conflict(

@@ -9,8 +9,8 @@ use burn::tensor::{Device, TensorData};
 use gsb_core::distill::Distillation;
 use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer};
 
-use super::phase_trainer::PhaseTrainer;
 use super::init::Init;
+use super::phase_trainer::PhaseTrainer;
 use super::start::{Heads, Start};
 use crate::error::Error;
 use crate::recipe::TeacherLogits;
@@ -106,9 +106,10 @@ impl InitialModels<'_> {
         let (recipe, data) = (self.trainer.recipe, self.trainer.data);
         let loader = data.training_loader(recipe, phase, 1)?;
         let batch = loader.epoch(0).next().transpose()?;
-        Ok(batch.map(|batch| {
-            Tensor::from_data(TensorData::new(batch.images, batch.shape), device)
-        }))
+        Ok(
+            batch
+                .map(|batch| Tensor::from_data(TensorData::new(batch.images, batch.shape), device)),
+        )
     }
 
     /// Whom the student of a phase learns from. The device is one without autodiff.

@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::optimizer::EpochScheduler;
 use crate::recipe::{PhaseRecipe, Recipe};
 use crate::step::{
-    BatchLoader, Criterion, GradientAccumulation, InsideLoss, LossMonitor, StepConfig, Teacher, TrainModule,
-    epoch_seed,
+    BatchLoader, Criterion, GradientAccumulation, InsideLoss, LossMonitor, StepConfig, Teacher,
+    TrainModule, epoch_seed,
 };
 
 /// What the phases of a run are trained with.

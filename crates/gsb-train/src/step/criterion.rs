@@ -19,16 +19,15 @@ pub(crate) struct Criterion {
 
 impl Criterion {
     /// The logits of the class head, `[batch, classes]`, and the loss, `[1]`, of a student on a batch.
-    pub fn forward(
-        &self,
-        student: &impl Classifier,
-        batch: &TrainBatch,
-    ) -> (Tensor<2>, Tensor<1>) {
+    pub fn forward(&self, student: &impl Classifier, batch: &TrainBatch) -> (Tensor<2>, Tensor<1>) {
         let images = batch.images.clone();
         let (Some(inside), Some(teacher)) = (&self.inside, self.teacher.live()) else {
             let logits = student.forward(images);
             let class = logits.class.clone();
-            return (class, self.of_logits(logits, self.teacher.logits(batch), batch));
+            return (
+                class,
+                self.of_logits(logits, self.teacher.logits(batch), batch),
+            );
         };
         let found = student.activations(images);
         let expected = teacher.activations(batch);
