@@ -61,6 +61,7 @@ pub use optimizer::{
 };
 pub use recipe::{Parity, PhaseRecipe, Recipe, TeacherLogits};
 pub use run::{
-    Callbacks, DataConfig, DeviceName, Devices, Epoch, Evaluation, Heads, PhaseReport, Purpose,
-    Report, Run, RunConfig, SilentRenderer, Start, Strategy, evaluation_loader, load_model,
+    Callbacks, DataConfig, DeviceName, Devices, Epoch, Evaluation, Heads, Init, PhaseReport,
+    Purpose, Report, Run, RunConfig, SilentRenderer, Start, Strategy, evaluation_loader,
+    load_model,
 };

@@ -119,6 +119,20 @@ pub enum Error {
         /// Its value in stage 2.
         stage2: usize,
     },
+    /// Weights of the teacher cannot carry over to a student of other sizes.
+    #[error(
+        "a student of {phase} cannot start from the teacher: its {field} is {student}, that of the teacher {teacher}"
+    )]
+    Start {
+        /// The phase of the student.
+        phase: Phase,
+        /// The field of the configuration.
+        field: &'static str,
+        /// Its value in the teacher.
+        teacher: usize,
+        /// Its value in the student.
+        student: usize,
+    },
     /// The tensors of a file do not fit the model.
     #[error(
         "{source_name}: not a model of {phase}: {report}{}",

@@ -7,7 +7,8 @@
 //! | stage 2 | [`Stage2Student`] | 1 bit, 8 bits at both ends | 1 bit |
 //!
 //! One [`VitConfig`] describes all three. Stage 2 starts from the weights of stage 1, see
-//! [`Stage2Student::from_stage1`]. What each of them costs, [`Cost`] counts from the configuration.
+//! [`Stage2Student::from_stage1`]; both stages may start from the teacher's, see
+//! [`Stage1Student::from_teacher`](Stage1Student#method.from_teacher). What each of them costs, [`Cost`] counts from the configuration.
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
@@ -34,6 +35,7 @@ mod cost;
 mod embedding;
 mod error;
 mod float_block;
+mod from_teacher;
 mod initialization;
 mod model;
 #[cfg(feature = "pack")]

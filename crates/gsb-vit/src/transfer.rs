@@ -20,16 +20,19 @@ pub enum PatchNormalization {
     Dropped,
 }
 
-/// Where the parameters of a stage-2 student come from.
+/// Where the parameters of a student come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TransferReport {
-    /// Parameters of the student with the values of stage 1.
+    /// Parameters of the student with the values of stage 1, or of the teacher.
     pub carried: Vec<String>,
+    /// Parameters of the student that follow from others of the teacher: a distillation token, its position
+    /// and head from those of the class token, a batch normalization from its inputs.
+    pub derived: Vec<String>,
     /// Parameters of the student that a normalization of stage 1 was folded into.
     pub folded: Vec<String>,
     /// Parameters of the student that start fresh.
     pub fresh: Vec<String>,
-    /// Parameters of stage 1 that the student has no place for.
+    /// Parameters of stage 1, or of the teacher, that the student has no place for.
     pub left: Vec<String>,
 }
 

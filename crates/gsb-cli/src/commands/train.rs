@@ -109,6 +109,7 @@ fn resumed(args: &TrainArgs, folder: &Path) -> Result<(Run, DataSplits), Error> 
         teacher: args.start.teacher.clone(),
         finetune: args.start.finetune.clone(),
         stage1: args.start.stage1.clone(),
+        init: args.start.init.clone().unwrap_or_default(),
         ..Start::default()
     })?;
     run.set_data(config.data, config.fingerprint);
@@ -226,6 +227,7 @@ fn alone(args: &TrainArgs) -> Result<(), Error> {
             teacher: args.start.teacher.clone(),
             finetune: args.start.finetune.clone(),
             stage1: args.start.stage1.clone(),
+            init: args.start.init.clone(),
             ..StartArgs::default()
         },
         #[cfg(feature = "dashboard")]
@@ -237,7 +239,7 @@ fn alone(args: &TrainArgs) -> Result<(), Error> {
     }
     Err(Error::Usage(
         "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
-         are now by --data-path, --teacher-path, --finetune and --stage1-path, and \
+         are now by --data-path, --teacher-path, --finetune, --stage1-path and --init, and \
          --changed-data and --skip-broken",
     ))
 }

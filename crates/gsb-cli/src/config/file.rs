@@ -12,11 +12,12 @@ use crate::error::Error;
 use crate::options::path::expanded_text;
 
 /// The entries that are paths.
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 5] = [
     "/data/path",
     "/start/teacher",
     "/start/finetune",
     "/start/stage1",
+    "/start/init",
 ];
 
 /// A file of TOML or JSON, by its extension. `~` at the beginning of a path in it is the home folder.

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_core::distill::Distillation;
 use gsb_data::ColorJitter;
-use gsb_train::{DeviceName, Strategy, TeacherLogits};
+use gsb_train::{DeviceName, Init, Strategy, TeacherLogits};
 use gsb_vit::Phase;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -69,6 +70,9 @@ pub struct TrainArgs {
 
     #[command(flatten)]
     pub phase: PhaseArgs,
+
+    #[command(flatten)]
+    pub inside: InsideArgs,
 
     #[command(flatten)]
     pub teacher: TeacherArgs,
@@ -265,6 +269,20 @@ pub struct PhaseArgs {
     pub distillation_tau: Option<f64>,
 }
 
+/// What students learn from the teacher beside its logits.
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
+pub struct InsideArgs {
+    /// How much hidden states count that differ from the teacher's, after each block
+    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distillation_hidden: Option<f64>,
+
+    /// How much attention matrices count that differ from the teacher's, in each block
+    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distillation_attention: Option<f64>,
+}
+
 /// How the teacher is trained, apart from the others.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
 pub struct TeacherArgs {
@@ -325,6 +343,12 @@ pub struct StartArgs {
         serialize_with = "gsb_train::path_text::serialize"
     )]
     pub stage1: Option<PathBuf>,
+
+    /// What the first student starts from: fresh weights, those of the teacher, or a float model (.bpk, .pth,
+    /// .safetensors)
+    #[arg(long, value_name = "fresh|teacher|FILE", value_parser = path::option().map(Init::from), help_heading = "Recipe")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<Init>,
 
     /// A trained teacher (.bpk, .pth, .safetensors); none is trained then
     #[arg(id = "teacher_path", long = "teacher-path", value_name = "FILE", value_parser = path::option(), help_heading = "Distillation")]
@@ -390,6 +414,8 @@ impl TrainArgs {
             if phase == Phase::Teacher {
                 // It has no teacher of its own.
                 settings.remove("distillation");
+            } else {
+                settings.extend(object(&self.inside)?);
             }
             settings.extend(match phase {
                 Phase::Teacher => object(&self.teacher)?,
@@ -510,7 +536,7 @@ mod tests {
              --accumulation 2 --lr 0.5 --min-lr 0.25 --warmup-epochs 1 --warmup-lr 0.25 \
              --weight-decay 0.5 --clip-grad 0.5 --model-ema 0.5 --smoothing 0.5 --patience 2 \
              --checkpoint-every 2 --distillation-type none --distillation-alpha 0.25 \
-             --distillation-tau 2 --teacher-lr 0.75 --finetune x --stage1-path x --teacher-path x \
+             --distillation-tau 2 --distillation-hidden 2 --distillation-attention 3 --init x --teacher-lr 0.75 --finetune x --stage1-path x --teacher-path x \
              --heads 2 --ema --color-jitter 0.5 --aa rand-m9-mstd0.5-inc1 --reprob 0.5 --mixup 0.5 \
              --cutmix 0.5",
         );

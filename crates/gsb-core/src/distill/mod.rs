@@ -17,6 +17,8 @@
 
 mod base;
 mod distillation;
+mod inside;
 
 pub use base::{BaseLoss, Targets};
 pub use distillation::{Distillation, DistillationLoss, DistillationLossConfig, Logits, LossTerms};
+pub use inside::{attention_loss, hidden_state_loss, similarity_loss};

@@ -146,6 +146,19 @@ impl Recipe {
                 "cached logits are of single images, but mixup mixes them",
             ));
         }
+        self.validate_teacher()
+    }
+
+    /// Checks that the teacher is asked for what it can be asked for.
+    fn validate_teacher(&self) -> Result<(), Error> {
+        for phase in [Phase::Stage1, Phase::Stage2] {
+            let inside = self.trains(phase) && self.phase(phase).distils_inside();
+            if inside && self.teacher_logits == TeacherLogits::Cached {
+                let reason =
+                    format!("{phase} learns from the inside of the teacher, which is not cached");
+                return Err(Error::option("teacher_logits", reason));
+            }
+        }
         Ok(())
     }
 

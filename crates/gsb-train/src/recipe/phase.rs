@@ -32,6 +32,14 @@ pub struct PhaseRecipe {
     pub distillation_alpha: f64,
     /// The temperature of soft distillation.
     pub distillation_tau: f64,
+    /// How much the hidden states after each block count that differ from the teacher's, beside the loss of the logits;
+    /// 0 for not at all. See [`hidden_state_loss`](gsb_core::distill::hidden_state_loss).
+    #[serde(default)]
+    pub distillation_hidden: f64,
+    /// How much the attention matrices count that differ from the teacher's; 0 for not at all. See
+    /// [`attention_loss`](gsb_core::distill::attention_loss).
+    #[serde(default)]
+    pub distillation_attention: f64,
     /// Label smoothing, at least 0 and below 1; of mixed targets as well.
     pub smoothing: f64,
     /// The highest norm of a step's gradient; longer ones are shortened to it.
@@ -60,6 +68,8 @@ impl PhaseRecipe {
             distillation: Distillation::None,
             distillation_alpha: 0.5,
             distillation_tau: 1.0,
+            distillation_hidden: 0.0,
+            distillation_attention: 0.0,
             smoothing: 0.0,
             clip_grad: None,
             accumulation: 1,
@@ -99,6 +109,11 @@ impl PhaseRecipe {
             .with_temperature(self.distillation_tau)
             .with_base(base);
         Ok(config.init()?)
+    }
+
+    /// Whether the student learns from what happens inside the teacher, not from its logits alone.
+    pub(crate) fn distils_inside(&self) -> bool {
+        self.distillation_hidden > 0.0 || self.distillation_attention > 0.0
     }
 
     pub(super) fn validate(&self, phase: Phase, model: &VitConfig) -> Result<(), Error> {
@@ -156,6 +171,22 @@ impl PhaseRecipe {
                 "distillation",
                 "the teacher has no teacher: expected none".into(),
             );
+        }
+        for (option, weight) in [
+            ("distillation_hidden", self.distillation_hidden),
+            ("distillation_attention", self.distillation_attention),
+        ] {
+            if !(weight >= 0.0 && weight.is_finite()) {
+                return wrong(
+                    option,
+                    format!("must be at least 0 and finite, got {weight}"),
+                );
+            }
+            if weight > 0.0 && !distils {
+                let reason =
+                    "needs a teacher, which a phase without distillation does not ask".into();
+                return wrong(option, reason);
+            }
         }
         if distils && !model.distillation_token {
             let reason = "needs a model with a distillation token".into();

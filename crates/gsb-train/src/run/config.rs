@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::data_config::{DataConfig, Purpose};
 use super::device_name::{DeviceName, Strategy};
 use super::devices::Devices;
+use super::init::Init;
 use super::loaders::RunData;
 use super::start::Start;
 use crate::error::Error;
@@ -230,7 +231,9 @@ impl RunConfig {
                 "the run trains no teacher that would start from it",
             );
         }
-        if start.heads.is_some() && start.teacher.is_none() && start.finetune.is_none() {
+        let floats = [&start.teacher, &start.finetune];
+        let has_float = floats.into_iter().any(Option::is_some) || start.init.file().is_some();
+        if start.heads.is_some() && !has_float {
             return conflict(
                 "start.heads",
                 "there is no teacher or float model of a file",
@@ -240,12 +243,27 @@ impl RunConfig {
         let distils = students.into_iter().any(|phase| {
             recipe.trains(phase) && recipe.phase(phase).distillation != Distillation::None
         });
-        if start.teacher.is_some() && !distils {
+        if start.teacher.is_some() && !distils && start.init != Init::Teacher {
             return conflict("start.teacher", "no phase of the run learns from it");
         }
         if distils && start.teacher.is_none() && !recipe.trains(Phase::Teacher) {
             let reason = "a student that distils needs one: train it or give a checkpoint";
             return conflict("teacher", reason);
+        }
+        if start.init != Init::Fresh {
+            if start.stage1.is_some() {
+                return conflict("start.init", "the run starts from a stage-1 student");
+            }
+            if !students.into_iter().any(|phase| recipe.trains(phase)) {
+                return conflict("start.init", "the run trains no student");
+            }
+        }
+        if start.init == Init::Teacher && start.teacher.is_none() && !recipe.trains(Phase::Teacher)
+        {
+            return conflict(
+                "start.init",
+                "there is no teacher: train it or give a checkpoint",
+            );
         }
         if start.stage1.is_some() && !recipe.trains(Phase::Stage2) {
             return conflict(

@@ -11,6 +11,7 @@ mod epoch_log;
 mod epoch_logger;
 mod evaluation;
 mod folder;
+mod init;
 mod initial_models;
 mod latest_metrics;
 mod loaders;
@@ -26,6 +27,7 @@ pub use self::device_name::{DeviceName, Strategy};
 pub use self::devices::Devices;
 pub use self::epoch_log::Epoch;
 pub use self::evaluation::Evaluation;
+pub use self::init::Init;
 pub use self::loaders::evaluation_loader;
 pub use self::report::{PhaseReport, Report};
 pub use self::silent::SilentRenderer;
@@ -112,6 +114,9 @@ impl Run {
         for path in [&mut start.teacher, &mut start.finetune, &mut start.stage1] {
             *path = path.take().map(|path| absolute(&path));
         }
+        if let Init::File(path) = &mut start.init {
+            *path = absolute(path);
+        }
         folder.begin(&config, &devices)?;
         Ok(Self {
             folder,
@@ -168,6 +173,15 @@ impl Run {
             ..Start::default()
         };
         let mut moved = unmoved.clone();
+        let moves = |to: &Init| matches!((to, &old.init), (Init::File(_), Init::File(_)));
+        if start.init != Init::Fresh && !moves(&start.init) {
+            let reason = "the run that goes on began without a file there";
+            return Err(Error::option("start.init", reason));
+        }
+        if let Init::File(path) = start.init {
+            let path = Init::File(absolute(&path));
+            moved.init = if path == old.init { Init::Fresh } else { path };
+        }
         for (name, new, old, moved) in [
             ("teacher", start.teacher, &old.teacher, &mut moved.teacher),
             (
@@ -191,6 +205,9 @@ impl Run {
         old.teacher = moved.teacher.or(old.teacher.take());
         old.finetune = moved.finetune.or(old.finetune.take());
         old.stage1 = moved.stage1.or(old.stage1.take());
+        if moved.init != Init::Fresh {
+            old.init = moved.init;
+        }
         Ok(())
     }
 
@@ -281,7 +298,7 @@ impl Run {
                 Phase::Stage1 => {
                     let teacher = initial.teacher_of(phase, &plain)?;
                     seed();
-                    let model = recipe.model.init_stage1(&device)?;
+                    let model = initial.stage1(&device)?;
                     keep(&trainer, trainer.train(model, teacher)?)?
                 }
                 Phase::Stage2 => {

@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::optimizer::EpochScheduler;
 use crate::recipe::{PhaseRecipe, Recipe};
 use crate::step::{
-    BatchLoader, Criterion, GradientAccumulation, LossMonitor, StepConfig, Teacher, TrainModule,
-    epoch_seed,
+    BatchLoader, Criterion, GradientAccumulation, InsideLoss, LossMonitor, StepConfig, Teacher,
+    TrainModule, epoch_seed,
 };
 
 /// What the phases of a run are trained with.
@@ -76,6 +76,10 @@ impl PhaseTrainer<'_> {
             criterion: Criterion {
                 teacher,
                 loss: settings.loss(self.recipe.mixup.is_some())?,
+                inside: settings.distils_inside().then_some(InsideLoss {
+                    hidden: settings.distillation_hidden,
+                    attention: settings.distillation_attention,
+                }),
             },
             accumulation: GradientAccumulation {
                 batches_per_step: settings.accumulation,

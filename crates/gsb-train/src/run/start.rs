@@ -11,6 +11,7 @@ use gsb_vit::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::init::Init;
 use crate::error::Error;
 
 /// Checkpoints that a run starts from, instead of fresh weights, and what they do not say of
@@ -27,6 +28,8 @@ pub struct Start {
     /// A trained stage-1 student that stage 2 starts from where stage 1 is not trained.
     #[serde(with = "crate::path_text")]
     pub stage1: Option<PathBuf>,
+    /// What the first student starts from.
+    pub init: Init,
     /// Whether the average of the weights is taken from files that hold one.
     pub ema: bool,
     /// Number of heads of the teacher or of the float model, where the file does not say it.
@@ -151,6 +154,12 @@ impl Start {
         if let Some(path) = &self.finetune {
             expect(path, Phase::Teacher)?;
             reports.push((path, self.load_finetune(path, model, &device)?.1));
+        }
+        if let Init::File(path) = &self.init {
+            expect(path, Phase::Teacher)?;
+            let (float, report) = self.load_finetune(path, model, &device)?;
+            Stage2Student::from_teacher(&float, model)?;
+            reports.push((path, report));
         }
         if let Some(path) = &self.stage1 {
             expect(path, Phase::Stage1)?;

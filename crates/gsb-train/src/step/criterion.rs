@@ -2,8 +2,10 @@
 
 use burn::Tensor;
 use gsb_core::distill::{DistillationLoss, Logits, Targets};
+use gsb_vit::Classifier;
 
 use super::batch::TrainBatch;
+use super::inside::InsideLoss;
 use super::teacher::Teacher;
 
 /// The loss of labels and teacher together.
@@ -11,17 +13,42 @@ use super::teacher::Teacher;
 pub(crate) struct Criterion {
     pub teacher: Teacher,
     pub loss: DistillationLoss,
+    /// What counts inside the models, if anything does.
+    pub inside: Option<InsideLoss>,
 }
 
 impl Criterion {
-    /// The loss of a batch, `[1]`.
-    pub fn forward(&self, student: Logits, batch: &TrainBatch) -> Tensor<1> {
+    /// The logits of the class head, `[batch, classes]`, and the loss, `[1]`, of a student on a batch.
+    pub fn forward(&self, student: &impl Classifier, batch: &TrainBatch) -> (Tensor<2>, Tensor<1>) {
+        let images = batch.images.clone();
+        let (Some(inside), Some(teacher)) = (&self.inside, self.teacher.live()) else {
+            let logits = student.forward(images);
+            let class = logits.class.clone();
+            return (
+                class,
+                self.of_logits(logits, self.teacher.logits(batch), batch),
+            );
+        };
+        let found = student.activations(images);
+        let expected = teacher.activations(batch);
+        let teacher_logits = expected.logits.clone().mean();
+        let class = found.logits.class.clone();
+        let outside = self.of_logits(found.logits.clone(), Some(teacher_logits), batch);
+        (class, outside + inside.forward(&found, &expected))
+    }
+
+    fn of_logits(
+        &self,
+        student: Logits,
+        teacher: Option<Tensor<2>>,
+        batch: &TrainBatch,
+    ) -> Tensor<1> {
         let targets = || match &batch.targets {
             Some(targets) => Targets::Soft(targets.clone()),
             None => Targets::Labels(batch.labels.clone()),
         };
         let checked = "heads, teacher and targets are checked before the first step";
-        let Some(teacher) = self.teacher.logits(batch) else {
+        let Some(teacher) = teacher else {
             // A head that nobody teaches would stay as it was, and spoil the mean of the heads.
             let class = self
                 .loss

@@ -72,9 +72,7 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
     fn step(&self, batch: TrainBatch) -> TrainOutput<ClassificationOutput> {
         let config = &self.config;
         config.monitor.check_before(&batch);
-        let logits = self.student.forward(batch.images.clone());
-        let class = logits.class.clone();
-        let loss = config.criterion.forward(logits, &batch);
+        let (class, loss) = config.criterion.forward(&self.student, &batch);
         config.monitor.watch(&loss, &self.student, &batch);
         let weight = config.accumulation.weight(batch.step);
         let gradients = loss.clone().mul_scalar(weight).backward();
