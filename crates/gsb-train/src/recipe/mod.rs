@@ -149,6 +149,37 @@ impl Recipe {
         self.validate_teacher()
     }
 
+    /// Checks that the inside of a teacher can be compared with that of the students that learn from it.
+    ///
+    /// # Errors
+    /// [`Error::Option`] if widths or patches differ.
+    pub(crate) fn validate_inside(&self, teacher: &VitConfig) -> Result<(), Error> {
+        for phase in [Phase::Stage1, Phase::Stage2] {
+            let settings = self.phase(phase);
+            if !self.trains(phase) || !settings.distils_inside() {
+                continue;
+            }
+            let differs = |option: &str, what: &str, of_teacher: usize, of_student: usize| {
+                let reason =
+                    format!("the teacher has {what} {of_teacher}, the student {of_student}");
+                Err(Error::option(format!("{phase}.{option}"), reason))
+            };
+            let (of_teacher, of_student) = (teacher.patch_size, self.model.patch_size);
+            if of_teacher != of_student {
+                let option = match settings.distillation_hidden > 0.0 {
+                    true => "distillation_hidden",
+                    false => "distillation_attention",
+                };
+                return differs(option, "patches of", of_teacher, of_student);
+            }
+            let (of_teacher, of_student) = (teacher.width, self.model.width);
+            if settings.distillation_hidden > 0.0 && of_teacher != of_student {
+                return differs("distillation_hidden", "a width of", of_teacher, of_student);
+            }
+        }
+        Ok(())
+    }
+
     /// Checks that the teacher is asked for what it can be asked for.
     fn validate_teacher(&self) -> Result<(), Error> {
         for phase in [Phase::Stage1, Phase::Stage2] {

@@ -108,7 +108,7 @@ impl Run {
             return Err(Error::Occupied(folder.path().into()));
         }
         // Before there is a run that could never begin.
-        let reports = config.start.check(&config.recipe.model)?;
+        let reports = config.start.check(&config.recipe)?;
         config.start.check_average(&reports)?;
         let start = &mut config.start;
         for path in [&mut start.teacher, &mut start.finetune, &mut start.stage1] {
@@ -200,7 +200,7 @@ impl Run {
             let new = new.filter(is_other).map(|path| absolute(&path));
             *moved = new.filter(is_other);
         }
-        self.notes = notes(&moved.check(&self.config.recipe.model)?);
+        self.notes = notes(&moved.check(&self.config.recipe)?);
         self.is_changed |= moved != unmoved;
         old.teacher = moved.teacher.or(old.teacher.take());
         old.finetune = moved.finetune.or(old.finetune.take());

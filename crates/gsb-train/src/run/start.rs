@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::init::Init;
 use crate::error::Error;
+use crate::recipe::Recipe;
 
 /// Checkpoints that a run starts from, instead of fresh weights, and what they do not say of
 /// themselves.
@@ -143,12 +144,15 @@ impl Start {
     ///
     /// # Errors
     /// As [`load_model`].
-    pub(crate) fn check(&self, model: &VitConfig) -> Result<Vec<(PathBuf, ImportReport)>, Error> {
+    pub(crate) fn check(&self, recipe: &Recipe) -> Result<Vec<(PathBuf, ImportReport)>, Error> {
+        let model = &recipe.model;
         let device = Device::default();
         let mut reports = Vec::new();
         if let Some(path) = &self.teacher {
             expect(path, Phase::Teacher)?;
-            let (_, report) = self.load::<VisionTransformer>(path, model, Heads::Kept, &device)?;
+            let (teacher, report) =
+                self.load::<VisionTransformer>(path, model, Heads::Kept, &device)?;
+            recipe.validate_inside(teacher.config())?;
             reports.push((path, report));
         }
         if let Some(path) = &self.finetune {
