@@ -167,3 +167,24 @@ fn what_does_not_go_together_is_named() {
         "stage2.distillation_hidden: must be at least 0 and finite, got -1"
     );
 }
+
+#[test]
+fn a_teacher_of_another_width_is_refused_before_the_run_begins() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("teacher");
+    train(&first, still(&[Phase::Teacher]));
+    let mut config = still(&[Phase::Stage2]);
+    config.recipe.model = config.recipe.model.with_width(32);
+    config.recipe.stage2.distillation_hidden = 1.0;
+    config.start.teacher = Some(first.join("teacher.bpk"));
+    let error = Run::new(folder.path().join("stage2"), config.clone()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "stage2.distillation_hidden: the teacher has a width of 16, the student 32"
+    );
+    // Attention matrices have no width.
+    config.recipe.stage2.distillation_hidden = 0.0;
+    config.recipe.stage2.distillation_attention = 1.0;
+    train(&folder.path().join("attention"), config);
+}
