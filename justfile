@@ -109,6 +109,10 @@ kill kills="100":
 bench:
     cargo bench -p gsb-benches
 
+# The pictures of the book, from code and results, into docs/src/svg.
+pictures:
+    cargo run -p gsb-pictures
+
 # A packed DeiT-S against float models of candle and Burn, on one thread. Builds both.
 compare:
     RAYON_NUM_THREADS=1 cargo run --release --manifest-path benches/comparison/Cargo.toml

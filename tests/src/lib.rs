@@ -13,3 +13,23 @@ mod guide {
     #[doc = include_str!("../../docs/src/guide/api.md")]
     struct Api;
 }
+
+#[cfg(doctest)]
+mod reference {
+    #[doc = include_str!("../../docs/src/checkpoints.md")]
+    struct Checkpoints;
+    #[doc = include_str!("../../docs/src/cost.md")]
+    struct Cost;
+}
+
+#[cfg(doctest)]
+mod readme {
+    #[doc = include_str!("../../crates/gsb-core/README.md")]
+    struct Core;
+    #[doc = include_str!("../../crates/gsb-data/README.md")]
+    struct Data;
+    #[doc = include_str!("../../crates/gsb-packed/README.md")]
+    struct Packed;
+    #[doc = include_str!("../../crates/gsb-vit/README.md")]
+    struct Vit;
+}
