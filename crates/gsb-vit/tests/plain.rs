@@ -282,8 +282,8 @@ fn the_epsilon_of_a_library_stays_with_the_model() {
         .into_model(&config, Strictness::Strict, &Device::flex())
         .unwrap()
         .0;
-    let [same, other] = [model, other].map(|model| model.infer(expected.images()).into_data());
-    assert_ne!(same, other);
+    let away = model.infer(expected.images()) - other.infer(expected.images());
+    assert!(away.abs().max().into_scalar::<f32>() > 0.01);
 }
 
 /// The message that refuses a file.

@@ -92,8 +92,13 @@ def timm(folder, seed, kind=VisionTransformer, dtype=torch.float32, side=16, pat
     expect(folder, model, side, features, (lambda model, x: model(x)) if options["num_classes"] else None)
 
 
-def face(folder, seed, kind, config, side=16, classifies=True):
+def face(folder, seed, kind, config, side=16, classifies=True, faint=False):
     model = randomize(kind(config), seed)
+    if faint:
+        # So small that it shows what the first normalization adds to their variance.
+        with torch.no_grad():
+            for tensor in model.get_submodule(model.base_model_prefix).embeddings.parameters():
+                tensor.mul_(0.01)
     model.save_pretrained(fresh(folder))
     backbone = (lambda model: model) if not classifies else (lambda model: getattr(model, model.base_model_prefix))
     features = lambda model, x: backbone(model)(x).last_hidden_state[:, 0]
@@ -144,7 +149,7 @@ timm("timm_deit3", 4, no_embed_class=True, init_values=1e-6)
 timm("timm_dinov2", 5, side=42, patch=14, init_values=1e-5, num_classes=0)
 timm("timm_dinov2_f16", 6, side=42, patch=14, init_values=1e-5, num_classes=0, dtype=torch.float16)
 timm("timm_dinov2_bf16", 7, side=42, patch=14, init_values=1e-5, num_classes=0, dtype=torch.bfloat16)
-face("hf_vit", 8, ViTForImageClassification, ViTConfig(**sizes(intermediate_size=36)))
+face("hf_vit", 8, ViTForImageClassification, ViTConfig(**sizes(intermediate_size=36)), faint=True)
 face("hf_vit_model", 9, ViTModel, ViTConfig(**sizes(intermediate_size=36, qkv_bias=False)), classifies=False)
 face("hf_deit", 10, DeiTForImageClassificationWithTeacher, DeiTConfig(**sizes(intermediate_size=36)))
 face("hf_deit_of_one_head", 11, DeiTForImageClassification, DeiTConfig(**sizes(intermediate_size=36)))

@@ -53,7 +53,8 @@ impl Published {
     /// What shapes do not tell is taken from the hints, else from a `config.json` beside the file: of
     /// this library, of Hugging Face or of timm. Two things are assumed, and said: heads of 64 channels
     /// for a teacher of the width and depth of a published DeiT or ViT, and the scope of a batch for a
-    /// student of a `.pth` file, which the published code trains. Dropout is 0, and the bits of patch
+    /// student of a `.pth` file, which the published code trains. What the normalizations of a teacher of another
+    /// library add to the variance is said too, where it is not what DeiT's do. Dropout is 0, and the bits of patch
     /// embedding and heads are the published 8.
     ///
     /// # Errors
@@ -267,9 +268,10 @@ impl Published {
             .with_heads(1)
             .with_mlp_width(mlp_width)
             .with_distillation_token(distilled);
-        let beside = match self.path.as_deref() {
-            Some(path) => beside(path, &config).map_err(foreign)?,
-            None => None,
+        let beside = match self.path.as_deref().map(|path| beside(path, &config)) {
+            Some(Err(reason)) if phase == Phase::Teacher => return Err(foreign(reason)),
+            Some(Ok(beside)) => beside,
+            _ => None,
         };
         config.heads = self.heads(&config, hints, beside.as_ref(), assumed)?;
         if phase == Phase::Teacher {
