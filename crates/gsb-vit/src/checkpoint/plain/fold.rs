@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use burn::tensor::TensorData;
 
-use super::{Tensors, Translation};
+use super::translation::{Tensors, Translation};
 
 /// Layer scale, and the layer before it.
 const SCALES: [(&str, &str); 2] = [("ls1.gamma", "attn.proj"), ("ls2.gamma", "mlp.fc2")];

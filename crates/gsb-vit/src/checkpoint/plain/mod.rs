@@ -6,30 +6,15 @@
 mod family;
 mod fold;
 mod refused;
-
-use std::collections::BTreeMap;
-
-use burn::tensor::TensorData;
+mod translation;
 
 use family::{Family, is_unused};
 pub(super) use refused::by_config;
+use translation::Tensors;
+pub(super) use translation::Translation;
 
 /// What marks a student, whose tensors have the published names.
 const STUDENT: [&str; 2] = ["patch_embed.proj.alpha", "patch_embed.norm.running_mean"];
-
-/// Tensors by name.
-type Tensors = BTreeMap<String, TensorData>;
-
-/// What was made of tensors with the names of another library.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Translation {
-    /// A sentence for each thing that was done.
-    pub notes: Vec<String>,
-    /// What was left out, by the names it had.
-    pub ignored: Vec<String>,
-    /// What the library's normalizations add to the variance, and the library.
-    pub epsilon: Option<(f64, &'static str)>,
-}
 
 /// The tensors under the published names. Those of students and of what is not known stay as they are.
 ///
