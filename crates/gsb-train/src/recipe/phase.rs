@@ -34,11 +34,11 @@ pub struct PhaseRecipe {
     pub distillation_tau: f64,
     /// How much the hidden states after each block count that differ from the teacher's, beside the loss of the logits;
     /// 0 for not at all. See [`hidden_state_loss`](gsb_core::distill::hidden_state_loss).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub distillation_hidden: f64,
     /// How much the attention matrices count that differ from the teacher's; 0 for not at all. See
     /// [`attention_loss`](gsb_core::distill::attention_loss).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub distillation_attention: f64,
     /// Label smoothing, at least 0 and below 1; of mixed targets as well.
     pub smoothing: f64,
@@ -52,6 +52,11 @@ pub struct PhaseRecipe {
     pub patience: Option<usize>,
     /// Epochs from one checkpoint to the next.
     pub checkpoint_every: usize,
+}
+
+/// Whether a weight is that of recipes from before it could be chosen, which say nothing of it.
+fn is_zero(weight: &f64) -> bool {
+    *weight == 0.0
 }
 
 impl PhaseRecipe {

@@ -46,6 +46,11 @@ impl<'de> Deserialize<'de> for Init {
 }
 
 impl Init {
+    /// Whether it is that of runs from before there was a choice, whose configuration says nothing of it.
+    pub(crate) fn is_fresh(&self) -> bool {
+        *self == Self::Fresh
+    }
+
     /// The file, if it is one.
     pub fn file(&self) -> Option<&PathBuf> {
         match self {

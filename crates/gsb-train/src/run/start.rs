@@ -30,6 +30,7 @@ pub struct Start {
     #[serde(with = "crate::path_text")]
     pub stage1: Option<PathBuf>,
     /// What the first student starts from.
+    #[serde(skip_serializing_if = "Init::is_fresh")]
     pub init: Init,
     /// Whether the average of the weights is taken from files that hold one.
     pub ema: bool,
