@@ -331,6 +331,20 @@ mod tests {
     }
 
     #[test]
+    fn an_encoder_of_layers_is_no_wrapper() {
+        for layers in ["layer.", "layers.encoder_layer_"] {
+            let names = [
+                "vit.embeddings.cls_token".to_string(),
+                format!("vit.encoder.{layers}0.norm1.weight"),
+                format!("vit.encoder.{layers}1.norm1.weight"),
+            ];
+            let (left, found) = tidied(&names.each_ref().map(String::as_str), Take::Weights);
+            assert_eq!(left, names.map(|name| name.replace("vit.", "")));
+            assert_eq!(found.prefixes, ["vit."]);
+        }
+    }
+
+    #[test]
     fn wrappers_inside_names() {
         let names = [
             "cls_token",
