@@ -39,7 +39,7 @@ features:
     cargo hack check --feature-powerset --exclude-features default --workspace {{ prepend("--exclude ", with_burn) }}
     cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb
 
-with_burn := "gsb gsb-cli gsb-core gsb-cpu gsb-train gsb-vit gsb-examples gsb-benches gsb-tests"
+with_burn := "gsb gsb-cli gsb-core gsb-cpu gsb-train gsb-vit gsb-examples gsb-benches gsb-tests gsb-pictures"
 # Backends, which are checked one by one.
 gpu := "wgpu,vulkan,cuda,tch,cube"
 
@@ -80,7 +80,7 @@ release-check: ci
     cargo deny check --hide-inclusion-graph
     cargo publish --workspace --dry-run
     RUSTDOCFLAGS="-D warnings --cfg docsrs" cargo +nightly doc --no-deps --workspace --exclude gsb-tests \
-        --exclude gsb-benches --exclude gsb-examples --features gsb/train,gsb/download,gsb-data/download
+        --exclude gsb-benches --exclude gsb-examples --exclude gsb-pictures --features gsb/train,gsb/download,gsb-data/download
     cargo check --manifest-path benches/comparison/Cargo.toml
     lychee --include-fragments --no-progress './*.md' 'docs/src/**/*.md'
 

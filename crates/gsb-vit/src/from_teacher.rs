@@ -36,10 +36,8 @@ impl Stage1Student {
         images: &Tensor<4>,
     ) -> Result<(Self, TransferReport), Error> {
         config.validate()?;
+        same_sizes(teacher.config(), config, Phase::Stage1)?;
         let mut student = config.init_stage1(&teacher.tokens.position.val().device())?;
-        let block = student.blocks.first();
-        let hidden = block.map_or(0, |block| block.mlp.fc1.weight.dims()[1]);
-        same_sizes(teacher, config, hidden, Phase::Stage1)?;
 
         student.patch_embedding.convolution = teacher.patch_embedding.clone();
         undo(
@@ -90,10 +88,8 @@ impl Stage2Student {
         config: &VitConfig,
     ) -> Result<(Self, TransferReport), Error> {
         config.validate()?;
+        same_sizes(teacher.config(), config, Phase::Stage2)?;
         let mut student = config.init_stage2(&teacher.tokens.position.val().device())?;
-        let block = student.blocks.first();
-        let hidden = block.map_or(0, |block| block.mlp.fc1.weight.dims()[1]);
-        same_sizes(teacher, config, hidden, Phase::Stage2)?;
 
         student.patch_embedding.weight = teacher.patch_embedding.weight.clone();
         student.patch_embedding.bias = teacher.patch_embedding.bias.clone();
@@ -126,26 +122,16 @@ impl Stage2Student {
 }
 
 /// Checks that the weights of a teacher fit a student.
-fn same_sizes(
-    teacher: &VisionTransformer,
-    student: &VitConfig,
-    hidden: usize,
-    phase: Phase,
-) -> Result<(), Error> {
-    let from = teacher.config();
-    let teachers_hidden = teacher
-        .blocks
-        .first()
-        .map_or(0, |block| block.fc1.weight.dims()[1]);
+fn same_sizes(teacher: &VitConfig, student: &VitConfig, phase: Phase) -> Result<(), Error> {
     let sizes = [
-        ("image size", from.image_size, student.image_size),
-        ("patch size", from.patch_size, student.patch_size),
-        ("number of channels", from.channels, student.channels),
-        ("number of classes", from.classes, student.classes),
-        ("width", from.width, student.width),
-        ("depth", from.depth, student.depth),
-        ("number of heads", from.heads, student.heads),
-        ("hidden width", teachers_hidden, hidden),
+        ("image size", teacher.image_size, student.image_size),
+        ("patch size", teacher.patch_size, student.patch_size),
+        ("number of channels", teacher.channels, student.channels),
+        ("number of classes", teacher.classes, student.classes),
+        ("width", teacher.width, student.width),
+        ("depth", teacher.depth, student.depth),
+        ("number of heads", teacher.heads, student.heads),
+        ("MLP width", teacher.mlp_width, student.mlp_width),
     ];
     match sizes.into_iter().find(|(_, from, to)| from != to) {
         Some((field, teacher, student)) => Err(Error::Start {
