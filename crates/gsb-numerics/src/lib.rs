@@ -8,10 +8,12 @@
 mod levels;
 mod normal;
 mod scope;
+mod shift;
 
 pub use levels::Levels;
 pub use normal::{exp, gelu, normal};
 pub use scope::ThresholdScope;
+pub use shift::{SHIFT_STEP_SPLIT, shift_step};
 
 /// The smallest scale: one that is not above it (negative, zero, NaN) acts as this value.
 pub const SCALE_GUARD: f32 = 1e-5;

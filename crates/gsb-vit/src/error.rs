@@ -66,6 +66,12 @@ pub enum Error {
         /// Number of bits asked for.
         bits: u8,
     },
+    /// Shifts of attention matrices cannot be stored so.
+    #[error("the shifts of attention matrices have 8, 16 or 32 bits, got {bits}")]
+    ShiftBits {
+        /// Number of bits asked for.
+        bits: u8,
+    },
     /// There is no such preset.
     #[error("no model is called {name:?}: expected one of {known}")]
     Preset {

@@ -1,7 +1,9 @@
 //! What the models of all phases have in common.
 
-use burn::module::{Module, ModuleDisplay};
+use burn::Tensor;
+use burn::module::{Module, ModuleDisplay, ParamId};
 use burn::tensor::Device;
+use gsb_core::binarize::Blend;
 
 use crate::weight_decay::WeightDecay;
 use crate::{Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
@@ -22,6 +24,16 @@ pub trait Model: Module + ModuleDisplay {
 
     /// What weight decay does with each parameter.
     fn weight_decay(&self) -> WeightDecay;
+
+    /// Its binarizers hand on a [share](Blend) of the binarized value, where activations are binary.
+    fn with_blend(self, blend: Blend) -> Self;
+
+    /// The float weights behind its binary ones.
+    fn latent_weights(&self) -> Vec<Tensor<2>>;
+
+    /// The parameters in the units of an attention matrix, whose elements are about one by the number of tokens:
+    /// shifts and scales of its groups.
+    fn attention_matrix_parameters(&self) -> Vec<ParamId>;
 }
 
 impl Model for VisionTransformer {
@@ -37,6 +49,18 @@ impl Model for VisionTransformer {
 
     fn weight_decay(&self) -> WeightDecay {
         Self::weight_decay(self)
+    }
+
+    fn with_blend(self, blend: Blend) -> Self {
+        Self::with_blend(self, blend)
+    }
+
+    fn latent_weights(&self) -> Vec<Tensor<2>> {
+        Self::latent_weights(self)
+    }
+
+    fn attention_matrix_parameters(&self) -> Vec<ParamId> {
+        Self::attention_matrix_parameters(self)
     }
 }
 
@@ -54,6 +78,18 @@ impl Model for Stage1Student {
     fn weight_decay(&self) -> WeightDecay {
         Self::weight_decay(self)
     }
+
+    fn with_blend(self, blend: Blend) -> Self {
+        Self::with_blend(self, blend)
+    }
+
+    fn latent_weights(&self) -> Vec<Tensor<2>> {
+        Self::latent_weights(self)
+    }
+
+    fn attention_matrix_parameters(&self) -> Vec<ParamId> {
+        Self::attention_matrix_parameters(self)
+    }
 }
 
 impl Model for Stage2Student {
@@ -69,5 +105,17 @@ impl Model for Stage2Student {
 
     fn weight_decay(&self) -> WeightDecay {
         Self::weight_decay(self)
+    }
+
+    fn with_blend(self, blend: Blend) -> Self {
+        Self::with_blend(self, blend)
+    }
+
+    fn latent_weights(&self) -> Vec<Tensor<2>> {
+        Self::latent_weights(self)
+    }
+
+    fn attention_matrix_parameters(&self) -> Vec<ParamId> {
+        Self::attention_matrix_parameters(self)
     }
 }

@@ -1,7 +1,8 @@
 //! What the phases put in the network that they share.
 
 use burn::Tensor;
-use burn::module::{Module, ModuleDisplay};
+use burn::module::{Module, ModuleDisplay, ParamId};
+use gsb_core::binarize::Blend;
 
 use crate::weight_decay::WeightDecay;
 
@@ -28,6 +29,22 @@ pub trait EncoderBlock: Module + ModuleDisplay {
     /// - x and output: `[batch, tokens, width]`
     /// - attention: `[batch, heads, tokens, tokens]`, a row for each query
     fn encode_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>);
+
+    /// Its binarizers, where it has any of activations, hand on a [share](Blend) of the binarized value.
+    fn with_blend(self, _blend: Blend) -> Self {
+        self
+    }
+
+    /// The float weights behind its binary ones.
+    fn latent_weights(&self) -> Vec<Tensor<2>> {
+        Vec::new()
+    }
+
+    /// The parameters in the units of the attention matrix, whose elements are about one by the number of tokens:
+    /// its shift and the scales of its groups.
+    fn attention_matrix_parameters(&self) -> Vec<ParamId> {
+        Vec::new()
+    }
 
     /// Declares which of its parameters [weight decay](WeightDecay) treats otherwise than by their rank.
     fn weight_decay(&self, _decay: &mut WeightDecay) {}

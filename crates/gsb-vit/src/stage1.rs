@@ -68,6 +68,12 @@ impl EncoderBlock for Stage1Block {
         self.forward_with_attention(x)
     }
 
+    fn latent_weights(&self) -> Vec<Tensor<2>> {
+        [&self.mlp.fc1, &self.mlp.fc2]
+            .map(|layer| layer.weight.val())
+            .to_vec()
+    }
+
     /// Shifts do not decay.
     fn weight_decay(&self, decay: &mut WeightDecay) {
         let shifts = &self.attention.shifts;

@@ -1,9 +1,10 @@
 //! The student of stage 2.
 
 use burn::Tensor;
+use burn::module::ParamId;
 use burn::tensor::Device;
 use gsb_core::Calibrate;
-use gsb_core::binarize::{AttentionBinarizerConfig, FirstForward, ValueBinarizerConfig};
+use gsb_core::binarize::{AttentionBinarizerConfig, Blend, FirstForward, ValueBinarizerConfig};
 use gsb_core::distill::Logits;
 use gsb_core::nn::{
     QuantizedConv2d, QuantizedConv2dConfig, QuantizedLinear, QuantizedLinearConfig, Stage2Block,
@@ -59,6 +60,7 @@ impl VitConfig {
                         .with_initial(self.initial_scales)
                         .with_scope(self.scope),
                 )
+                .with_shift_bits(self.shift_bits)
                 .with_attention_dropout(self.attention_dropout)
                 .with_dropout(self.dropout)
                 .with_drop_path(drop_path)
@@ -142,6 +144,25 @@ impl EncoderBlock for Stage2Block {
 
     fn encode_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         self.forward_with_attention(x)
+    }
+
+    fn with_blend(self, blend: Blend) -> Self {
+        self.with_blend(blend)
+    }
+
+    fn latent_weights(&self) -> Vec<Tensor<2>> {
+        let (attention, mlp) = (&self.attention, &self.mlp);
+        [&attention.qkv, &attention.output, &mlp.fc1, &mlp.fc2]
+            .map(|layer| layer.weight.val())
+            .to_vec()
+    }
+
+    fn attention_matrix_parameters(&self) -> Vec<ParamId> {
+        let attention = &self.attention;
+        vec![
+            attention.attention_shift.bias.id,
+            attention.attention.scales.id,
+        ]
     }
 
     /// Shifts do not decay; each binarizer has a scale, or one for each group.

@@ -1,7 +1,8 @@
 //! The network that all phases share.
 
 use burn::Tensor;
-use burn::module::Module;
+use burn::module::{Module, ParamId};
+use gsb_core::binarize::Blend;
 use gsb_core::distill::Logits;
 use gsb_core::nn::LayerNorm;
 
@@ -55,6 +56,24 @@ impl<P: PatchEmbedding, B: EncoderBlock, H: Head> Transformer<P, B, H> {
             head.weight_decay(&mut decay);
         }
         decay
+    }
+
+    /// The binarizers of its blocks hand on a [share](Blend) of the binarized value, where activations are binary.
+    pub fn with_blend(mut self, blend: Blend) -> Self {
+        let blocks = self.blocks.into_iter();
+        self.blocks = blocks.map(|block| block.with_blend(blend)).collect();
+        self
+    }
+
+    /// The float weights behind the binary ones of its blocks.
+    pub fn latent_weights(&self) -> Vec<Tensor<2>> {
+        self.blocks.iter().flat_map(B::latent_weights).collect()
+    }
+
+    /// The parameters in the units of an attention matrix: shifts and scales of its groups.
+    pub fn attention_matrix_parameters(&self) -> Vec<ParamId> {
+        let blocks = self.blocks.iter();
+        blocks.flat_map(B::attention_matrix_parameters).collect()
     }
 
     /// The tokens that enter the encoder.

@@ -71,6 +71,13 @@ impl WeightDecay {
             .map(|&(_, decay)| decay)
     }
 
+    /// The scales that are one number for a tensor or for a group of it.
+    pub fn scales(&self) -> Vec<ParamId> {
+        let scales = self.parameters.iter();
+        let scales = scales.filter(|(_, decay)| *decay == Decay::Scale);
+        scales.map(|&(id, _)| id).collect()
+    }
+
     /// The parameters that do not decay; with `scales`, scales do.
     pub fn undecayed(&self, scales: bool) -> Vec<ParamId> {
         let undecayed = self.parameters.iter().filter(|(_, decay)| match decay {

@@ -31,16 +31,15 @@ pub struct PackArgs {
     #[arg(short, long, value_name = "FILE", value_parser = path::option())]
     pub output: PathBuf,
 
-    /// How to store the attention shift, which is most of a large model
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t)]
-    pub shift: ShiftName,
+    /// How to store the attention shift, which is most of a large model [default: the smallest that changes nothing]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub shift: Option<ShiftName>,
 }
 
 /// Storage of the attention shift on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ShiftName {
     /// As it is
-    #[default]
     F32,
     /// In half the bytes, off by 1/2048 of itself
     F16,
@@ -87,10 +86,14 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
     let packed = pack(&model, options)?;
     // Before the file is written, so that a failure leaves none.
     let changed = match args.shift {
-        ShiftName::F32 => None,
-        shift => Some(change(&packed, shift.into())?),
+        None | Some(ShiftName::F32) => None,
+        Some(shift) => Some((shift, change(&packed, shift.into())?)),
     };
-    packed.write(&args.output, args.shift.into())?;
+    let storage = match args.shift {
+        Some(shift) => shift.into(),
+        None => packed.exact_storage()?,
+    };
+    packed.write(&args.output, storage)?;
     let bytes =
         std::fs::metadata(&args.output).map_err(|error| Error::file(&args.output, error))?;
 
@@ -107,11 +110,11 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
         bits(1),
         bits(32)
     );
-    if let Some((change, largest)) = changed {
+    if let Some((shift, (change, largest))) = changed {
         let _ = writeln!(
             text,
             "attention shift as {}: logits of random images change by up to {change:.1e}, the largest is {largest:.1e}",
-            args.shift.name()
+            shift.name()
         );
     }
     let _ = writeln!(

@@ -140,6 +140,11 @@ pub struct ModelArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_scales: Option<InitialScales>,
 
+    /// Bits in which shifts of attention matrices are trained and packed: 8, 16 or 32
+    #[arg(long, value_name = "BITS", help_heading = "Model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift_bits: Option<u8>,
+
     /// Dropout
     #[arg(long = "drop", value_name = "RATE", value_parser = below_one, help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -228,6 +233,16 @@ pub struct PhaseArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
 
+    /// Learning rate of scales, relative to the rest
+    #[arg(long, value_name = "FACTOR", value_parser = not_negative, help_heading = "Recipe")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale_rate: Option<f64>,
+
+    /// Learning rate of shifts and scales of attention matrices, relative to the rest
+    #[arg(long, value_name = "FACTOR", value_parser = not_negative, help_heading = "Recipe")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_rate: Option<f64>,
+
     /// Highest norm of the gradient of a step
     #[arg(long, value_name = "NORM", value_parser = above_zero, help_heading = "Recipe")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -269,7 +284,7 @@ pub struct PhaseArgs {
     pub distillation_tau: Option<f64>,
 }
 
-/// What students learn from the teacher beside its logits.
+/// How students are trained, and not their teacher.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
 pub struct InsideArgs {
     /// How much hidden states count that differ from the teacher's, after each block
@@ -281,6 +296,16 @@ pub struct InsideArgs {
     #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distillation_attention: Option<f64>,
+
+    /// How much similarities of tokens count that differ from the teacher's, after each block; widths may differ
+    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distillation_similarity: Option<f64>,
+
+    /// How much latent weights count in the end that are off their scale; rises from the middle of a phase on
+    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Recipe")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_pull: Option<f64>,
 }
 
 /// How the teacher is trained, apart from the others.
@@ -323,6 +348,16 @@ pub struct Stage2Args {
     #[arg(id = "stage2_lr", long = "stage2-lr", value_name = "RATE", value_parser = learning_rate, help_heading = "Recipe")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
+
+    /// Weight decay of stage 2
+    #[arg(id = "stage2_weight_decay", long = "stage2-weight-decay", value_name = "DECAY", value_parser = not_negative, help_heading = "Recipe")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+
+    /// Share of stage 2 over which binarization sets in
+    #[arg(long, value_name = "SHARE", value_parser = fraction, help_heading = "Recipe")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradual: Option<f64>,
 }
 
 /// What the phases start from.
@@ -530,13 +565,14 @@ mod tests {
         let given = overrides(
             "--device flex --devices 1 --strategy multi --data-set digits --data-path x \
              --inat-category genus --download --orientation upright --skip-broken --per-class 2 \
-             --label-noise 0.5 --input-size 8 --attention-groups 1 --value-groups 1 --scope batch \
+             --label-noise 0.5 --input-size 8 --attention-groups 1 --value-groups 1 --shift-bits 8 --scope batch \
              --initial-scales residual --drop 0.5 --drop-path 0.5 --seed 1 --workers 2 \
              --phase teacher,stage1 --cache-teacher --repeated-aug 2 --epochs 2 --batch-size 2 \
              --accumulation 2 --lr 0.5 --min-lr 0.25 --warmup-epochs 1 --warmup-lr 0.25 \
              --weight-decay 0.5 --clip-grad 0.5 --model-ema 0.5 --smoothing 0.5 --patience 2 \
              --checkpoint-every 2 --distillation-type none --distillation-alpha 0.25 \
-             --distillation-tau 2 --distillation-hidden 2 --distillation-attention 3 --init x --teacher-lr 0.75 --finetune x --stage1-path x --teacher-path x \
+             --distillation-tau 2 --distillation-hidden 2 --distillation-attention 3 --distillation-similarity 4 --weight-pull 0.5 \
+             --scale-rate 0.5 --attention-rate 0.25 --gradual 0.5 --stage2-weight-decay 0.25 --init x --teacher-lr 0.75 --finetune x --stage1-path x --teacher-path x \
              --heads 2 --ema --color-jitter 0.5 --aa rand-m9-mstd0.5-inc1 --reprob 0.5 --mixup 0.5 \
              --cutmix 0.5",
         );

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 use gsb_data::{DataSplits, EvalTransform};
-use gsb_packed::{PackedFile, PackedModel, Prediction, ShiftStorage};
+use gsb_packed::{PackedFile, PackedModel, Prediction};
 use gsb_train::{Heads, Recipe, Run, evaluation_loader, load_model};
 use gsb_vit::{PackOptions, Phase, Stage2Student, pack};
 use serde::Serialize;
@@ -85,7 +85,7 @@ pub fn after_training(
     let student: Stage2Student = load_model(&checkpoint, &recipe.model, Heads::Kept, device)?;
     let options = options(splits.classes().to_vec(), &recipe.evaluation, &checkpoint);
     let path = folder.join(NAME);
-    pack(&student, options)?.write(&path, ShiftStorage::F32)?;
+    pack(&student, options)?.save(&path)?;
     let bytes = std::fs::metadata(&path)
         .map_err(|error| Error::file(&path, error))?
         .len();

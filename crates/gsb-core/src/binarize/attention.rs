@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Slice};
 
 use super::groups::{checked_thresholds, describe, keep};
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
-use super::{FirstForward, InitialScales, ScaleRule};
+use super::{Blend, FirstForward, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of an [`AttentionBinarizer`].
@@ -81,6 +81,8 @@ pub struct AttentionBinarizer {
     initial: InitialScales,
     #[module(skip)]
     spec: Superposition,
+    #[module(skip)]
+    blend: Blend,
 }
 
 impl AttentionBinarizerConfig {
@@ -110,6 +112,7 @@ impl AttentionBinarizerConfig {
             bits: self.bits,
             initial: self.initial,
             spec,
+            blend: Blend::BINARY,
         }
     }
 }
@@ -120,7 +123,14 @@ impl AttentionBinarizer {
     /// # Shapes
     /// - x and output: any; `[batch, heads, queries, keys]` in an attention.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::superpose(x, self.scales.val(), &self.spec)
+        self.blend
+            .mix(x, |x| ops::superpose(x, self.scales.val(), &self.spec))
+    }
+
+    /// Hands on a [share](Blend) of the binarized value.
+    pub fn with_blend(mut self, blend: Blend) -> Self {
+        self.blend = blend;
+        self
     }
 
     /// Sets the scales from `x` that have not been set before.

@@ -14,8 +14,10 @@
 //! well-defined function: the one of scale 1.
 
 mod attention;
+mod blend;
 mod channel;
 mod groups;
+mod pull;
 mod scale;
 mod signed;
 mod unsigned;
@@ -24,7 +26,9 @@ mod weight;
 
 pub use crate::ops::{Levels, SCALE_GUARD, ThresholdScope};
 pub use attention::{AttentionBinarizer, AttentionBinarizerConfig};
+pub use blend::Blend;
 pub use channel::{ChannelQuantizer, ChannelQuantizerConfig};
+pub use pull::weight_pull;
 pub use scale::{FirstForward, InitialScales, ScaleRule};
 pub use signed::{SignedBinarizer, SignedBinarizerConfig};
 pub use unsigned::{UnsignedBinarizer, UnsignedBinarizerConfig};

@@ -5,8 +5,8 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Int};
 
-use super::ScaleRule;
 use super::scale::{all_calibrated, fresh, settle};
+use super::{Blend, ScaleRule};
 use crate::ops::{self, Levels};
 
 /// Configuration of a [`SignedBinarizer`].
@@ -58,6 +58,8 @@ pub struct SignedBinarizer {
     pub calibrated: Param<Tensor<1, Int>>,
     #[module(skip)]
     levels: Levels,
+    #[module(skip)]
+    blend: Blend,
 }
 
 impl SignedBinarizerConfig {
@@ -71,6 +73,7 @@ impl SignedBinarizerConfig {
             scale,
             calibrated,
             levels: Levels::signed(self.bits),
+            blend: Blend::BINARY,
         }
     }
 }
@@ -81,7 +84,14 @@ impl SignedBinarizer {
     /// # Shapes
     /// - x and output: any.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::quantize(x, self.scale.val(), self.levels)
+        self.blend
+            .mix(x, |x| ops::quantize(x, self.scale.val(), self.levels))
+    }
+
+    /// Hands on a [share](Blend) of the binarized value.
+    pub fn with_blend(mut self, blend: Blend) -> Self {
+        self.blend = blend;
+        self
     }
 
     /// Sets the scale from `x`, unless it has been set before.

@@ -5,8 +5,8 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Int, s};
 
-use super::ScaleRule;
 use super::scale::{all_calibrated, fresh, settle};
+use super::{Blend, ScaleRule};
 use crate::ops::{self, Levels, ThresholdScope};
 
 /// Configuration of an [`UnsignedBinarizer`].
@@ -63,6 +63,8 @@ pub struct UnsignedBinarizer {
     levels: Levels,
     #[module(skip)]
     scope: ThresholdScope,
+    #[module(skip)]
+    blend: Blend,
 }
 
 impl UnsignedBinarizerConfig {
@@ -77,6 +79,7 @@ impl UnsignedBinarizerConfig {
             calibrated,
             levels: Levels::unsigned(self.bits),
             scope: self.scope,
+            blend: Blend::BINARY,
         }
     }
 }
@@ -87,6 +90,16 @@ impl UnsignedBinarizer {
     /// # Shapes
     /// - x and output: any.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.blend.mix(x, |x| self.quantize(x))
+    }
+
+    /// Hands on a [share](Blend) of the binarized value.
+    pub fn with_blend(mut self, blend: Blend) -> Self {
+        self.blend = blend;
+        self
+    }
+
+    fn quantize<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         if self.levels.bits() == 1 {
             return ops::quantize(x, self.scale.val(), self.levels);
         }

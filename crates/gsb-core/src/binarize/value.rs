@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Slice};
 
 use super::groups::{checked_thresholds, describe, keep};
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
-use super::{FirstForward, InitialScales, ScaleRule};
+use super::{Blend, FirstForward, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of a [`ValueBinarizer`].
@@ -84,6 +84,8 @@ pub struct ValueBinarizer {
     initial: InitialScales,
     #[module(skip)]
     spec: Superposition,
+    #[module(skip)]
+    blend: Blend,
 }
 
 impl ValueBinarizerConfig {
@@ -107,6 +109,7 @@ impl ValueBinarizerConfig {
             bits: self.bits,
             initial: self.initial,
             spec,
+            blend: Blend::BINARY,
         }
     }
 }
@@ -117,7 +120,14 @@ impl ValueBinarizer {
     /// # Shapes
     /// - x and output: any; `[batch, heads, tokens, head_width]` in an attention.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::superpose(x, self.scales.val(), &self.spec)
+        self.blend
+            .mix(x, |x| ops::superpose(x, self.scales.val(), &self.spec))
+    }
+
+    /// Hands on a [share](Blend) of the binarized value.
+    pub fn with_blend(mut self, blend: Blend) -> Self {
+        self.blend = blend;
+        self
     }
 
     /// Sets the scales from `x` that have not been set before.

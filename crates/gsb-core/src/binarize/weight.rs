@@ -5,6 +5,7 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use serde::{Deserialize, Serialize};
 
+use super::Blend;
 use crate::ops;
 
 /// What one scale of a [`WeightBinarizer`] is shared by.
@@ -52,12 +53,17 @@ pub struct WeightBinarizer {
     /// What shares a scale.
     #[module(skip)]
     pub scale: WeightScale,
+    #[module(skip)]
+    blend: Blend,
 }
 
 impl WeightBinarizerConfig {
     /// Makes the binarizer; it has no parameters.
     pub fn init(&self) -> WeightBinarizer {
-        WeightBinarizer { scale: self.scale }
+        WeightBinarizer {
+            scale: self.scale,
+            blend: Blend::BINARY,
+        }
     }
 }
 
@@ -74,7 +80,14 @@ impl WeightBinarizer {
             WeightScale::Tensor => None,
             WeightScale::Output(dim) => Some(dim),
         };
-        ops::binarize_weight(weight, output)
+        self.blend
+            .mix(weight, |weight| ops::binarize_weight(weight, output))
+    }
+
+    /// Hands on a [share](Blend) of the binarized value.
+    pub fn with_blend(mut self, blend: Blend) -> Self {
+        self.blend = blend;
+        self
     }
 }
 

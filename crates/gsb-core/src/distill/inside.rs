@@ -90,6 +90,36 @@ pub fn similarity_loss(student: Tensor<4>, teacher: Tensor<4>) -> Tensor<1> {
         .div_scalar((batch * heads) as f64)
 }
 
+/// How the similarities of the tokens after a block differ between a student and its teacher; shape `[1]`.
+///
+/// The [`similarity_loss`] of hidden states, each normalized over its width as [`hidden_state_loss`] does: what
+/// can be compared where widths differ.
+///
+/// # Shapes
+/// - student: `[batch, tokens, width]`
+/// - teacher: `[batch, tokens, its width]`
+///
+/// # Panics
+/// If batches or tokens differ.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use gsb_core::distill::hidden_similarity_loss;
+///
+/// let device = Device::default();
+/// let teacher = Tensor::<3>::from_floats([[[1.0, -1.0], [-1.0, 1.0]]], &device);
+/// // The same similarities in four channels.
+/// let student = Tensor::cat(vec![teacher.clone(), teacher.clone()], 2);
+/// let loss = hidden_similarity_loss(student, teacher);
+/// assert!(loss.into_scalar::<f32>() < 1e-6);
+/// ```
+pub fn hidden_similarity_loss(student: Tensor<3>, teacher: Tensor<3>) -> Tensor<1> {
+    similarity_loss(
+        normalized(student).unsqueeze_dim(1),
+        normalized(teacher.detach()).unsqueeze_dim(1),
+    )
+}
+
 fn similarity(z: Tensor<4>) -> Tensor<4> {
     let products = z.clone().matmul(z.transpose());
     let norm = products.clone().square().sum_dim(3).sum_dim(2).sqrt();

@@ -21,4 +21,4 @@ mod inside;
 
 pub use base::{BaseLoss, Targets};
 pub use distillation::{Distillation, DistillationLoss, DistillationLossConfig, Logits, LossTerms};
-pub use inside::{attention_loss, hidden_state_loss, similarity_loss};
+pub use inside::{attention_loss, hidden_similarity_loss, hidden_state_loss, similarity_loss};

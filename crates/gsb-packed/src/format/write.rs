@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
+use gsb_numerics::shift_step;
 use half::f16;
 use safetensors::{Dtype, View};
 use serde::Deserialize;
@@ -198,7 +199,7 @@ impl Tensors {
                 let rows = values.chunks(shape[1..].iter().product());
                 let largest =
                     |row: &[f32]| row.iter().fold(0f32, |most, value| most.max(value.abs()));
-                let scales: Vec<f32> = rows.clone().map(|row| largest(row) / 127.0).collect();
+                let scales: Vec<f32> = rows.clone().map(|row| shift_step(largest(row))).collect();
                 let level = |value: f32, scale: f32| match scale {
                     0.0 => 0,
                     scale => (value / scale).round_ties_even() as i8,
@@ -206,13 +207,11 @@ impl Tensors {
                 let pairs = rows
                     .zip(&scales)
                     .flat_map(|(row, &scale)| row.iter().map(move |&value| (value, scale)));
-                let is_infinite =
-                    |(value, scale)| (f32::from(level(value, scale)) * scale).is_infinite();
-                if let Some(index) = pairs.clone().position(is_infinite) {
-                    return refuse(
-                        index,
-                        "a number whose 127th part, rounded, is finite 127 times",
-                    );
+                let is_out = |(value, scale): (f32, f32)| {
+                    !(f32::from(level(value, scale)) * scale).is_finite()
+                };
+                if let Some(index) = pairs.clone().position(is_out) {
+                    return refuse(index, "a number of magnitude below 1.6e38");
                 }
                 let bytes = pairs
                     .map(|(value, scale)| level(value, scale) as u8)

@@ -19,12 +19,22 @@ const EPSILON: f64 = 1e-8;
 #[derive(Debug, Clone)]
 pub struct AdamW {
     weight_decay: f64,
+    rate: f64,
 }
 
 impl AdamW {
     /// An optimizer with a decay relative to the learning rate.
     pub fn new(weight_decay: f64) -> Self {
-        Self { weight_decay }
+        Self {
+            weight_decay,
+            rate: 1.0,
+        }
+    }
+
+    /// Multiplies the learning rate.
+    pub fn with_rate(mut self, rate: f64) -> Self {
+        self.rate = rate;
+        self
     }
 }
 
@@ -40,6 +50,7 @@ impl Optimizer for AdamW {
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         let mut state = state
             .unwrap_or_else(|| AdaptiveMomentumState::new(0, grad.zeros_like(), grad.zeros_like()));
+        let lr = lr * self.rate;
         state.time += 1;
         let correction = |beta: f64| 1.0 - beta.powf(state.time as f64);
         let (correction_1, correction_2) = (correction(BETA_1), correction(BETA_2));

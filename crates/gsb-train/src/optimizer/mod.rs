@@ -34,17 +34,37 @@ pub struct OptimizerConfig {
     /// they used exempts vectors and forgets numbers.
     #[config(default = false)]
     pub decay_scales: bool,
+    /// The learning rate of [scales](gsb_vit::Decay::Scale), relative to that of the rest.
+    #[config(default = 1.0)]
+    pub scale_rate: f64,
+    /// The learning rate of shifts and scales of attention matrices, relative to that of the rest; of those
+    /// scales, instead of `scale_rate`.
+    #[config(default = 1.0)]
+    pub attention_rate: f64,
 }
 
 impl OptimizerConfig {
     /// The optimizer of a model.
     pub fn init<M: Model>(&self, model: &M) -> ModuleOptimizer {
-        let undecayed = ParamGroup::from_ids(self.undecayed(model));
-        ModuleOptimizer::from(AdamW::new(self.weight_decay)).with_group(
-            undecayed,
+        let undecayed = self.undecayed(model);
+        let mut optimizer = ModuleOptimizer::from(AdamW::new(self.weight_decay)).with_group(
+            ParamGroup::from_ids(undecayed.clone()),
             AdamW::new(0.0),
             None,
-        )
+        );
+        // Of the groups that a parameter is in, the last counts.
+        for (ids, rate) in [
+            (model.weight_decay().scales(), self.scale_rate),
+            (model.attention_matrix_parameters(), self.attention_rate),
+        ] {
+            let (still, decaying): (Vec<_>, Vec<_>) =
+                ids.into_iter().partition(|id| undecayed.contains(id));
+            for (ids, decay) in [(still, 0.0), (decaying, self.weight_decay)] {
+                let adamw = AdamW::new(decay).with_rate(rate);
+                optimizer = optimizer.with_group(ParamGroup::from_ids(ids), adamw, None);
+            }
+        }
+        optimizer
     }
 
     /// The parameters of a model that do not decay.

@@ -166,9 +166,12 @@ impl Recipe {
             };
             let (of_teacher, of_student) = (teacher.patch_size, self.model.patch_size);
             if of_teacher != of_student {
-                let option = match settings.distillation_hidden > 0.0 {
-                    true => "distillation_hidden",
-                    false => "distillation_attention",
+                let option = if settings.distillation_hidden > 0.0 {
+                    "distillation_hidden"
+                } else if settings.distillation_attention > 0.0 {
+                    "distillation_attention"
+                } else {
+                    "distillation_similarity"
                 };
                 return differs(option, "patches of", of_teacher, of_student);
             }

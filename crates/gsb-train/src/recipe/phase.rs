@@ -40,6 +40,25 @@ pub struct PhaseRecipe {
     /// [`attention_loss`](gsb_core::distill::attention_loss).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub distillation_attention: f64,
+    /// How much the similarities among the tokens after each block count that differ from the teacher's; 0 for not
+    /// at all. Widths may differ. See [`hidden_similarity_loss`](gsb_core::distill::hidden_similarity_loss).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub distillation_similarity: f64,
+    /// The learning rate of scales, relative to that of the rest.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub scale_rate: f64,
+    /// The learning rate of shifts and scales of attention matrices, relative to that of the rest; of those scales,
+    /// instead of `scale_rate`.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub attention_rate: f64,
+    /// Stage 2: the share of the steps over which binarization sets in, from the float values to the binary ones;
+    /// 0 for binary ones from the first step on. See [`Blend`](gsb_core::binarize::Blend).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gradual: f64,
+    /// Students: how much latent weights count in the last step that are off their scale; rises evenly from 0 in the
+    /// middle of the phase. See [`weight_pull`](gsb_core::binarize::weight_pull).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub weight_pull: f64,
     /// Label smoothing, at least 0 and below 1; of mixed targets as well.
     pub smoothing: f64,
     /// The highest norm of a step's gradient; longer ones are shortened to it.
@@ -59,6 +78,14 @@ fn is_zero(weight: &f64) -> bool {
     *weight == 0.0
 }
 
+fn one() -> f64 {
+    1.0
+}
+
+fn is_one(rate: &f64) -> bool {
+    *rate == 1.0
+}
+
 impl PhaseRecipe {
     /// The published recipe of a phase without its number of epochs and without distillation.
     pub fn published(batch_size: usize) -> Self {
@@ -75,6 +102,11 @@ impl PhaseRecipe {
             distillation_tau: 1.0,
             distillation_hidden: 0.0,
             distillation_attention: 0.0,
+            distillation_similarity: 0.0,
+            scale_rate: 1.0,
+            attention_rate: 1.0,
+            gradual: 0.0,
+            weight_pull: 0.0,
             smoothing: 0.0,
             clip_grad: None,
             accumulation: 1,
@@ -97,6 +129,8 @@ impl PhaseRecipe {
         OptimizerConfig::new()
             .with_weight_decay(self.weight_decay)
             .with_decay_scales(parity.decay_scales)
+            .with_scale_rate(self.scale_rate)
+            .with_attention_rate(self.attention_rate)
     }
 
     /// The loss; soft targets instead of labels if images are `mixed`.
@@ -118,7 +152,9 @@ impl PhaseRecipe {
 
     /// Whether the student learns from what happens inside the teacher, not from its logits alone.
     pub(crate) fn distils_inside(&self) -> bool {
-        self.distillation_hidden > 0.0 || self.distillation_attention > 0.0
+        self.distillation_hidden > 0.0
+            || self.distillation_attention > 0.0
+            || self.distillation_similarity > 0.0
     }
 
     pub(super) fn validate(&self, phase: Phase, model: &VitConfig) -> Result<(), Error> {
@@ -180,6 +216,7 @@ impl PhaseRecipe {
         for (option, weight) in [
             ("distillation_hidden", self.distillation_hidden),
             ("distillation_attention", self.distillation_attention),
+            ("distillation_similarity", self.distillation_similarity),
         ] {
             if !(weight >= 0.0 && weight.is_finite()) {
                 return wrong(
@@ -192,6 +229,28 @@ impl PhaseRecipe {
                     "needs a teacher, which a phase without distillation does not ask".into();
                 return wrong(option, reason);
             }
+        }
+        for (option, rate) in [
+            ("scale_rate", self.scale_rate),
+            ("attention_rate", self.attention_rate),
+        ] {
+            if !(rate >= 0.0 && rate.is_finite()) {
+                return wrong(option, format!("must be at least 0 and finite, got {rate}"));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.gradual) {
+            let reason = format!("must be between 0 and 1, got {}", self.gradual);
+            return wrong("gradual", reason);
+        }
+        if self.gradual > 0.0 && phase != Phase::Stage2 {
+            return wrong("gradual", "stage 2 alone binarizes activations".into());
+        }
+        if !(self.weight_pull >= 0.0 && self.weight_pull.is_finite()) {
+            let reason = format!("must be at least 0 and finite, got {}", self.weight_pull);
+            return wrong("weight_pull", reason);
+        }
+        if self.weight_pull > 0.0 && phase == Phase::Teacher {
+            return wrong("weight_pull", "the teacher has no binary weights".into());
         }
         if distils && !model.distillation_token {
             let reason = "needs a model with a distillation token".into();

@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::optimizer::EpochScheduler;
 use crate::recipe::{PhaseRecipe, Recipe};
 use crate::step::{
-    BatchLoader, Criterion, GradientAccumulation, InsideLoss, LossMonitor, StepConfig, Teacher,
-    TrainModule, epoch_seed,
+    BatchLoader, Criterion, GradientAccumulation, InsideLoss, LossMonitor, Progress, StepConfig,
+    Teacher, TrainModule, epoch_seed,
 };
 
 /// What the phases of a run are trained with.
@@ -68,6 +68,7 @@ impl PhaseTrainer<'_> {
         let loader = self
             .data
             .training_loader(self.recipe, phase, self.devices.count())?;
+        let steps = loader.steps().div_ceil(settings.accumulation);
         let monitor = Arc::new(LossMonitor::new(
             self.callbacks.interrupter.clone(),
             self.folder.diverged_model(phase),
@@ -79,6 +80,7 @@ impl PhaseTrainer<'_> {
                 inside: settings.distils_inside().then_some(InsideLoss {
                     hidden: settings.distillation_hidden,
                     attention: settings.distillation_attention,
+                    similarity: settings.distillation_similarity,
                 }),
             },
             accumulation: GradientAccumulation {
@@ -88,14 +90,18 @@ impl PhaseTrainer<'_> {
             },
             clip: settings.clip_grad,
             ema_decay: settings.model_ema,
+            progress: Progress {
+                steps: steps * settings.epochs,
+                gradual: settings.gradual,
+                weight_pull: settings.weight_pull,
+            },
             monitor: Arc::clone(&monitor),
         };
-        let mut module = TrainModule::new(model, config);
+        let mut module = TrainModule::new(model, config, resumed * steps);
         if resumed > 0 {
             // The optimizer knows parameters by their ids, which the record restores.
             module = restored(module, &resumption.checkpoints, resumed)?;
         }
-        let steps = loader.steps().div_ceil(settings.accumulation);
         let schedule = settings.schedule();
         let scheduler = EpochScheduler::new(schedule, steps, self.recipe.parity.late_schedule);
         let logger = self.logger(phase, &scheduler, resumption.saved);

@@ -2,7 +2,7 @@
 
 use burn::Tensor;
 use burn::tensor::s;
-use gsb_core::distill::{attention_loss, hidden_state_loss};
+use gsb_core::distill::{attention_loss, hidden_similarity_loss, hidden_state_loss};
 use gsb_vit::Activations;
 
 /// How much what happens inside the models counts beside the logits.
@@ -12,6 +12,8 @@ pub(crate) struct InsideLoss {
     pub hidden: f64,
     /// Weight of the mean over the blocks of [`attention_loss`].
     pub attention: f64,
+    /// Weight of the mean over the blocks of [`hidden_similarity_loss`].
+    pub similarity: f64,
 }
 
 impl InsideLoss {
@@ -24,9 +26,13 @@ impl InsideLoss {
         let mut total = Tensor::zeros([1], &student.features.device());
         for block in 0..depth {
             let of_teacher = (block + 1) * teacher.blocks.len() / depth - 1;
+            let found = student.blocks[block].clone();
+            let expected = with_tokens(teacher.blocks[of_teacher].clone(), found.dims()[1]);
+            if self.similarity > 0.0 {
+                let loss = hidden_similarity_loss(found.clone(), expected.clone());
+                total = total + loss.mul_scalar(self.similarity);
+            }
             if self.hidden > 0.0 {
-                let found = student.blocks[block].clone();
-                let expected = with_tokens(teacher.blocks[of_teacher].clone(), found.dims()[1]);
                 total = total + hidden_state_loss(found, expected).mul_scalar(self.hidden);
             }
             if self.attention > 0.0 {

@@ -7,6 +7,7 @@ mod criterion;
 mod inside;
 mod loss_monitor;
 mod non_finite;
+mod progress;
 mod teacher;
 mod train_module;
 
@@ -15,5 +16,6 @@ pub(crate) use self::batch_loader::{BatchLoader, epoch_seed};
 pub(crate) use self::criterion::Criterion;
 pub(crate) use self::inside::InsideLoss;
 pub(crate) use self::loss_monitor::LossMonitor;
+pub(crate) use self::progress::Progress;
 pub(crate) use self::teacher::{LiveTeacher, Teacher};
 pub(crate) use self::train_module::{StepConfig, TrainModule};

@@ -7,6 +7,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
+use gsb_core::binarize::{Blend, weight_pull};
 use gsb_core::distill::{BaseLoss, Targets};
 use gsb_vit::{Classifier, Model};
 
@@ -14,6 +15,7 @@ use super::accumulation::GradientAccumulation;
 use super::batch::TrainBatch;
 use super::criterion::Criterion;
 use super::loss_monitor::LossMonitor;
+use super::progress::Progress;
 use crate::optimizer::{clip_by_norm, ema_start, ema_update};
 
 /// What a step needs that is not trained.
@@ -25,6 +27,7 @@ pub(crate) struct StepConfig {
     pub clip: Option<f64>,
     /// The decay of the moving average.
     pub ema_decay: Option<f64>,
+    pub progress: Progress,
     pub monitor: Arc<LossMonitor>,
 }
 
@@ -37,16 +40,22 @@ pub(crate) struct TrainModule<M: Model + Classifier + 'static> {
     average: Option<M>,
     #[module(skip)]
     config: Arc<StepConfig>,
+    /// Steps taken.
+    #[module(skip)]
+    steps: usize,
 }
 
 impl<M: Model + Classifier + 'static> TrainModule<M> {
-    pub fn new(model: M, config: StepConfig) -> Self {
+    /// A model before its first step, or after so many.
+    pub fn new(model: M, config: StepConfig, steps: usize) -> Self {
         let average = config.ema_decay.map(|_| ema_start(&model));
         Self {
             student: model,
             average,
             config: Arc::new(config),
+            steps,
         }
+        .blended()
     }
 
     /// The model that the optimizer moves.
@@ -54,14 +63,37 @@ impl<M: Model + Classifier + 'static> TrainModule<M> {
         &self.student
     }
 
-    /// What is evaluated and kept: the average if there is one.
-    fn evaluated(&self) -> &M {
-        self.average.as_ref().unwrap_or(&self.student)
+    /// As binary as it is to be at the step.
+    fn blended(mut self) -> Self {
+        if let Some(blend) = self.config.progress.blend(self.steps) {
+            self.student = self.student.with_blend(blend);
+        }
+        self
+    }
+
+    /// What is evaluated and kept: the average if there is one, and always binary.
+    fn evaluated(&self) -> M {
+        let model = self.average.as_ref().unwrap_or(&self.student);
+        model.clone().with_blend(Blend::BINARY)
+    }
+
+    /// The loss of weights that are off their scales, if it counts.
+    fn pull(&self) -> Option<Tensor<1>> {
+        let weight = self.config.progress.pull(self.steps);
+        if weight == 0.0 {
+            return None;
+        }
+        let weights = self.student.latent_weights();
+        let share = weight / weights.len() as f64;
+        let losses = weights.into_iter().map(weight_pull);
+        Some(losses.reduce(|sum, loss| sum + loss)?.mul_scalar(share))
     }
 
     /// What is kept in the end.
     pub fn into_evaluated(self) -> M {
-        self.average.unwrap_or(self.student)
+        self.average
+            .unwrap_or(self.student)
+            .with_blend(Blend::BINARY)
     }
 }
 
@@ -75,7 +107,11 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
         let (class, loss) = config.criterion.forward(&self.student, &batch);
         config.monitor.watch(&loss, &self.student, &batch);
         let weight = config.accumulation.weight(batch.step);
-        let gradients = loss.clone().mul_scalar(weight).backward();
+        let total = match self.pull() {
+            Some(pull) => loss.clone() + pull,
+            None => loss.clone(),
+        };
+        let gradients = total.mul_scalar(weight).backward();
         TrainOutput {
             grads: GradientsParams::from_grads(gradients, &self.student),
             item: ClassificationOutput::new(per_image(loss, &batch), class, batch.labels),
@@ -95,7 +131,8 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
         if let (Some(average), Some(decay)) = (self.average.take(), self.config.ema_decay) {
             self.average = Some(ema_update(average, &self.student, decay));
         }
-        self
+        self.steps += 1;
+        self.blended()
     }
 }
 

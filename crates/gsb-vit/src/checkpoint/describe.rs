@@ -205,6 +205,7 @@ impl Published {
                 initial_scales: beside.initial_scales,
                 head_bits: beside.head_bits,
                 patch_bits: beside.patch_bits,
+                shift_bits: beside.shift_bits,
                 ..config
             });
         }

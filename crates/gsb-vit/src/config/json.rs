@@ -83,6 +83,7 @@ impl<'de> Deserialize<'de> for VitConfig {
             initial_scales,
             head_bits,
             patch_bits,
+            shift_bits,
             initializer,
             token_initializer,
             mlp_ratio,
@@ -117,6 +118,8 @@ impl<'de> Deserialize<'de> for VitConfig {
             initial_scales,
             head_bits,
             patch_bits,
+            // Configurations from before it could be chosen say nothing of it.
+            shift_bits: shift_bits.unwrap_or(32),
             initializer,
             token_initializer,
         })
@@ -146,6 +149,7 @@ struct Stored {
     initial_scales: InitialScales,
     head_bits: u8,
     patch_bits: u8,
+    shift_bits: Option<u8>,
     initializer: Initializer,
     token_initializer: Initializer,
     mlp_ratio: Option<f64>,

@@ -11,7 +11,7 @@ impl VitConfig {
     /// # Errors
     /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
     /// that the heads cannot share, a drop path or dropout outside `[0, 1)`, an epsilon outside `(0, 1)`, impossible initial weights, a
-    /// number of groups outside `1..=3`, bits outside `1..=8`, or a model too large to count.
+    /// number of groups outside `1..=3`, bits outside `1..=8`, shifts of other than 8, 16 or 32 bits, or a model too large to count.
     pub fn validate(&self) -> Result<(), Error> {
         self.validate_sizes()?;
         self.validate_training()?;
@@ -100,6 +100,11 @@ impl VitConfig {
             ("heads", self.head_bits),
             ("patch embedding", self.patch_bits),
         ];
+        if ![8, 16, 32].contains(&self.shift_bits) {
+            return Err(Error::ShiftBits {
+                bits: self.shift_bits,
+            });
+        }
         match bits.into_iter().find(|(_, n)| !(1..=8).contains(n)) {
             Some((part, bits)) => Err(Error::Bits { part, bits }),
             None => Ok(()),

@@ -70,6 +70,8 @@ pub struct VitConfig {
     pub head_bits: u8,
     /// Stage 2: bits of the weight of the patch embedding, 1 to 8.
     pub patch_bits: u8,
+    /// Stage 2: bits in which the shifts of attention matrices act and are packed: 32, 16 or 8.
+    pub shift_bits: u8,
     /// How the weights of linear layers are initialised; their biases start at 0. The published
     /// normal distribution is cut at +-2, a hundred deviations: it is this one.
     pub initializer: Initializer,
@@ -105,6 +107,7 @@ impl VitConfig {
             initial_scales: InitialScales::Published,
             head_bits: 8,
             patch_bits: 8,
+            shift_bits: 32,
             initializer: normal(),
             token_initializer: normal(),
         }
@@ -174,6 +177,7 @@ setters! {
     with_initial_scales initial_scales: InitialScales;
     with_head_bits head_bits: u8;
     with_patch_bits patch_bits: u8;
+    with_shift_bits shift_bits: u8;
     with_initializer initializer: Initializer;
     with_token_initializer token_initializer: Initializer;
 }

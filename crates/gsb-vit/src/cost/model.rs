@@ -120,7 +120,13 @@ fn block(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<(&'static str, 
         let binarized = 2 * tokens * width; // query and key
         let scores = scores.floats(2).macs_of(product, 1).elements(binarized);
         layers.push(("attention.scores", scores));
-        let added = Amount::default().floats(attention).elements(attention);
+        let added = Amount::default().weights(attention, config.shift_bits);
+        let added = added.elements(attention);
+        // Eight bits are multiples of a step for each head.
+        let added = match config.shift_bits {
+            8 => added.computed_floats(config.heads as u64),
+            _ => added,
+        };
         layers.push(("attention.attention_shift", added));
         let (a, v) = (config.attention_groups as u64, config.value_groups as u64);
         let superposed = Amount::default()

@@ -111,7 +111,10 @@ fn attention(name: &str, layers: &BinaryAttention, config: &VitConfig) -> Result
         query_scale: signed("query", &layers.query)?,
         key_scale: signed("key", &layers.key)?,
         value_scales: guarded(&part("value.scales"), &layers.value.scales)?,
-        attention_shift: parameter(&part("attention_shift.bias"), &layers.attention_shift.bias)?,
+        attention_shift: floats(
+            &part("attention_shift.bias"),
+            layers.attention_shift.value(),
+        )?,
         attention_scales: guarded(&part("attention.scales"), &layers.attention.scales)?,
         output: linear(&part("output"), &layers.output, one)?,
     })

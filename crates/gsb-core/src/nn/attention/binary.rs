@@ -9,7 +9,7 @@ use gsb_cpu::merge_heads;
 
 use super::heads::{QkvShifts, attention_matrix, head_width};
 use crate::binarize::{
-    AttentionBinarizer, AttentionBinarizerConfig, FirstForward, SignedBinarizer,
+    AttentionBinarizer, AttentionBinarizerConfig, Blend, FirstForward, SignedBinarizer,
     SignedBinarizerConfig, ValueBinarizer, ValueBinarizerConfig,
 };
 use crate::nn::{BinaryLinear, BinaryLinearConfig, Shift, ShiftConfig};
@@ -29,6 +29,9 @@ pub struct BinaryAttentionConfig {
     /// Superposition of the value.
     #[config(default = "ValueBinarizerConfig::new()")]
     pub value: ValueBinarizerConfig,
+    /// Bits in which the shift of the attention matrix acts: 8, 16 or 32.
+    #[config(default = 32)]
+    pub shift_bits: u8,
     /// Dropout of the attention matrix, before it is binarized.
     #[config(default = 0.0)]
     pub attention_dropout: f64,
@@ -107,6 +110,7 @@ impl BinaryAttentionConfig {
             key: binarizer(),
             value: self.value.init(device),
             attention_shift: ShiftConfig::new(vec![self.heads, self.tokens, self.tokens])
+                .with_bits(self.shift_bits)
                 .init(device),
             attention_dropout: DropoutConfig::new(self.attention_dropout).init(),
             attention: self.attention.init(device),
@@ -139,6 +143,19 @@ impl BinaryAttention {
             .dropout
             .forward(self.output.forward(merge_heads(attended)));
         (y, attention)
+    }
+
+    /// All binarizers hand on a [share](Blend) of the binarized value.
+    pub fn with_blend(self, blend: Blend) -> Self {
+        Self {
+            qkv: self.qkv.with_blend(blend),
+            query: self.query.with_blend(blend),
+            key: self.key.with_blend(blend),
+            value: self.value.with_blend(blend),
+            attention: self.attention.with_blend(blend),
+            output: self.output.with_blend(blend),
+            ..self
+        }
     }
 
     /// Sets the scales that have not been set before from a batch, layer after layer.

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::Device;
 
-use crate::binarize::{AttentionBinarizerConfig, FirstForward, ValueBinarizerConfig};
+use crate::binarize::{AttentionBinarizerConfig, Blend, FirstForward, ValueBinarizerConfig};
 use crate::nn::{
     BinaryAttention, BinaryAttentionConfig, BinaryMlp, BinaryMlpConfig, DropPath, DropPathConfig,
     LayerNorm, layer_norm,
@@ -29,6 +29,9 @@ pub struct Stage2BlockConfig {
     /// Superposition of the value.
     #[config(default = "ValueBinarizerConfig::new()")]
     pub value: ValueBinarizerConfig,
+    /// Bits in which the shift of the attention matrix acts: 8, 16 or 32.
+    #[config(default = 32)]
+    pub shift_bits: u8,
     /// Dropout of the attention matrix.
     #[config(default = 0.0)]
     pub attention_dropout: f64,
@@ -86,6 +89,7 @@ impl Stage2BlockConfig {
         let attention = BinaryAttentionConfig::new(self.width, self.heads, self.tokens)
             .with_attention(self.attention.clone())
             .with_value(self.value.clone())
+            .with_shift_bits(self.shift_bits)
             .with_attention_dropout(self.attention_dropout)
             .with_dropout(self.dropout)
             .with_initializer(self.initializer.clone());
@@ -128,6 +132,15 @@ impl Stage2Block {
         let x = x + self.drop_path.forward(attended);
         let branch = self.mlp.forward(self.norm2.forward(x.clone()));
         x + self.drop_path.forward(branch)
+    }
+
+    /// All binarizers hand on a [share](Blend) of the binarized value.
+    pub fn with_blend(self, blend: Blend) -> Self {
+        Self {
+            attention: self.attention.with_blend(blend),
+            mlp: self.mlp.with_blend(blend),
+            ..self
+        }
     }
 
     /// Sets the scales that have not been set before from a batch, layer after layer.

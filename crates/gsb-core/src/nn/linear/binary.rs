@@ -9,7 +9,7 @@ use gsb_cpu::linear;
 
 use super::latent::latent;
 use crate::binarize::{
-    Levels, SignedBinarizer, SignedBinarizerConfig, ThresholdScope, UnsignedBinarizer,
+    Blend, Levels, SignedBinarizer, SignedBinarizerConfig, ThresholdScope, UnsignedBinarizer,
     UnsignedBinarizerConfig, WeightBinarizer, WeightBinarizerConfig, WeightScale,
 };
 use crate::nn::{Shift, ShiftConfig};
@@ -179,6 +179,20 @@ impl BinaryLinear {
         let layer = self.calibrate(&x);
         let y = layer.forward(x);
         (layer, y)
+    }
+
+    /// Input and weight hand on a [share](Blend) of their binarized values.
+    pub fn with_blend(mut self, blend: Blend) -> Self {
+        self.input = match self.input {
+            InputBinarizer::Signed(binarizer) => {
+                InputBinarizer::Signed(binarizer.with_blend(blend))
+            }
+            InputBinarizer::Unsigned(binarizer) => {
+                InputBinarizer::Unsigned(binarizer.with_blend(blend))
+            }
+        };
+        self.weight_binarizer = self.weight_binarizer.with_blend(blend);
+        self
     }
 
     fn multiply<const D: usize>(&self, levels: Tensor<D>) -> Tensor<D> {

@@ -7,7 +7,7 @@ use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
 use gsb_cpu::{bounded_gelu, gelu};
 
-use crate::binarize::Levels;
+use crate::binarize::{Blend, Levels};
 use crate::nn::{BinaryLinear, BinaryLinearConfig};
 
 /// What the hidden activations are clamped to before they are binarized, on both sides of zero.
@@ -84,6 +84,15 @@ impl BinaryMlp {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let hidden = self.activate(self.fc1.forward(x));
         self.dropout.forward(self.fc2.forward(hidden))
+    }
+
+    /// Both layers hand on a [share](Blend) of their binarized values.
+    pub fn with_blend(self, blend: Blend) -> Self {
+        Self {
+            fc1: self.fc1.with_blend(blend),
+            fc2: self.fc2.with_blend(blend),
+            ..self
+        }
     }
 
     /// Sets the scales that have not been set before from a batch, layer after layer.
