@@ -43,6 +43,8 @@ pub enum InitialName {
     Published,
     /// Each group adds what those below lack
     Residual,
+    /// The first group by its mean, the others at almost nothing
+    Plain,
 }
 
 impl From<InitialName> for InitialScales {
@@ -50,6 +52,7 @@ impl From<InitialName> for InitialScales {
         match name {
             InitialName::Published => Self::Published,
             InitialName::Residual => Self::Residual,
+            InitialName::Plain => Self::Plain,
         }
     }
 }

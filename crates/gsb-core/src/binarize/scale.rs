@@ -37,6 +37,9 @@ pub enum InitialScales {
     /// Each group adds what those below lack: `m1, m2 - m1, m3 - m2`, at least the guard. The levels
     /// of the superposition start at the means of their groups.
     Residual,
+    /// The first group by its mean, the others at the guard: `m1`, [`SCALE_GUARD`], [`SCALE_GUARD`]. The superposition starts
+    /// as the plain binarizer, and training grows what pays.
+    Plain,
 }
 
 impl InitialScales {
@@ -50,7 +53,10 @@ impl InitialScales {
         let mean = |k: usize| means.clone().slice(s![k..k + 1]);
         let mut scales = vec![mean(0)];
         for k in 1..groups {
-            scales.push((mean(k) - mean(k - 1)).clamp_min(SCALE_GUARD));
+            scales.push(match self {
+                Self::Plain => mean(k).full_like(SCALE_GUARD),
+                _ => (mean(k) - mean(k - 1)).clamp_min(SCALE_GUARD),
+            });
         }
         Measured {
             scale: Tensor::cat(scales, 0),
