@@ -8,6 +8,7 @@ use crate::commands::export::{self, ExportArgs};
 use crate::commands::import::{self, ImportArgs};
 use crate::commands::inspect::{self, InspectArgs};
 use crate::commands::pack::{self, PackArgs};
+use crate::commands::plot::{self, PlotArgs};
 use crate::commands::predict::{self, PredictArgs};
 use crate::commands::summary::{self, SummaryArgs};
 use crate::commands::table::{self, TableArgs};
@@ -59,6 +60,8 @@ pub enum Command {
     /// Train the variants of the paper's tables over several seeds, and compare them
     #[command(allow_negative_numbers = true)]
     Table(Box<TableArgs>),
+    /// Draw what runs have logged: accuracy, loss, scales and fullness of groups, flips of weights
+    Plot(PlotArgs),
     /// Print what a model costs: parameters by bit width, bytes, operations
     Summary(SummaryArgs),
     /// Read a checkpoint with the published names (.pth, .safetensors) and save it as our own
@@ -89,6 +92,7 @@ impl Cli {
             Command::Train(args) => train::run(&args),
             Command::Test(args) => test::run(&args),
             Command::Table(args) => table::run(&args),
+            Command::Plot(args) => plot::run(&args),
             Command::Summary(args) => summary::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Export(args) => export::run(&args),

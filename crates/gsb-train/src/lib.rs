@@ -61,7 +61,8 @@ pub use optimizer::{
 };
 pub use recipe::{Parity, PhaseRecipe, Recipe, TeacherLogits};
 pub use run::{
-    Callbacks, DataConfig, DeviceName, Devices, Epoch, Evaluation, Heads, Init, PhaseReport,
-    Purpose, Report, Run, RunConfig, SilentRenderer, Start, Strategy, evaluation_loader,
-    load_model,
+    Callbacks, DataConfig, DeviceName, Devices, Epoch, Evaluation, Heads, History, Init,
+    InspectedEpoch, PhaseReport, Purpose, Report, Run, RunConfig, SilentRenderer, Start, Strategy,
+    evaluation_loader, load_model,
 };
+pub use step::Inspection;

@@ -6,7 +6,9 @@ use burn::tensor::Device;
 use gsb_core::binarize::Blend;
 
 use crate::weight_decay::WeightDecay;
-use crate::{Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
+use crate::{
+    BlockSuperpositions, Error, Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig,
+};
 
 /// A model of a phase. Its checkpoints: [`checkpoint`](crate::checkpoint).
 pub trait Model: Module + ModuleDisplay {
@@ -34,6 +36,14 @@ pub trait Model: Module + ModuleDisplay {
     /// The parameters in the units of an attention matrix, whose elements are about one by the number of tokens:
     /// shifts and scales of its groups.
     fn attention_matrix_parameters(&self) -> Vec<ParamId>;
+
+    /// The superpositions of each block, if it has any, their groups filled by some images. Waits for the device.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    fn superpositions(&self, _images: Tensor<4>) -> Vec<BlockSuperpositions> {
+        Vec::new()
+    }
 }
 
 impl Model for VisionTransformer {
@@ -117,5 +127,9 @@ impl Model for Stage2Student {
 
     fn attention_matrix_parameters(&self) -> Vec<ParamId> {
         Self::attention_matrix_parameters(self)
+    }
+
+    fn superpositions(&self, images: Tensor<4>) -> Vec<BlockSuperpositions> {
+        Self::superpositions(self, images)
     }
 }

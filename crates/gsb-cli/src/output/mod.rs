@@ -1,5 +1,6 @@
 //! What commands print and write.
 
+pub mod curves;
 mod destination;
 mod json;
 pub mod plot;

@@ -3,9 +3,9 @@
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
-use burn::tensor::{Device, Int, Slice};
+use burn::tensor::{Device, Int, Slice, s};
 
-use super::groups::{checked_thresholds, describe, keep};
+use super::groups::{checked_thresholds, describe, keep, shares};
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
 use super::{Blend, FirstForward, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
@@ -155,20 +155,35 @@ impl AttentionBinarizer {
         (self, y)
     }
 
+    /// The share of the elements of `x` in each group, `[groups]`; the first holds those whose level is not zero.
+    ///
+    /// # Shapes
+    /// - x: any
+    pub fn group_shares<const D: usize>(&self, x: &Tensor<D>) -> Tensor<1> {
+        let x = x.clone().detach();
+        let scale = self.scales.val().detach().slice(s![0..1]);
+        let half = scale.clamp_min(ops::SCALE_GUARD).div_scalar(2.0);
+        let first = x.clone().greater(half.reshape([1; D]).expand(x.shape()));
+        let mut groups = vec![first.float()];
+        groups.extend(self.members(&x));
+        shares(groups)
+    }
+
+    /// The elements of `x` in the second and each further group, 0 where they are not.
+    fn members<const D: usize>(&self, x: &Tensor<D>) -> Vec<Tensor<D>> {
+        let members = |threshold: f32| {
+            let max =
+                ops::extrema(x.clone(), self.spec.scope).slice([Slice::full(), Slice::from(0..1)]);
+            keep(x, |x| x.greater(max.mul_scalar(threshold)), self.spec.scope)
+        };
+        self.spec.thresholds.iter().map(|&t| members(t)).collect()
+    }
+
     /// The scales that `x` gives, and which groups it leaves empty.
     fn measure<const D: usize>(&self, x: &Tensor<D>) -> Measured {
         let levels = Levels::unsigned(self.bits);
         let x = x.clone().detach();
-        let members = |threshold: f32| {
-            let max =
-                ops::extrema(x.clone(), self.spec.scope).slice([Slice::full(), Slice::from(0..1)]);
-            keep(
-                &x,
-                |x| x.greater(max.mul_scalar(threshold)),
-                self.spec.scope,
-            )
-        };
-        let mut groups: Vec<Tensor<D>> = self.spec.thresholds.iter().map(|&t| members(t)).collect();
+        let mut groups = self.members(&x);
         let mut measured = vec![ScaleRule::MeanMagnitude.measure(&x, levels)];
         groups.push(x.zeros_like());
         for pair in groups.windows(2) {
@@ -217,6 +232,15 @@ mod tests {
             binarizer.to_string(),
             "AttentionBinarizer {bits: 1, groups: 3, thresholds: [0.7, 0.9], scope: Sample, params: 3}"
         );
+    }
+
+    #[test]
+    fn groups_are_nested_and_as_full_as_the_thresholds_say() {
+        let device = Device::default();
+        let x = Tensor::<2>::from_floats([[0.0, 0.4, 0.8, 1.0]], &device);
+        let binarizer = AttentionBinarizerConfig::new().init(&device); // scales 1
+        let shares = binarizer.group_shares(&x).into_data();
+        assert_eq!(shares.try_to_vec::<f32>().unwrap(), [0.5, 0.5, 0.25]);
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub(super) fn keep<const D: usize>(
     rows.mask_fill(outside, 0.0).reshape(shape)
 }
 
+/// The shares of the elements in groups, `[groups]`, from the elements of each, others being 0.
+pub(super) fn shares<const D: usize>(groups: Vec<Tensor<D>>) -> Tensor<1> {
+    let shares = groups.into_iter().map(|group| group.sign().abs().mean());
+    Tensor::cat(shares.collect(), 0)
+}
+
 /// The thresholds that `groups` groups use.
 pub(super) fn checked_thresholds(groups: usize, thresholds: &[f32]) -> Vec<f32> {
     assert!(groups > 0, "a superposition has at least 1 group, got 0");

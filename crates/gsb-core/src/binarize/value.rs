@@ -5,7 +5,7 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Int, Slice};
 
-use super::groups::{checked_thresholds, describe, keep};
+use super::groups::{checked_thresholds, describe, keep, shares};
 use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
 use super::{Blend, FirstForward, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
@@ -152,23 +152,36 @@ impl ValueBinarizer {
         (self, y)
     }
 
-    /// The scales that `x` gives, and which groups it leaves empty.
-    fn measure<const D: usize>(&self, x: &Tensor<D>) -> Measured {
-        let levels = Levels::signed(self.bits);
-        let x = x.clone().detach();
+    /// The share of the elements of `x` in each group, `[groups]`; the first holds all but zeros.
+    ///
+    /// # Shapes
+    /// - x: any
+    pub fn group_shares<const D: usize>(&self, x: &Tensor<D>) -> Tensor<1> {
+        shares(self.members(&x.clone().detach()))
+    }
+
+    /// The elements of `x` in each group, 0 where they are not.
+    fn members<const D: usize>(&self, x: &Tensor<D>) -> Vec<Tensor<D>> {
         let members = |threshold: f32| {
             let bounds = ops::extrema(x.clone(), self.spec.scope).mul_scalar(threshold);
             let max = bounds.clone().slice([Slice::full(), Slice::from(0..1)]);
             let min = bounds.slice([Slice::full(), Slice::from(1..2)]);
             keep(
-                &x,
+                x,
                 |x| x.clone().greater(max).bool_or(x.lower(min)),
                 self.spec.scope,
             )
         };
         let mut groups = vec![x.clone()];
         groups.extend(self.spec.thresholds.iter().map(|&t| members(t)));
-        groups.push(x.zeros_like());
+        groups
+    }
+
+    /// The scales that `x` gives, and which groups it leaves empty.
+    fn measure<const D: usize>(&self, x: &Tensor<D>) -> Measured {
+        let levels = Levels::signed(self.bits);
+        let mut groups = self.members(&x.clone().detach());
+        groups.push(groups[0].zeros_like());
         let measured = groups.windows(2).map(|pair| {
             ScaleRule::NonZeroMagnitude.measure(&(pair[0].clone() - pair[1].clone()), levels)
         });

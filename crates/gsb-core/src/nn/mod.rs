@@ -25,7 +25,8 @@ mod norm;
 mod shift;
 
 pub use attention::{
-    BinaryAttention, BinaryAttentionConfig, QkvShifts, ShiftedAttention, ShiftedAttentionConfig,
+    BinaryAttention, BinaryAttentionConfig, GroupShares, QkvShifts, ShiftedAttention,
+    ShiftedAttentionConfig,
 };
 pub use block::{Stage1Block, Stage1BlockConfig, Stage2Block, Stage2BlockConfig};
 pub use conv::{QuantizedConv2d, QuantizedConv2dConfig};

@@ -1,13 +1,15 @@
 //! The epochs of a run: `log.jsonl`, one line each.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use gsb_vit::Phase;
 use serde::{Deserialize, Serialize};
 
+use super::json_lines;
 use crate::error::Error;
-use crate::files::{read, write_text};
+
+/// The name of the file in the folder of a run.
+pub(super) const NAME: &str = "log.jsonl";
 
 /// An epoch as a line of `log.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,18 +53,14 @@ pub(crate) struct EpochLog {
 impl EpochLog {
     /// Reads the log of a folder, empty if there is none.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join("log.jsonl");
-        let text = if path.exists() {
-            read(&path)?
-        } else {
-            String::new()
-        };
-        let lines = text.lines().enumerate().map(|(index, line)| {
-            serde_json::from_str(line)
-                .map_err(|error| Error::file(&path, format!("line {}: {error}", index + 1)))
-        });
-        let epochs = lines.collect::<Result<_, _>>()?;
+        let path = folder.join(NAME);
+        let epochs = json_lines::read(&path)?;
         Ok(Self { path, epochs })
+    }
+
+    /// All epochs.
+    pub fn into_epochs(self) -> Vec<Epoch> {
+        self.epochs
     }
 
     /// The epochs of a phase.
@@ -87,24 +85,13 @@ impl EpochLog {
     pub fn truncate(&mut self, phase: Phase, kept: usize) -> Result<(), Error> {
         self.epochs
             .retain(|epoch| epoch.phase != phase || epoch.epoch <= kept);
-        self.write()
+        json_lines::write(&self.path, &self.epochs)
     }
 
     /// Adds an epoch.
     pub fn push(&mut self, epoch: Epoch) -> Result<(), Error> {
         self.epochs.push(epoch);
-        self.write()
-    }
-
-    /// The whole file anew: it is short, and what is there is never half a line.
-    fn write(&self) -> Result<(), Error> {
-        let mut text = String::new();
-        for epoch in &self.epochs {
-            let line =
-                serde_json::to_string(epoch).map_err(|error| Error::file(&self.path, error))?;
-            writeln!(text, "{line}").expect("a string takes everything");
-        }
-        write_text(&self.path, &text)
+        json_lines::write(&self.path, &self.epochs)
     }
 }
 

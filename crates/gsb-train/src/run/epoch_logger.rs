@@ -9,7 +9,9 @@ use burn_train::{EarlyStoppingStrategy, Interrupter};
 use gsb_vit::Phase;
 
 use super::epoch_log::{Epoch, EpochLog};
+use super::inspection_log::{InspectedEpoch, InspectionLog};
 use crate::error::Error;
+use crate::step::Inspector;
 
 /// Writes the log, and says which checkpoints stay and when enough is enough.
 ///
@@ -24,6 +26,8 @@ pub(crate) struct EpochLogger {
     /// Epochs without a better one that end the phase.
     pub patience: Option<usize>,
     pub log: Arc<Mutex<EpochLog>>,
+    pub inspector: Arc<Inspector>,
+    pub inspections: Arc<Mutex<InspectionLog>>,
     pub names: [String; 3],
     /// The learning rate of an epoch, counted from 1.
     pub rate: Arc<dyn Fn(usize) -> f64 + Send + Sync>,
@@ -55,6 +59,16 @@ impl EpochLogger {
             top5: value(Split::Valid, top5),
             seconds,
         };
+        if let Some(inspection) = self.inspector.take() {
+            let line = InspectedEpoch {
+                phase: self.phase,
+                epoch,
+                inspection,
+            };
+            let mut inspections = self.inspections.lock().expect("nobody panics with it");
+            inspections.push(line)?;
+        }
+        // The line that says that there was this epoch comes last.
         self.log.lock().expect("nobody panics with it").push(line)
     }
 

@@ -11,8 +11,11 @@ mod epoch_log;
 mod epoch_logger;
 mod evaluation;
 mod folder;
+mod history;
 mod init;
 mod initial_models;
+mod inspection_log;
+mod json_lines;
 mod latest_metrics;
 mod loaders;
 mod phase_trainer;
@@ -27,7 +30,9 @@ pub use self::device_name::{DeviceName, Strategy};
 pub use self::devices::Devices;
 pub use self::epoch_log::Epoch;
 pub use self::evaluation::Evaluation;
+pub use self::history::History;
 pub use self::init::Init;
+pub use self::inspection_log::InspectedEpoch;
 pub use self::loaders::evaluation_loader;
 pub use self::report::{PhaseReport, Report};
 pub use self::silent::SilentRenderer;
@@ -42,6 +47,7 @@ use gsb_vit::{Classifier, Model, Phase, checkpoint};
 use self::epoch_log::EpochLog;
 use self::folder::RunFolder;
 use self::initial_models::InitialModels;
+use self::inspection_log::InspectionLog;
 use self::loaders::RunData;
 use self::phase_trainer::{PhaseTrainer, TrainedModels};
 use self::start::notes;
@@ -56,6 +62,7 @@ use crate::step::{Teacher, epoch_seed};
 /// | `config.json` | its [`RunConfig`] |
 /// | `environment.json` | version, machine, device |
 /// | `log.jsonl` | a line for each [epoch](crate::Epoch) |
+/// | `binarizers.jsonl` | what happened inside the binarizers, a line for each [epoch](crate::InspectedEpoch) |
 /// | `teacher.bpk`, `stage1.bpk`, `stage2.bpk` | the models after their last epoch |
 /// | `<phase>-best.bpk` | the model of the best epoch, where that is not the last |
 /// | `<phase>/checkpoint/` | where to resume a phase that is not finished |
@@ -279,6 +286,7 @@ impl Run {
             devices,
             callbacks,
             log: Arc::new(Mutex::new(EpochLog::open(folder.path())?)),
+            inspections: Arc::new(Mutex::new(InspectionLog::open(folder.path())?)),
         };
         let initial = InitialModels {
             start: &config.start,

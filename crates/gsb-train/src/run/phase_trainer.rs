@@ -18,14 +18,15 @@ use super::devices::Devices;
 use super::epoch_log::EpochLog;
 use super::epoch_logger::EpochLogger;
 use super::folder::RunFolder;
+use super::inspection_log::InspectionLog;
 use super::latest_metrics::LatestMetrics;
 use super::loaders::RunData;
 use crate::error::Error;
 use crate::optimizer::EpochScheduler;
 use crate::recipe::{PhaseRecipe, Recipe};
 use crate::step::{
-    BatchLoader, Criterion, GradientAccumulation, InsideLoss, LossMonitor, Progress, StepConfig,
-    Teacher, TrainModule, epoch_seed,
+    BatchLoader, Criterion, GradientAccumulation, InsideLoss, Inspector, LossMonitor, Progress,
+    StepConfig, Teacher, TrainModule, epoch_seed,
 };
 
 /// What the phases of a run are trained with.
@@ -36,6 +37,7 @@ pub(crate) struct PhaseTrainer<'a> {
     pub devices: &'a Devices,
     pub callbacks: &'a Callbacks,
     pub log: Arc<Mutex<EpochLog>>,
+    pub inspections: Arc<Mutex<InspectionLog>>,
 }
 
 /// A trained model, and the one of its best epoch.
@@ -73,6 +75,7 @@ impl PhaseTrainer<'_> {
             self.callbacks.interrupter.clone(),
             self.folder.diverged_model(phase),
         ));
+        let inspector = Arc::new(Inspector::default());
         let config = StepConfig {
             criterion: Criterion {
                 teacher,
@@ -95,6 +98,7 @@ impl PhaseTrainer<'_> {
                 gradual: settings.gradual,
                 weight_pull: settings.weight_pull,
             },
+            inspector: Arc::clone(&inspector),
             monitor: Arc::clone(&monitor),
         };
         let mut module = TrainModule::new(model, config, resumed * steps);
@@ -102,9 +106,10 @@ impl PhaseTrainer<'_> {
             // The optimizer knows parameters by their ids, which the record restores.
             module = restored(module, &resumption.checkpoints, resumed)?;
         }
+        module.begin_inspection();
         let schedule = settings.schedule();
         let scheduler = EpochScheduler::new(schedule, steps, self.recipe.parity.late_schedule);
-        let logger = self.logger(phase, &scheduler, resumption.saved);
+        let logger = self.logger(phase, &scheduler, resumption.saved, inspector);
         let training =
             self.training::<M>(settings, loader, resumed, &resumption.checkpoints, &logger)?;
         let optimizer = settings.optimizer(self.recipe.parity).init(module.model());
@@ -127,6 +132,8 @@ impl PhaseTrainer<'_> {
             return Err(Error::file(&path, reason));
         }
         log.truncate(phase, epoch)?;
+        let mut inspections = self.inspections.lock().expect("nobody panics with it");
+        inspections.truncate(phase, epoch)?;
         Ok(Resumption {
             checkpoints,
             saved,
@@ -134,7 +141,13 @@ impl PhaseTrainer<'_> {
         })
     }
 
-    fn logger(&self, phase: Phase, scheduler: &EpochScheduler, saved: Vec<usize>) -> EpochLogger {
+    fn logger(
+        &self,
+        phase: Phase,
+        scheduler: &EpochScheduler,
+        saved: Vec<usize>,
+        inspector: Arc<Inspector>,
+    ) -> EpochLogger {
         let settings = self.recipe.phase(phase);
         let rate = scheduler.clone();
         EpochLogger {
@@ -143,6 +156,8 @@ impl PhaseTrainer<'_> {
             every: settings.checkpoint_every,
             patience: settings.patience,
             log: Arc::clone(&self.log),
+            inspector,
+            inspections: Arc::clone(&self.inspections),
             names: [
                 LossMetric::new().name().to_string(),
                 AccuracyMetric::new().name().to_string(),

@@ -14,6 +14,7 @@ use gsb_vit::{Classifier, Model};
 use super::accumulation::GradientAccumulation;
 use super::batch::TrainBatch;
 use super::criterion::Criterion;
+use super::inspector::Inspector;
 use super::loss_monitor::LossMonitor;
 use super::progress::Progress;
 use crate::optimizer::{clip_by_norm, ema_start, ema_update};
@@ -28,6 +29,7 @@ pub(crate) struct StepConfig {
     /// The decay of the moving average.
     pub ema_decay: Option<f64>,
     pub progress: Progress,
+    pub inspector: Arc<Inspector>,
     pub monitor: Arc<LossMonitor>,
 }
 
@@ -61,6 +63,11 @@ impl<M: Model + Classifier + 'static> TrainModule<M> {
     /// The model that the optimizer moves.
     pub fn model(&self) -> &M {
         &self.student
+    }
+
+    /// What the inspections of the epochs are compared with at first.
+    pub fn begin_inspection(&self) {
+        self.config.inspector.begin(&self.evaluated());
     }
 
     /// As binary as it is to be at the step.
@@ -143,7 +150,11 @@ impl<M: Model + Classifier + 'static> InferenceStep for TrainModule<M> {
     fn step(&self, batch: TrainBatch) -> ClassificationOutput {
         // No checkpoint is written before the evaluation.
         self.config.monitor.check_all();
-        let logits = self.evaluated().infer(batch.images.clone());
+        let model = self.evaluated();
+        if batch.step == 1 {
+            self.config.inspector.inspect(&model, batch.images.clone());
+        }
+        let logits = model.infer(batch.images.clone());
         let loss = BaseLoss::CrossEntropy
             .forward(logits.clone(), Targets::Labels(batch.labels.clone()))
             .expect("labels are what it takes");

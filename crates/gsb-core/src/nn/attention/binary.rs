@@ -7,6 +7,7 @@ use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
 use gsb_cpu::merge_heads;
 
+use super::GroupShares;
 use super::heads::{QkvShifts, attention_matrix, head_width};
 use crate::binarize::{
     AttentionBinarizer, AttentionBinarizerConfig, Blend, FirstForward, SignedBinarizer,
@@ -181,6 +182,20 @@ impl BinaryAttention {
         self.output = output;
         let y = self.dropout.forward(y);
         (self, y)
+    }
+
+    /// How full the groups of both superpositions are. Waits for the device.
+    ///
+    /// # Shapes
+    /// - x: `[batch, tokens, width]`
+    pub fn group_shares(&self, x: Tensor<3>) -> GroupShares {
+        let [query, key, value] = self.shifts.split(self.qkv.forward(x));
+        let attention = self.shifted_matrix(self.query.forward(query), self.key.forward(key));
+        let floats = |shares: Tensor<1>| shares.into_data().iter::<f32>().collect();
+        GroupShares {
+            attention: floats(self.attention.group_shares(&attention)),
+            value: floats(self.value.group_shares(&value)),
+        }
     }
 
     /// The attention matrix as its binarizer sees it.

@@ -2,8 +2,10 @@
 
 mod binary;
 mod heads;
+mod shares;
 mod shifted;
 
 pub use binary::{BinaryAttention, BinaryAttentionConfig};
 pub use heads::QkvShifts;
+pub use shares::GroupShares;
 pub use shifted::{ShiftedAttention, ShiftedAttentionConfig};

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use crate::binarize::{AttentionBinarizerConfig, Blend, FirstForward, ValueBinarizerConfig};
 use crate::nn::{
     BinaryAttention, BinaryAttentionConfig, BinaryMlp, BinaryMlpConfig, DropPath, DropPathConfig,
-    LayerNorm, layer_norm,
+    GroupShares, LayerNorm, layer_norm,
 };
 
 /// Configuration of a [`Stage2Block`].
@@ -125,6 +125,14 @@ impl Stage2Block {
         let normalized = self.norm1.forward(x.clone());
         let (branch, attention) = self.attention.forward_with_attention(normalized);
         (self.add_branches(x, branch), attention)
+    }
+
+    /// How full the groups of its superpositions are. Waits for the device.
+    ///
+    /// # Shapes
+    /// - x: `[batch, tokens, width]`
+    pub fn group_shares(&self, x: Tensor<3>) -> GroupShares {
+        self.attention.group_shares(self.norm1.forward(x))
     }
 
     /// Adds the attention's branch to the tokens, then that of the MLP.
