@@ -188,3 +188,183 @@ fn a_teacher_of_another_width_is_refused_before_the_run_begins() {
     config.recipe.stage2.distillation_attention = 1.0;
     train(&folder.path().join("attention"), config);
 }
+
+/// A run that moves, of one phase that starts from a float model.
+fn moving(folder: &Path, phase: Phase) -> RunConfig {
+    let file = folder.join("teacher").join("teacher.bpk");
+    if !file.exists() {
+        train(&folder.join("teacher"), still(&[Phase::Teacher]));
+    }
+    let mut config = still(&[phase]);
+    let settings = config.recipe.phase_mut(phase);
+    settings.epochs = 2;
+    (settings.lr, settings.min_lr) = (1e-2, 1e-2);
+    config.start = Start {
+        teacher: Some(file.clone()),
+        init: Init::File(file),
+        ..Start::default()
+    };
+    config
+}
+
+fn stage2(folder: &Path) -> Stage2Student {
+    load(folder.join("stage2.bpk"), &Device::flex()).unwrap()
+}
+
+#[test]
+fn learning_rates_of_scales_and_attention_matrices_are_their_own() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let moved = |name: &str, scale_rate: f64, attention_rate: f64| {
+        let mut config = moving(folder.path(), Phase::Stage2);
+        config.recipe.stage2.scale_rate = scale_rate;
+        config.recipe.stage2.attention_rate = attention_rate;
+        let path = folder.path().join(name);
+        train(&path, config);
+        let block = &stage2(&path).blocks[0];
+        let values = |tensor: Tensor<1>| tensor.into_data().try_to_vec::<f32>().unwrap();
+        let shift = block.attention.attention_shift.bias.val().abs().max();
+        (
+            values(block.attention.query.scale.val()),
+            values(block.attention.attention.scales.val()),
+            shift.into_scalar::<f32>(),
+        )
+    };
+    let (query, scales, shift) = moved("both", 1.0, 1.0);
+    assert!(shift > 0.0);
+    let (still, moving, _) = moved("scales", 0.0, 1.0);
+    assert_ne!(still, query);
+    assert_ne!(moving, moved("attention", 1.0, 0.0).1);
+    let (again, still, shift) = moved("attention again", 0.0, 0.0);
+    assert_eq!(shift, 0.0);
+    // Calibrated on the same images and never moved.
+    assert_eq!(again, moved("neither", 0.0, 0.0).0);
+    assert_eq!(still, moved("neither again", 0.0, 0.0).1);
+    assert_ne!(still, scales);
+}
+
+#[test]
+fn binarization_may_set_in_gradually_and_ends_binary() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut losses = Vec::new();
+    for (name, gradual) in [("at once", 0.0), ("gradual", 1.0)] {
+        let mut config = moving(folder.path(), Phase::Stage2);
+        config.recipe.stage2.gradual = gradual;
+        let path = folder.path().join(name);
+        let report = train(&path, config);
+        let history = gsb_train::History::open(&path).unwrap();
+        losses.push(history.epochs[0].train_loss);
+        // What is logged of the test images is what the student in the file does, which is binary.
+        let evaluated = history.epochs.last().unwrap().top1;
+        assert!((report.phases[0].top1 - evaluated).abs() < 1e-9);
+    }
+    assert_ne!(losses[0], losses[1]);
+}
+
+#[test]
+fn weights_are_pulled_to_their_scale() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let spread = |name: &str, pull: f64| {
+        let mut config = moving(folder.path(), Phase::Stage2);
+        config.recipe.stage2.epochs = 8;
+        config.recipe.stage2.weight_pull = pull;
+        let path = folder.path().join(name);
+        train(&path, config);
+        let weight = stage2(&path).blocks[0].mlp.fc1.weight.val();
+        gsb_core::binarize::weight_pull(weight).into_scalar::<f32>()
+    };
+    let (free, pulled) = (spread("free", 0.0), spread("pulled", 1e3));
+    assert!(pulled < 0.8 * free, "{pulled} {free}");
+}
+
+#[test]
+fn similarities_are_learned_from_a_teacher_of_another_width() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let loss = |name: &str, weight: f64| {
+        let mut config = moving(folder.path(), Phase::Stage2);
+        config.start.init = Init::Fresh;
+        config.recipe.model = config.recipe.model.with_width(32);
+        config.recipe.stage2.distillation_similarity = weight;
+        let path = folder.path().join(name);
+        train(&path, config);
+        gsb_train::History::open(&path).unwrap().epochs[0].train_loss
+    };
+    assert!(loss("similar", 1.0) > loss("plain", 0.0));
+}
+
+#[test]
+fn what_binarizers_do_is_logged_and_forgotten_with_the_epochs() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    train(&path, moving(folder.path(), Phase::Stage2));
+    let history = gsb_train::History::open(&path).unwrap();
+    assert_eq!(history.epochs.len(), 2);
+    assert_eq!(history.inspections.len(), 2);
+    for inspected in &history.inspections {
+        let inspection = &inspected.inspection;
+        // Four binary weights in each of two blocks.
+        assert_eq!(inspection.flips.len(), 8);
+        assert!(
+            inspection
+                .flips
+                .iter()
+                .all(|&flips| flips > 0.0 && flips < 0.5)
+        );
+        assert_eq!(inspection.blocks.len(), 2);
+        for block in &inspection.blocks {
+            for shares in [&block.shares.attention, &block.shares.value] {
+                assert_eq!(shares.len(), 3);
+                // The second group may hold more than the first, the third never more than the second.
+                assert!(shares[1] >= shares[2] && shares[2] > 0.0 && shares[0] <= 1.0);
+            }
+            assert_eq!(block.attention_scales.len(), 3);
+        }
+    }
+    let last = history.inspections[1].inspection.blocks[1]
+        .attention_scales
+        .clone();
+    let stored = stage2(&path).blocks[1].attention.attention.scales.val();
+    assert_eq!(stored.into_data().try_to_vec::<f32>().unwrap(), last);
+    let error = gsb_train::History::open(folder.path()).unwrap_err();
+    assert!(
+        error.to_string().contains("log.jsonl: not there"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_phase_cannot_do_is_named() {
+    let complaint = |change: fn(&mut Recipe)| {
+        let mut config = still(&Phase::ALL);
+        change(&mut config.recipe);
+        config.validate().unwrap_err().to_string()
+    };
+    for (change, text) in [
+        (
+            (|recipe| recipe.stage1.gradual = 0.5) as fn(&mut Recipe),
+            "stage1.gradual: stage 2 alone binarizes activations",
+        ),
+        (
+            |recipe| recipe.stage2.gradual = 1.5,
+            "stage2.gradual: must be between 0 and 1, got 1.5",
+        ),
+        (
+            |recipe| recipe.teacher.weight_pull = 1.0,
+            "teacher.weight_pull: the teacher has no binary weights",
+        ),
+        (
+            |recipe| recipe.stage2.scale_rate = f64::NAN,
+            "stage2.scale_rate: must be at least 0 and finite, got NaN",
+        ),
+        (
+            |recipe| recipe.model.shift_bits = 4,
+            "the shifts of attention matrices have 8, 16 or 32 bits, got 4",
+        ),
+    ] {
+        assert_eq!(complaint(change), text);
+    }
+}

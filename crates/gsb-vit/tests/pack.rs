@@ -206,3 +206,38 @@ fn the_file_holds_what_the_cost_counts() {
         assert_eq!(PackedFile::from_bytes(&bytes).unwrap(), packed);
     }
 }
+
+#[test]
+fn shifts_of_few_bits_are_stored_exactly_in_as_many() {
+    let mut sizes = Vec::new();
+    for (bits, storage) in [
+        (8, ShiftStorage::I8),
+        (16, ShiftStorage::F16),
+        (32, ShiftStorage::F32),
+    ] {
+        let config = VitConfig::micro().with_shift_bits(bits);
+        let mut student = student(&config);
+        for block in &mut student.blocks {
+            let bias = &mut block.attention.attention_shift.bias;
+            let shape = bias.shape();
+            let normal = Distribution::Normal(0.0, 0.02);
+            *bias = Param::from_tensor(Tensor::random(shape, normal, &Device::flex()));
+        }
+        let packed = pack(&student, PackOptions::default()).unwrap();
+        assert_eq!(packed.exact_storage().unwrap(), storage);
+        let bytes = packed.to_bytes(storage).unwrap();
+        assert_eq!(PackedFile::from_bytes(&bytes).unwrap(), packed);
+        // What the student adds is what the file holds.
+        let shift = student.blocks[1].attention.attention_shift.value();
+        let shift = shift.into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(packed.network.blocks[1].attention.attention_shift, shift);
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap());
+        let counted = config.cost(Phase::Stage2).unwrap().total.packed_bytes;
+        assert_eq!(bytes.len() as u64 - header, counted);
+        sizes.push(counted);
+    }
+    // Four blocks of 4 heads and 18 tokens; 8 bits have a step for each head.
+    let elements = 4 * 4 * 18 * 18;
+    assert_eq!(sizes[2] - sizes[1], 2 * elements);
+    assert_eq!(sizes[2] - sizes[0], 3 * elements - 4 * 4 * 4);
+}
