@@ -120,3 +120,7 @@ compare:
 # Train a float teacher, a stage-1 and a stage-2 student on the embedded digits.
 demo:
     cargo run --release -- train
+
+# A folder with what `KIT/gpu run MINUTES ..` needs on a machine with a GPU, which leaves one report.
+gpu-kit kit="gpu-kit":
+    tools/gpu/gpu build {{ kit }}

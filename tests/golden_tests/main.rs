@@ -5,7 +5,7 @@
 //! known of the cases in advance: what to run follows from the file's kind and the case's
 //! configuration and tensors.
 //!
-//! On `flex` functions must match bit by bit. With the feature `wgpu` the tests run on a GPU, whose
+//! On `flex` functions must match bit by bit. With the feature `wgpu` or `vulkan` the tests run on a GPU, whose
 //! division and exponential are not correctly rounded: there the comparisons have a tolerance, and
 //! the cases made to sit on a rounding tie are left out (ignored).
 
@@ -47,7 +47,7 @@ type Outcome = Result<(), String>;
 type Run = fn(&Case) -> Outcome;
 
 /// Whether the tests run on a GPU.
-const ON_GPU: bool = cfg!(feature = "wgpu");
+const ON_GPU: bool = cfg!(any(feature = "wgpu", feature = "vulkan"));
 
 /// The kinds of files this package knows, by the start of their names.
 const KINDS: [(&str, Run); 23] = [
@@ -179,7 +179,9 @@ fn decided_on_gpu(case: &Case) -> bool {
 fn device() -> Device {
     #[cfg(feature = "wgpu")]
     let device = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
-    #[cfg(not(feature = "wgpu"))]
+    #[cfg(all(feature = "vulkan", not(feature = "wgpu")))]
+    let device = Device::vulkan(burn::tensor::DeviceKind::DefaultDevice);
+    #[cfg(not(any(feature = "wgpu", feature = "vulkan")))]
     let device = Device::flex();
     device.autodiff()
 }
