@@ -13,7 +13,7 @@ mod shift;
 pub use levels::Levels;
 pub use normal::{exp, gelu, normal};
 pub use scope::ThresholdScope;
-pub use shift::{SHIFT_STEP_SPLIT, shift_step};
+pub use shift::shift_step;
 
 /// The smallest scale: one that is not above it (negative, zero, NaN) acts as this value.
 pub const SCALE_GUARD: f32 = 1e-5;

@@ -4,8 +4,6 @@
 /// rounded to 16 binary digits, so that its multiples up to 127 are exact. A row that consists of such multiples
 /// has the same step again.
 ///
-/// The rounding is that of Veltkamp (1968) and takes three operations of single precision, which every backend has.
-///
 /// ```
 /// use gsb_numerics::shift_step;
 ///
@@ -14,13 +12,10 @@
 /// assert_eq!(shift_step(127.0 * step), step);
 /// ```
 pub fn shift_step(largest: f32) -> f32 {
-    let step = largest / 127.0;
-    let high = step * SHIFT_STEP_SPLIT;
-    high - (high - step)
+    let bits = (largest / 127.0).to_bits();
+    // Half of what is cut off is added first: to the nearest.
+    f32::from_bits((bits + 0x80) & !0xff)
 }
-
-/// `2^8 + 1`, by which [`shift_step`] cuts 24 binary digits to 16.
-pub const SHIFT_STEP_SPLIT: f32 = 257.0;
 
 #[cfg(test)]
 mod tests {

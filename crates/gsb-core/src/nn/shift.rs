@@ -4,7 +4,6 @@ use burn::Tensor;
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Shape};
-use gsb_numerics::SHIFT_STEP_SPLIT;
 
 /// Configuration of a [`Shift`].
 #[derive(Config, Debug)]
@@ -100,7 +99,7 @@ fn eight_bits<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let shape = x.shape();
     let rows: Tensor<2> = x.reshape([shape[0] as i32, -1]);
     let step = rows.clone().abs().max_dim(1).div_scalar(127.0);
-    let step = high_digits(step, SHIFT_STEP_SPLIT);
+    let step = high_digits(step, 257.0);
     // A row of zeros has no step: any other does for it.
     let divisor = step.clone().mask_fill(step.clone().equal_scalar(0.0), 1.0);
     ((rows / divisor).round() * step).reshape(shape)

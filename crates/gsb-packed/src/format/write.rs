@@ -211,7 +211,10 @@ impl Tensors {
                     !(f32::from(level(value, scale)) * scale).is_finite()
                 };
                 if let Some(index) = pairs.clone().position(is_out) {
-                    return refuse(index, "a number of magnitude below 1.6e38");
+                    return refuse(
+                        index,
+                        "a number whose 127th part, rounded, is finite 127 times",
+                    );
                 }
                 let bytes = pairs
                     .map(|(value, scale)| level(value, scale) as u8)
