@@ -118,9 +118,29 @@ impl PackedModel {
         self.isa
     }
 
-    /// Memory for predictions, to be reused with [`logits_into`](Self::logits_into).
+    /// Memory for predictions of one thread, to be reused with [`logits_into`](Self::logits_into).
     pub fn scratch(&self) -> Scratch {
-        self.engine.scratch()
+        self.engine.scratch(1)
+    }
+
+    /// Memory for predictions whose work so many threads share, each image's by itself: fewer threads where
+    /// an image has too few tokens. They are those of the rayon pool that
+    /// [`logits_into`](Self::logits_into) is called in; without the feature `rayon`, the thread that calls
+    /// it does everything.
+    ///
+    /// ```
+    /// # use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random, Image};
+    /// # let network = Network::random(&PackedConfig::micro(), 1)?;
+    /// # let model = PackedModel::new(PackedFile::unnamed(network))?;
+    /// let image = Random::new(2).image(model.config());
+    /// let mut logits = [[0.0; 10]; 2];
+    /// model.logits_into(Image::Bytes(&image), &mut model.scratch(), &mut logits[0])?;
+    /// model.logits_into(Image::Bytes(&image), &mut model.shared_scratch(2), &mut logits[1])?;
+    /// assert_eq!(logits[0], logits[1]);
+    /// # Ok::<(), gsb_packed::Error>(())
+    /// ```
+    pub fn shared_scratch(&self, threads: usize) -> Scratch {
+        self.engine.scratch(threads)
     }
 
     /// Classifies an image.

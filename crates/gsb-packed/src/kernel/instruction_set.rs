@@ -16,8 +16,23 @@ pub(crate) trait Task {
     fn run<S: InstructionSet>(self, s: S) -> Self::Output;
 }
 
+/// Asks for [`InstructionSet::ROWS`].
+pub(super) struct Rows;
+
+impl Task for Rows {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: InstructionSet>(self, _: S) -> usize {
+        S::ROWS
+    }
+}
+
 /// An instruction set.
 pub(crate) trait InstructionSet: Simd {
+    /// Rows that [`linear`](Self::linear) multiplies at once.
+    const ROWS: usize = 1;
+
     /// Whether [`count_together`](Self::count_together) counts what attention and value have in common.
     const TOGETHER: bool = false;
 

@@ -153,6 +153,11 @@ impl Kernels {
         }
     }
 
+    /// Rows that products take at once.
+    pub(crate) fn rows(self) -> usize {
+        self.run(instruction_set::Rows)
+    }
+
     /// Runs a task, compiled for the instruction set.
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self {

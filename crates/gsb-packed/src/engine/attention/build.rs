@@ -85,6 +85,7 @@ impl BinaryAttention {
                 groups: config.value_groups,
                 by_row,
             },
+            rows: kernels.rows(),
             groups: Groups {
                 exponentials: Exponentials::new(width, product * (width as f32).sqrt().recip()),
                 first: level_threshold(attention_scales[0]),

@@ -33,6 +33,7 @@ impl Avx2 {
 }
 
 impl InstructionSet for TwoRegisters {
+    const ROWS: usize = linear::ROWS;
     const TOGETHER: bool = true;
 
     fn arrange(words: &[u32; 64]) -> [Line; 4] {

@@ -37,6 +37,8 @@ impl Count for Avx512 {
 }
 
 impl InstructionSet for Avx512 {
+    const ROWS: usize = linear::ROWS;
+
     #[inline(always)]
     fn arrange_panel(words: &mut [[Line; 4]]) {
         linear::arrange_panel(words);
