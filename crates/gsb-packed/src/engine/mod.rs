@@ -115,9 +115,8 @@ impl Engine {
         logits: &mut [f32],
         trace: Option<&mut Trace>,
     ) {
-        // Enters the pool once.
-        let several = scratch.threads() > 1;
-        share::both(several, || self.run(image, scratch, logits, trace), || ());
+        let lanes = scratch.lanes.len();
+        share::awake(lanes, || self.run(image, scratch, logits, trace));
     }
 
     fn run(
@@ -252,7 +251,7 @@ impl Engine {
                 of_head(head, 1, distillation_levels, head_logits);
             }
         };
-        share::both(threads > 1, class, distill);
+        share::both(threads, class, distill);
         if let Some(trace) = trace {
             trace.class_input.clone_from(class_levels);
             trace.class_logits = logits.to_vec();

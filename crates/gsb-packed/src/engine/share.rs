@@ -21,7 +21,115 @@ pub(super) fn share<W: Parts>(work: W, part: &(impl Fn(W) + Sync)) {
         return part(work);
     }
     let (first, others) = work.split(lanes / 2);
-    both(true, || share(first, part), || share(others, part));
+    threads::both(|| share(first, part), || share(others, part));
+}
+
+/// Calls with several threads awake, if there are several lanes.
+pub(super) fn awake(lanes: usize, call: impl FnOnce() + Send) {
+    match lanes {
+        1 => call(),
+        _ => threads::awake(lanes - 1, call),
+    }
+}
+
+/// Calls both, at once if there are several lanes.
+pub(super) fn both(lanes: usize, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    match lanes {
+        1 => {
+            a();
+            b();
+        }
+        _ => threads::both(a, b),
+    }
+}
+
+/// One thread.
+#[cfg(not(feature = "rayon"))]
+mod threads {
+    pub(super) fn both(a: impl FnOnce(), b: impl FnOnce()) {
+        a();
+        b();
+    }
+
+    pub(super) fn awake(_others: usize, call: impl FnOnce()) {
+        call();
+    }
+}
+
+/// Those of the current rayon pool.
+///
+/// An image is shared dozens of times, for tens to hundreds of microseconds each. A thread of the pool that
+/// finds nothing to do yields to the system at once and soon sleeps: to be woken, or scheduled again,
+/// costs more than it would have to wait. So threads that an image needs look for work without pause
+/// in between, for a bounded time: nothing ever depends on one of them.
+#[cfg(feature = "rayon")]
+mod threads {
+    use std::hint::spin_loop;
+    use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+    /// How often a thread that waits for another looks: some hundreds of microseconds.
+    const WAITS: usize = 1 << 14;
+
+    /// How often a thread looks for work in vain: likewise.
+    const LOOKS: usize = 1 << 12;
+
+    const WAITING: u8 = 0;
+    const BEGUN: u8 = 1;
+    const DONE: u8 = 2;
+
+    /// Calls both, the second on another thread if there is one that has nothing to do.
+    pub(super) fn both(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+        let state = AtomicU8::new(WAITING);
+        let first = || {
+            a();
+            let mut waits = 0;
+            while state.load(Ordering::Acquire) == BEGUN && waits < WAITS {
+                spin_loop();
+                waits += 1;
+            }
+        };
+        let second = || {
+            state.store(BEGUN, Ordering::Release);
+            b();
+            state.store(DONE, Ordering::Release);
+        };
+        rayon::join(first, second);
+    }
+
+    /// Calls while so many other threads are kept awake.
+    pub(super) fn awake(others: usize, call: impl FnOnce() + Send) {
+        let done = AtomicBool::new(false);
+        let mut call = Some(call);
+        keep(others, &done, &mut || {
+            if let Some(call) = call.take() {
+                call();
+            }
+            done.store(true, Ordering::Release);
+        });
+    }
+
+    fn keep(others: usize, done: &AtomicBool, call: &mut (dyn FnMut() + Send)) {
+        match others {
+            0 => call(),
+            _ => {
+                rayon::join(|| keep(others - 1, done, call), || look(done));
+            }
+        }
+    }
+
+    /// Does what there is to do.
+    fn look(done: &AtomicBool) {
+        let mut looks = 0;
+        while !done.load(Ordering::Acquire) && looks < LOOKS {
+            match rayon::yield_now() {
+                Some(rayon::Yield::Executed) => looks = 0,
+                _ => {
+                    spin_loop();
+                    looks += 1;
+                }
+            }
+        }
+    }
 }
 
 /// A run of things, of each lane nearly as many.
@@ -71,19 +179,6 @@ impl Span {
             lanes: lane..lane + 1,
             ..self.clone()
         }
-    }
-}
-
-/// Calls both, at once if several threads share the work.
-pub(super) fn both(several: bool, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-    if several {
-        #[cfg(feature = "rayon")]
-        let ((), ()) = rayon::join(a, b);
-        #[cfg(not(feature = "rayon"))]
-        let ((), ()) = (a(), b());
-    } else {
-        a();
-        b();
     }
 }
 
