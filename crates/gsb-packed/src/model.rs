@@ -143,19 +143,26 @@ impl PackedModel {
         self.engine.scratch(threads)
     }
 
-    /// Classifies an image.
+    /// Classifies an image: on the threads of rayon's global pool if the feature `rayon` is on, the network
+    /// is large enough for it to pay, and the thread that calls belongs to no pool, whose other threads
+    /// probably have images of their own.
     ///
     /// # Errors
     /// [`Error::Image`] if it does not have the model's size.
     pub fn predict<'a>(&self, image: impl Into<Image<'a>>) -> Result<Prediction, Error> {
         let mut logits = vec![0.0; self.config().classes];
-        self.with_scratch(|scratch| self.logits_into(image.into(), scratch, &mut logits))?;
+        let threads = self.threads_of_predictions();
+        self.with_scratch(threads, |scratch| {
+            self.logits_into(image.into(), scratch, &mut logits)
+        })?;
         Ok(Prediction::new(logits))
     }
 
     /// The logits of an image. It allocates nothing, unless values are exactly 0 where their sign is
     /// taken, which is rare after training: these are listed, and masked where they are of a query or a
-    /// key, in memory that grows to what the image with the most of them needs.
+    /// key, in memory that grows to what the image with the most of them needs. Called with a
+    /// [shared](Self::shared_scratch) scratch by a thread that is not one of the rayon pool's, it hands the
+    /// image over to these, in a queue of rayon's that takes memory for dozens of images at a time.
     ///
     /// # Shapes
     /// - logits: `[classes]`
@@ -186,7 +193,7 @@ impl PackedModel {
     }
 
     /// The logits of several images, on the threads of the current rayon pool if the feature `rayon`
-    /// is on: `[images, classes]`.
+    /// is on: `[images, classes]`. Where there are threads enough for several an image, they share it.
     ///
     /// # Errors
     /// [`Error::Image`] of the first image that does not have the model's size; no image is
@@ -195,8 +202,14 @@ impl PackedModel {
         images.iter().try_for_each(|&image| self.check(image))?;
         let classes = self.config().classes;
         let mut logits = vec![0.0; images.len() * classes];
+        let threads = match self.is_worth_sharing() {
+            true => current_threads() / images.len().max(1),
+            false => 1,
+        };
         let one = |logits: &mut [f32], image: Image<'_>| {
-            self.with_scratch(|scratch| self.engine.logits(image, scratch, logits, None));
+            self.with_scratch(threads, |scratch| {
+                self.engine.logits(image, scratch, logits, None)
+            });
         };
         #[cfg(feature = "rayon")]
         {
@@ -221,7 +234,7 @@ impl PackedModel {
         self.check(image)?;
         let mut trace = Trace::default();
         let mut logits = vec![0.0; self.config().classes];
-        self.with_scratch(|scratch| {
+        self.with_scratch(1, |scratch| {
             self.engine
                 .logits(image, scratch, &mut logits, Some(&mut trace))
         });
@@ -253,17 +266,53 @@ impl PackedModel {
         })
     }
 
-    /// Calls with memory of the pool, which gets it back.
-    fn with_scratch<T>(&self, call: impl FnOnce(&mut Scratch) -> T) -> T {
+    /// Threads that share an image which is classified by itself.
+    fn threads_of_predictions(&self) -> usize {
+        #[cfg(feature = "rayon")]
+        if rayon::current_thread_index().is_none() && self.is_worth_sharing() {
+            return current_threads();
+        }
+        1
+    }
+
+    /// Whether an image takes long enough for waking other threads to pay.
+    fn is_worth_sharing(&self) -> bool {
+        let config = self.config();
+        let of_token = config.width * (4 * config.width + 2 * config.mlp_width);
+        let products = [config.tokens(), of_token, config.depth];
+        let products = products
+            .iter()
+            .fold(1usize, |all, &count| all.saturating_mul(count));
+        products >= WORTH_SHARING
+    }
+
+    /// Calls with memory of the pool for so many threads, which gets it back.
+    fn with_scratch<T>(&self, threads: usize, call: impl FnOnce(&mut Scratch) -> T) -> T {
         let pool = || {
             self.pool
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
         };
-        let kept = pool().pop();
-        let mut scratch = kept.unwrap_or_else(|| self.scratch());
+        let lanes = self.engine.lanes(threads);
+        let kept = {
+            let mut pool = pool();
+            let fits = pool.iter().rposition(|scratch| scratch.threads() == lanes);
+            fits.map(|index| pool.swap_remove(index))
+        };
+        let mut scratch = kept.unwrap_or_else(|| self.engine.scratch(lanes));
         let result = call(&mut scratch);
         pool().push(scratch);
         result
     }
+}
+
+/// Products of bits of an image, from which on it is worth sharing: some hundred microseconds.
+const WORTH_SHARING: usize = 1 << 27;
+
+/// Threads of the current pool.
+fn current_threads() -> usize {
+    #[cfg(feature = "rayon")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "rayon"))]
+    1
 }

@@ -90,12 +90,17 @@ impl Engine {
         &self.config
     }
 
-    /// Memory for an image, whose work so many threads share, as far as there are tokens for them.
+    /// How many of some threads can share the work of an image: there are tokens for them.
+    pub(crate) fn lanes(&self, threads: usize) -> usize {
+        let most = self.config.tokens().div_ceil(self.kernels.rows());
+        threads.clamp(1, most)
+    }
+
+    /// Memory for an image whose work some threads share.
     pub(crate) fn scratch(&self, threads: usize) -> Scratch {
-        let rows = self.kernels.rows();
-        let most = self.config.tokens().div_ceil(rows);
         let patch_words = self.embedding.stride(&self.config);
-        Scratch::new(&self.config, patch_words, rows, threads.clamp(1, most))
+        let lanes = self.lanes(threads);
+        Scratch::new(&self.config, patch_words, self.kernels.rows(), lanes)
     }
 
     /// The attention matrix of each block of a trace.
