@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
-use crate::engine::{Engine, Scratch, check_scratch};
+#[cfg(feature = "rayon")]
+use rayon::iter::ParallelIterator;
+
+use crate::engine::{Engine, EngineBlock, Scratch, check_scratch};
+use crate::format::{read_blocks, with_bytes};
 use crate::kernel::{Isa, Kernels};
 use crate::{Error, Image, PackedConfig, PackedFile, Prediction, Preprocessing, Trace};
 
@@ -44,7 +48,8 @@ impl PackedModel {
     /// [`Error::File`] with what is wrong with it; [`Error::Isa`] if `GSB_FORCE_ISA` names no
     /// instruction set of this machine.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::build(PackedFile::open(path)?, Isa::detect()?)
+        let isa = Isa::detect()?;
+        with_bytes(path.as_ref(), |bytes| Self::of_bytes(bytes, isa))
     }
 
     /// Reads the bytes of a file.
@@ -52,7 +57,7 @@ impl PackedModel {
     /// # Errors
     /// What is wrong with them; [`Error::Isa`] as [`open`](Self::open).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Self::build(PackedFile::from_bytes(bytes)?, Isa::detect()?)
+        Self::of_bytes(bytes, Isa::detect()?)
     }
 
     /// Makes a model of a network, for the instruction set that [`Isa::detect`] finds.
@@ -70,27 +75,45 @@ impl PackedModel {
     /// the memory for an image is out of proportion to the network.
     pub fn with_isa(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
         packed.validate()?;
-        Self::build(packed, isa)
+        check_scratch(&packed.network.config)?;
+        let kernels = Kernels::new(isa).ok_or_else(|| isa.unavailable())?;
+        let mut packed = packed;
+        let blocks = std::mem::take(&mut packed.network.blocks);
+        let config = &packed.network.config;
+        let block = |block| Engine::block(config, block, kernels);
+        #[cfg(feature = "rayon")]
+        let blocks = rayon::iter::IntoParallelIterator::into_par_iter(blocks);
+        #[cfg(not(feature = "rayon"))]
+        let blocks = blocks.into_iter();
+        let blocks = blocks.map(block).collect();
+        Ok(Self::build(packed, blocks, isa, kernels))
     }
 
-    /// The model of contents that have been checked.
-    fn build(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
+    /// The model of a file's bytes.
+    fn of_bytes(bytes: &[u8], isa: Isa) -> Result<Self, Error> {
         let kernels = Kernels::new(isa).ok_or_else(|| isa.unavailable())?;
+        let (packed, blocks) = read_blocks(bytes, check_scratch, |config, block| {
+            Engine::block(config, block, kernels)
+        })?;
+        Ok(Self::build(packed, blocks, isa, kernels))
+    }
+
+    /// The model of contents that have been checked, and of its blocks.
+    fn build(packed: PackedFile, blocks: Vec<EngineBlock>, isa: Isa, kernels: Kernels) -> Self {
         let PackedFile {
             network,
             class_names,
             preprocessing,
             provenance,
         } = packed;
-        check_scratch(&network.config)?;
-        Ok(Self {
-            engine: Engine::new(network, &preprocessing, kernels),
+        Self {
+            engine: Engine::new(network, blocks, &preprocessing, kernels),
             isa,
             class_names,
             preprocessing,
             provenance,
             pool: Mutex::default(),
-        })
+        }
     }
 
     /// The sizes of the network.

@@ -25,14 +25,18 @@ use mlp::BinaryMlp;
 use share::{Span, share};
 use tokens::Tokens;
 
-#[cfg(feature = "rayon")]
-use rayon::iter::ParallelIterator;
-
 use crate::kernel::Kernels;
 use crate::kernel::norm::Norm;
 use crate::kernel::simd::Line;
 use crate::trace::{BlockTrace, Trace};
 use crate::{Block, Image, Network, PackedConfig, Preprocessing};
+
+/// A block ready to run.
+#[derive(Debug)]
+pub(crate) struct EngineBlock {
+    attention: BinaryAttention,
+    mlp: BinaryMlp,
+}
 
 /// A network ready to run.
 #[derive(Debug)]
@@ -40,42 +44,25 @@ pub(crate) struct Engine {
     config: PackedConfig,
     kernels: Kernels,
     embedding: Embedding,
-    blocks: Vec<(BinaryAttention, BinaryMlp)>,
+    blocks: Vec<EngineBlock>,
     norm: Norm,
     class_head: QuantizedHead,
     distillation_head: Option<QuantizedHead>,
 }
 
 impl Engine {
-    /// The engine of a network that has been checked.
+    /// The engine of a network that has been checked, with its blocks made.
     pub(crate) fn new(
         mut network: Network,
+        blocks: Vec<EngineBlock>,
         preprocessing: &Preprocessing,
         kernels: Kernels,
     ) -> Self {
         let embedding = Embedding::new(&mut network, preprocessing, kernels);
         let config = network.config;
-        let block = |block: Block| {
-            let Block {
-                norm1,
-                attention,
-                norm2,
-                fc1,
-                fc2,
-            } = block;
-            let attention = BinaryAttention::new(&norm1, attention, &config, kernels);
-            (
-                attention,
-                BinaryMlp::new(&norm2, fc1, fc2, &config, kernels),
-            )
-        };
-        #[cfg(feature = "rayon")]
-        let blocks = rayon::iter::IntoParallelIterator::into_par_iter(network.blocks);
-        #[cfg(not(feature = "rayon"))]
-        let blocks = network.blocks.into_iter();
         Self {
             embedding,
-            blocks: blocks.map(block).collect(),
+            blocks,
             norm: head::last_norm(&network.norm, &config),
             class_head: QuantizedHead::new(network.class_head, &config),
             distillation_head: network
@@ -83,6 +70,21 @@ impl Engine {
                 .map(|head| QuantizedHead::new(head, &config)),
             kernels,
             config,
+        }
+    }
+
+    /// A block of it.
+    pub(crate) fn block(config: &PackedConfig, block: Block, kernels: Kernels) -> EngineBlock {
+        let Block {
+            norm1,
+            attention,
+            norm2,
+            fc1,
+            fc2,
+        } = block;
+        EngineBlock {
+            attention: BinaryAttention::new(&norm1, attention, config, kernels),
+            mlp: BinaryMlp::new(&norm2, fc1, fc2, config, kernels),
         }
     }
 
@@ -107,7 +109,7 @@ impl Engine {
     pub(crate) fn attention_maps(&self, trace: &Trace) -> Vec<Vec<f32>> {
         let blocks = self.blocks.iter().zip(&trace.blocks);
         blocks
-            .map(|((attention, _), trace)| attention.matrix(&trace.attention))
+            .map(|(block, trace)| block.attention.matrix(&trace.attention))
             .collect()
     }
 
@@ -146,7 +148,7 @@ impl Engine {
             trace.blocks = vec![BlockTrace::default(); config.depth];
         }
         self.between(image, scratch, None, trace.as_deref_mut());
-        for (block, (attention, _)) in self.blocks.iter().enumerate() {
+        for (block, EngineBlock { attention, .. }) in self.blocks.iter().enumerate() {
             let needed = self.needed(block, trace.is_some());
             let of_block = trace.as_deref_mut().map(|trace| (trace, block));
             attention.attend(*kernels, scratch, needed, of_block);
@@ -220,7 +222,7 @@ impl Engine {
                     }
                 }
                 Some(block) => {
-                    let (attention, mlp) = &self.blocks[block];
+                    let EngineBlock { attention, mlp } = &self.blocks[block];
                     let needed = self.needed(block, tokens.trace.is_some());
                     attention.add(*kernels, &mut tokens, attended, zeros, needed, block);
                     mlp.add(*kernels, &mut tokens, needed, block);
@@ -230,8 +232,8 @@ impl Engine {
                 }
             }
             let next = after.map_or(0, |block| block + 1);
-            if let Some((attention, _)) = self.blocks.get(next) {
-                attention.project(*kernels, &mut tokens);
+            if let Some(next) = self.blocks.get(next) {
+                next.attention.project(*kernels, &mut tokens);
             }
         });
     }
