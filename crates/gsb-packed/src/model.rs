@@ -76,7 +76,7 @@ impl PackedModel {
     pub fn with_isa(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
         packed.validate()?;
         check_scratch(&packed.network.config)?;
-        let kernels = Kernels::new(isa).ok_or_else(|| isa.unavailable())?;
+        let kernels = Kernels::new(isa)?;
         let mut packed = packed;
         let blocks = std::mem::take(&mut packed.network.blocks);
         let config = &packed.network.config;
@@ -91,7 +91,7 @@ impl PackedModel {
 
     /// The model of a file's bytes.
     fn of_bytes(bytes: &[u8], isa: Isa) -> Result<Self, Error> {
-        let kernels = Kernels::new(isa).ok_or_else(|| isa.unavailable())?;
+        let kernels = Kernels::new(isa)?;
         let (packed, blocks) = read_blocks(bytes, check_scratch, |config, block| {
             Engine::block(config, block, kernels)
         })?;
