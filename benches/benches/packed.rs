@@ -1,5 +1,5 @@
 //! Packed models of random weights, on each instruction set of the machine: one image on one thread,
-//! and eight images of DeiT-S on one and two.
+//! and one and eight images of DeiT-S on one and two.
 //!
 //! `cargo bench -p gsb-benches --bench packed`
 
@@ -49,6 +49,28 @@ fn single(criterion: &mut Criterion) {
     }
 }
 
+fn shared(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("packed deit small, batch 1, shared");
+    group.sample_size(20);
+    let config = PackedConfig::deit_small(1000);
+    let pixels = Random::new(2).image(&config);
+    let mut logits = vec![0.0; config.classes];
+    for isa in Isa::available() {
+        let model = model(&config, isa);
+        for threads in [1, 2] {
+            let mut scratch = model.shared_scratch(threads);
+            let mut classify = || {
+                let done = model.logits_into(Image::from(&pixels), &mut scratch, &mut logits);
+                done.expect("an image of the model's size");
+            };
+            let pool = pool(threads);
+            group.bench_function(format!("{isa}, threads {threads}"), |bencher| {
+                pool.install(|| bencher.iter(&mut classify));
+            });
+        }
+    }
+}
+
 fn batch(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("packed deit small, batch {BATCH}"));
     group.sample_size(10);
@@ -74,5 +96,5 @@ fn pool(threads: usize) -> ThreadPool {
     builder.build().expect("threads")
 }
 
-criterion_group!(benches, single, batch);
+criterion_group!(benches, single, shared, batch);
 criterion_main!(benches);

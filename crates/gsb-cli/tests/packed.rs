@@ -325,6 +325,15 @@ fn a_benchmark_has_its_layout() {
         text.contains("median") && text.contains("images per second"),
         "{text}"
     );
+    assert!(text.contains("latency"), "{text}");
+    let report = json(&succeeds(&[
+        "bench", "--model", "micro", "--rounds", "2", "--json",
+    ]));
+    let of_one = &report["by_threads"][0];
+    assert_eq!(of_one["threads"], 1);
+    for key in ["latency_ms", "images_per_second"] {
+        assert!(of_one[key].as_f64().is_some_and(|x| x > 0.0), "{report}");
+    }
     assert!(fails(&["bench", "--model", "deit"]).starts_with("no model is called \"deit\""));
     assert!(misused(&mut gsb(&["bench"])).contains("--model"));
     assert!(misused(&mut gsb(&["bench", &file, "--model", "micro"])).contains("--model"));

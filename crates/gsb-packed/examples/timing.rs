@@ -1,4 +1,5 @@
-//! Milliseconds of a DeiT-S of random weights: `timing [BATCH [ROUNDS]]`.
+//! Milliseconds of a DeiT-S of random weights: `timing [BATCH [ROUNDS [THREADS]]]`, the threads sharing one
+//! image or a batch of several. Stages are those of one image, all threads added up.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +9,14 @@ fn main() -> Result<(), Error> {
     let mut arguments = std::env::args()
         .skip(1)
         .filter_map(|argument| argument.parse().ok());
-    let (batch, rounds) = (
-        arguments.next().unwrap_or(1),
-        arguments.next().unwrap_or(100),
-    );
+    let mut argument = |default| arguments.next().unwrap_or(default);
+    let (batch, rounds, threads) = (argument(1), argument(100), argument(1));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    let pool = pool.build().expect("threads");
+    pool.install(|| time(batch, rounds, threads))
+}
+
+fn time(batch: usize, rounds: usize, threads: usize) -> Result<(), Error> {
     let start = Instant::now();
     let model = PackedModel::new(PackedFile::unnamed(Network::random(
         &PackedConfig::deit_small(1000),
@@ -21,7 +26,7 @@ fn main() -> Result<(), Error> {
     let mut random = Random::new(2);
     let images: Vec<Vec<u8>> = (0..batch).map(|_| random.image(model.config())).collect();
     let images: Vec<Image> = images.iter().map(Image::from).collect();
-    let mut scratch = model.scratch();
+    let mut scratch = model.shared_scratch(threads);
     let mut logits = vec![0.0; model.config().classes];
     let mut times = Vec::new();
     let mut stages = [Duration::MAX; Stage::ALL.len()];

@@ -133,4 +133,12 @@ pub enum Error {
         /// Names that would do.
         available: String,
     },
+    /// `GSB_FORCE_PRODUCT` names a way of binary products that is unknown.
+    #[error("product \"{name}\" is unknown; known: {known}")]
+    Product {
+        /// The name.
+        name: String,
+        /// Names that would do.
+        known: String,
+    },
 }

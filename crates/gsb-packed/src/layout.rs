@@ -25,6 +25,25 @@ impl Network {
         network(&mut Build(source), config, None)
     }
 
+    /// Makes all of a network but its [blocks](Block::build).
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub(crate) fn build_ends(
+        config: &PackedConfig,
+        source: &mut impl Source,
+    ) -> Result<Self, Error> {
+        let without_blocks = PackedConfig {
+            depth: 0,
+            ..config.clone()
+        };
+        let ends = network(&mut Build(source), &without_blocks, None)?;
+        Ok(Self {
+            config: config.clone(),
+            ..ends
+        })
+    }
+
     /// Shows all tensors to a visitor.
     ///
     /// # Errors
@@ -33,6 +52,24 @@ impl Network {
     pub(crate) fn visit(&self, visitor: &mut impl Visitor) -> Result<(), Error> {
         network(&mut Visit(visitor), &self.config, Some(self)).map(drop)
     }
+}
+
+impl Block {
+    /// Makes a block, by its number, of a configuration that has been checked.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub(crate) fn build(
+        config: &PackedConfig,
+        index: usize,
+        source: &mut impl Source,
+    ) -> Result<Self, Error> {
+        block(&mut Build(source), &block_name(index), config, None)
+    }
+}
+
+fn block_name(index: usize) -> String {
+    format!("blocks.{index}")
 }
 
 fn network(
@@ -105,14 +142,7 @@ fn blocks(
 ) -> Result<Vec<Block>, Error> {
     let found = of.map_or(config.depth, <[Block]>::len);
     length("blocks", found, config.depth)?;
-    let block = |index| {
-        block(
-            walk,
-            &format!("blocks.{index}"),
-            config,
-            of.map(|of| &of[index]),
-        )
-    };
+    let block = |index| block(walk, &block_name(index), config, of.map(|of| &of[index]));
     (0..config.depth).map(block).collect()
 }
 

@@ -35,7 +35,9 @@
 //! Kernels are written once, over vectors of 16 lanes, for plain arithmetic, AVX2, AVX-512 (with
 //! VPOPCNTDQ and VNNI), NEON and WebAssembly's SIMD128. The fastest that the machine has is chosen
 //! when a model is made; the environment variable `GSB_FORCE_ISA` (`scalar`, `avx2`, `avx512`, `neon`,
-//! `simd128`) forces one.
+//! `simd128`) forces one. AVX-512 has two ways to count the bits that differ, of which one or the other is
+//! faster by the processor: a measurement of less than a millisecond chooses, once in a process, or the
+//! environment variable `GSB_FORCE_PRODUCT` (`plain`, `threes`).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::undocumented_unsafe_blocks)]

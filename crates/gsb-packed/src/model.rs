@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
-use crate::engine::{Engine, Scratch, check_scratch};
+#[cfg(feature = "rayon")]
+use rayon::iter::ParallelIterator;
+
+use crate::engine::{Engine, EngineBlock, Scratch, check_scratch};
+use crate::format::{read_blocks, with_bytes};
 use crate::kernel::{Isa, Kernels};
 use crate::{Error, Image, PackedConfig, PackedFile, Prediction, Preprocessing, Trace};
 
@@ -44,7 +48,8 @@ impl PackedModel {
     /// [`Error::File`] with what is wrong with it; [`Error::Isa`] if `GSB_FORCE_ISA` names no
     /// instruction set of this machine.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::build(PackedFile::open(path)?, Isa::detect()?)
+        let isa = Isa::detect()?;
+        with_bytes(path.as_ref(), |bytes| Self::of_bytes(bytes, isa))
     }
 
     /// Reads the bytes of a file.
@@ -52,7 +57,7 @@ impl PackedModel {
     /// # Errors
     /// What is wrong with them; [`Error::Isa`] as [`open`](Self::open).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Self::build(PackedFile::from_bytes(bytes)?, Isa::detect()?)
+        Self::of_bytes(bytes, Isa::detect()?)
     }
 
     /// Makes a model of a network, for the instruction set that [`Isa::detect`] finds.
@@ -70,27 +75,45 @@ impl PackedModel {
     /// the memory for an image is out of proportion to the network.
     pub fn with_isa(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
         packed.validate()?;
-        Self::build(packed, isa)
+        check_scratch(&packed.network.config)?;
+        let kernels = Kernels::new(isa)?;
+        let mut packed = packed;
+        let blocks = std::mem::take(&mut packed.network.blocks);
+        let config = &packed.network.config;
+        let block = |block| Engine::block(config, block, kernels);
+        #[cfg(feature = "rayon")]
+        let blocks = rayon::iter::IntoParallelIterator::into_par_iter(blocks);
+        #[cfg(not(feature = "rayon"))]
+        let blocks = blocks.into_iter();
+        let blocks = blocks.map(block).collect();
+        Ok(Self::build(packed, blocks, isa, kernels))
     }
 
-    /// The model of contents that have been checked.
-    fn build(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
-        let kernels = Kernels::new(isa).ok_or_else(|| isa.unavailable())?;
+    /// The model of a file's bytes.
+    fn of_bytes(bytes: &[u8], isa: Isa) -> Result<Self, Error> {
+        let kernels = Kernels::new(isa)?;
+        let (packed, blocks) = read_blocks(bytes, check_scratch, |config, block| {
+            Engine::block(config, block, kernels)
+        })?;
+        Ok(Self::build(packed, blocks, isa, kernels))
+    }
+
+    /// The model of contents that have been checked, and of its blocks.
+    fn build(packed: PackedFile, blocks: Vec<EngineBlock>, isa: Isa, kernels: Kernels) -> Self {
         let PackedFile {
             network,
             class_names,
             preprocessing,
             provenance,
         } = packed;
-        check_scratch(&network.config)?;
-        Ok(Self {
-            engine: Engine::new(network, &preprocessing, kernels),
+        Self {
+            engine: Engine::new(network, blocks, &preprocessing, kernels),
             isa,
             class_names,
             preprocessing,
             provenance,
             pool: Mutex::default(),
-        })
+        }
     }
 
     /// The sizes of the network.
@@ -118,24 +141,51 @@ impl PackedModel {
         self.isa
     }
 
-    /// Memory for predictions, to be reused with [`logits_into`](Self::logits_into).
+    /// Memory for predictions of one thread, to be reused with [`logits_into`](Self::logits_into).
     pub fn scratch(&self) -> Scratch {
-        self.engine.scratch()
+        self.engine.scratch(1)
     }
 
-    /// Classifies an image.
+    /// Memory for predictions whose work so many threads share, each image's by itself: fewer threads where
+    /// an image has too few tokens. They are those of the rayon pool that
+    /// [`logits_into`](Self::logits_into) is called in; without the feature `rayon`, the thread that calls
+    /// it does everything.
+    ///
+    /// ```
+    /// # use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random, Image};
+    /// # let network = Network::random(&PackedConfig::micro(), 1)?;
+    /// # let model = PackedModel::new(PackedFile::unnamed(network))?;
+    /// let image = Random::new(2).image(model.config());
+    /// let mut logits = [[0.0; 10]; 2];
+    /// model.logits_into(Image::Bytes(&image), &mut model.scratch(), &mut logits[0])?;
+    /// model.logits_into(Image::Bytes(&image), &mut model.shared_scratch(2), &mut logits[1])?;
+    /// assert_eq!(logits[0], logits[1]);
+    /// # Ok::<(), gsb_packed::Error>(())
+    /// ```
+    pub fn shared_scratch(&self, threads: usize) -> Scratch {
+        self.engine.scratch(threads)
+    }
+
+    /// Classifies an image: on the threads of rayon's global pool if the feature `rayon` is on, the network
+    /// is large enough for it to pay, and the thread that calls belongs to no pool, whose other threads
+    /// probably have images of their own.
     ///
     /// # Errors
     /// [`Error::Image`] if it does not have the model's size.
     pub fn predict<'a>(&self, image: impl Into<Image<'a>>) -> Result<Prediction, Error> {
         let mut logits = vec![0.0; self.config().classes];
-        self.with_scratch(|scratch| self.logits_into(image.into(), scratch, &mut logits))?;
+        let threads = self.threads_of_predictions();
+        self.with_scratch(threads, |scratch| {
+            self.logits_into(image.into(), scratch, &mut logits)
+        })?;
         Ok(Prediction::new(logits))
     }
 
     /// The logits of an image. It allocates nothing, unless values are exactly 0 where their sign is
     /// taken, which is rare after training: these are listed, and masked where they are of a query or a
-    /// key, in memory that grows to what the image with the most of them needs.
+    /// key, in memory that grows to what the image with the most of them needs. Called with a
+    /// [shared](Self::shared_scratch) scratch by a thread that is not one of the rayon pool's, it hands the
+    /// image over to these, in a queue of rayon's that takes memory for dozens of images at a time.
     ///
     /// # Shapes
     /// - logits: `[classes]`
@@ -166,7 +216,7 @@ impl PackedModel {
     }
 
     /// The logits of several images, on the threads of the current rayon pool if the feature `rayon`
-    /// is on: `[images, classes]`.
+    /// is on: `[images, classes]`. Where there are threads enough for several an image, they share it.
     ///
     /// # Errors
     /// [`Error::Image`] of the first image that does not have the model's size; no image is
@@ -175,8 +225,14 @@ impl PackedModel {
         images.iter().try_for_each(|&image| self.check(image))?;
         let classes = self.config().classes;
         let mut logits = vec![0.0; images.len() * classes];
+        let threads = match self.is_worth_sharing() {
+            true => current_threads() / images.len().max(1),
+            false => 1,
+        };
         let one = |logits: &mut [f32], image: Image<'_>| {
-            self.with_scratch(|scratch| self.engine.logits(image, scratch, logits, None));
+            self.with_scratch(threads, |scratch| {
+                self.engine.logits(image, scratch, logits, None)
+            });
         };
         #[cfg(feature = "rayon")]
         {
@@ -201,7 +257,7 @@ impl PackedModel {
         self.check(image)?;
         let mut trace = Trace::default();
         let mut logits = vec![0.0; self.config().classes];
-        self.with_scratch(|scratch| {
+        self.with_scratch(1, |scratch| {
             self.engine
                 .logits(image, scratch, &mut logits, Some(&mut trace))
         });
@@ -233,17 +289,53 @@ impl PackedModel {
         })
     }
 
-    /// Calls with memory of the pool, which gets it back.
-    fn with_scratch<T>(&self, call: impl FnOnce(&mut Scratch) -> T) -> T {
+    /// Threads that share an image which is classified by itself.
+    fn threads_of_predictions(&self) -> usize {
+        #[cfg(feature = "rayon")]
+        if rayon::current_thread_index().is_none() && self.is_worth_sharing() {
+            return current_threads();
+        }
+        1
+    }
+
+    /// Whether an image takes long enough for waking other threads to pay.
+    fn is_worth_sharing(&self) -> bool {
+        let config = self.config();
+        let of_token = config.width * (4 * config.width + 2 * config.mlp_width);
+        let products = [config.tokens(), of_token, config.depth];
+        let products = products
+            .iter()
+            .fold(1usize, |all, &count| all.saturating_mul(count));
+        products >= WORTH_SHARING
+    }
+
+    /// Calls with memory of the pool for so many threads, which gets it back.
+    fn with_scratch<T>(&self, threads: usize, call: impl FnOnce(&mut Scratch) -> T) -> T {
         let pool = || {
             self.pool
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
         };
-        let kept = pool().pop();
-        let mut scratch = kept.unwrap_or_else(|| self.scratch());
+        let lanes = self.engine.lanes(threads);
+        let kept = {
+            let mut pool = pool();
+            let fits = pool.iter().rposition(|scratch| scratch.threads() == lanes);
+            fits.map(|index| pool.swap_remove(index))
+        };
+        let mut scratch = kept.unwrap_or_else(|| self.engine.scratch(lanes));
         let result = call(&mut scratch);
         pool().push(scratch);
         result
     }
+}
+
+/// Products of bits of an image, from which on it is worth sharing: some hundred microseconds.
+const WORTH_SHARING: usize = 1 << 27;
+
+/// Threads of the current pool.
+fn current_threads() -> usize {
+    #[cfg(feature = "rayon")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "rayon"))]
+    1
 }

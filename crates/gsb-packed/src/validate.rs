@@ -5,10 +5,10 @@ use std::fmt::Display;
 
 use gsb_numerics::guarded;
 
-use crate::layout::{Kind, Tensor, Visitor, length};
+use crate::layout::{Kind, Source, Tensor, Visitor, length};
 use crate::levels::level_range;
 use crate::products::Products;
-use crate::{Attention, Error, Network, SignMatrix};
+use crate::{Attention, Block, Error, Network, PackedConfig, SignMatrix};
 
 impl Network {
     /// Checks the configuration, that every list has the length it asks for, that levels are within
@@ -24,6 +24,45 @@ impl Network {
         (0..)
             .zip(&self.blocks)
             .try_for_each(|(index, block)| scales_are_near(&block.attention, index, tokens))
+    }
+}
+
+impl Block {
+    /// Makes a block as [`build`](Self::build) does, and checks it as [`Network::validate`] does.
+    ///
+    /// # Errors
+    /// Those of the source, and what is not as it should be.
+    pub(crate) fn build_checked(
+        config: &PackedConfig,
+        index: usize,
+        source: &mut impl Source,
+    ) -> Result<Self, Error> {
+        let block = Self::build(config, index, &mut Checked(source))?;
+        scales_are_near(&block.attention, index, config.tokens())?;
+        Ok(block)
+    }
+}
+
+/// A source whose tensors are checked as they come.
+pub(crate) struct Checked<'a, S>(pub(crate) &'a mut S);
+
+impl<S: Source> Source for Checked<'_, S> {
+    fn floats(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error> {
+        let values = self.0.floats(tensor)?;
+        Check.floats(tensor, &values)?;
+        Ok(values)
+    }
+
+    fn levels(&mut self, tensor: &Tensor<'_>, bits: u8) -> Result<Vec<i8>, Error> {
+        let values = self.0.levels(tensor, bits)?;
+        Check.levels(tensor, bits, &values)?;
+        Ok(values)
+    }
+
+    fn signs(&mut self, tensor: &Tensor<'_>) -> Result<SignMatrix, Error> {
+        let values = self.0.signs(tensor)?;
+        Check.signs(tensor, &values)?;
+        Ok(values)
     }
 }
 

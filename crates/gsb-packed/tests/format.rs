@@ -432,6 +432,40 @@ fn memory_is_reused() {
     }
 }
 
+/// Nor by a thread of the pool that shares an image.
+#[cfg(feature = "rayon")]
+#[test]
+fn shared_memory_is_reused() {
+    let _turn = turn();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2);
+    let pool = pool.build().unwrap();
+    for seed in 0..4 * KINDS.len() {
+        let kind = KINDS[seed % KINDS.len()];
+        let config = config(seed as u64);
+        let network = network(&config, seed as u64, kind);
+        let mut random = Random::new(3);
+        let images: Vec<Vec<u8>> = (0..5).map(|_| random.image(&config)).collect();
+        for isa in Isa::available() {
+            let model = model(&network, isa);
+            let mut scratch = model.shared_scratch(3);
+            let mut logits = vec![0.0; config.classes];
+            let mut run = || {
+                for image in &images {
+                    let image = Image::from(image);
+                    model.logits_into(image, &mut scratch, &mut logits).unwrap();
+                }
+            };
+            pool.install(|| {
+                if kind == Kind::Fresh {
+                    run();
+                }
+                let ((), count) = allocations(&mut run);
+                assert_eq!(count, 0, "{isa}, {kind:?}, {config:?}");
+            });
+        }
+    }
+}
+
 #[test]
 fn complaints_name_what_is_wrong() {
     let _turn = turn();

@@ -6,7 +6,7 @@ use common::{KINDS, Kind, config, model, network, trace};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use gsb_packed::{Isa, PackedConfig, Random};
+use gsb_packed::{Image, Isa, PackedConfig, Random};
 
 /// Networks of a test: all kinds many times, few where an interpreter runs them.
 const CASES: u32 = if cfg!(miri) { 1 } else { 48 };
@@ -79,11 +79,68 @@ fn a_full_size_network_decides_alike() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    /// Shared memory, whether or not there are as many threads.
+    #[test]
+    fn parts_decide_as_the_whole(seed: u64, kind in select(&KINDS), threads in 2usize..8) {
+        let config = config(seed);
+        let network = network(&config, seed, kind);
+        let mut random = Random::new(seed);
+        let bytes: Vec<Vec<u8>> = (0..2).map(|_| random.image(&config)).collect();
+        let floats: Vec<f32> = (0..config.pixels()).map(|_| random.normal()).collect();
+        let mut images: Vec<Image> = bytes.iter().map(Image::from).collect();
+        images.push(Image::Normalized(&floats));
+        for isa in Isa::available() {
+            let model = model(&network, isa);
+            let mut alone = model.scratch();
+            let mut shared = model.shared_scratch(threads);
+            prop_assert!(shared.threads() <= threads);
+            let mut logits = vec![0.0; config.classes];
+            let mut expected = logits.clone();
+            for &image in &images {
+                model.logits_into(image, &mut alone, &mut expected).unwrap();
+                model.logits_into(image, &mut shared, &mut logits).unwrap();
+                prop_assert_eq!(&logits, &expected, "{}, {} threads, {:?}", isa, threads, config);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_size_image_is_shared() {
+    let config = PackedConfig {
+        depth: 2,
+        ..PackedConfig::deit_small(10)
+    };
+    for kind in [Kind::Plain, Kind::Uniform, Kind::Fresh] {
+        let network = network(&config, 3, kind);
+        let image = Random::new(4).image(&config);
+        for isa in Isa::available() {
+            let model = model(&network, isa);
+            let expected = model.predict(&image).unwrap();
+            for threads in [2, 3, 16] {
+                let mut scratch = model.shared_scratch(threads);
+                assert_eq!(scratch.threads(), threads);
+                let mut logits = vec![0.0; config.classes];
+                let image = Image::Bytes(&image);
+                model.logits_into(image, &mut scratch, &mut logits).unwrap();
+                assert_eq!(
+                    logits,
+                    expected.logits(),
+                    "{isa}, {kind:?}, {threads} threads"
+                );
+            }
+        }
+    }
+}
+
 // WebAssembly has no threads.
 #[cfg(all(feature = "rayon", not(target_family = "wasm")))]
 #[test]
 fn threads_make_no_difference() {
-    use gsb_packed::{Image, Network, PackedFile, PackedModel};
+    use gsb_packed::{Network, PackedFile, PackedModel};
 
     let network = Network::random(&PackedConfig::micro(), 5).unwrap();
     let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();

@@ -33,13 +33,14 @@ pub struct BenchArgs {
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
 
-    /// Images in a batch
-    #[arg(long, value_name = "IMAGES", default_value_t = 1, value_parser = few())]
-    pub batch: usize,
+    /// Images in a batch, 1 if it is not given
+    #[arg(long, value_name = "IMAGES", value_parser = few())]
+    pub batch: Option<usize>,
 
-    /// Threads that share a batch
-    #[arg(long, default_value_t = 1, value_parser = few())]
-    pub threads: usize,
+    /// Threads that share a batch or an image, 1 if it is not given. Without either option, latency and
+    /// throughput follow for 1 to as many threads as there are cores
+    #[arg(long, value_parser = few())]
+    pub threads: Option<usize>,
 
     /// Batches to time
     #[arg(long, value_name = "BATCHES", default_value_t = 50, value_parser = rounds(1))]
@@ -62,7 +63,22 @@ struct Report {
     threads: usize,
     ms_per_image: Spread,
     stages: Stages,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    by_threads: Vec<OfThreads>,
 }
+
+/// What a number of threads comes to.
+#[derive(Debug, Serialize)]
+struct OfThreads {
+    threads: usize,
+    /// Median milliseconds of one image, which all of them share.
+    latency_ms: f64,
+    /// Of batches of [`BATCH`] images.
+    images_per_second: f64,
+}
+
+/// Images of a batch whose throughput is measured.
+const BATCH: usize = 8;
 
 /// Milliseconds of an image, over the rounds.
 #[derive(Debug, Serialize)]
@@ -110,18 +126,20 @@ pub fn run(args: &BenchArgs) -> Result<String, Error> {
     };
     let opened = milliseconds(start.elapsed());
     let mut random = Random::new(2);
-    let images: Vec<Vec<u8>> = (0..args.batch)
+    let (batch, threads) = (args.batch.unwrap_or(1), args.threads.unwrap_or(1));
+    let images: Vec<Vec<u8>> = (0..batch.max(BATCH))
         .map(|_| random.image(model.config()))
         .collect();
     let images: Vec<Image> = images.iter().map(Image::from).collect();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads)
-        .build();
-    let pool = pool.map_err(|error| Error::Option {
-        option: "--threads",
-        reason: error.to_string(),
-    })?;
-    let report = pool.install(|| time(&model, &images, args))?;
+    let mut report = pool(threads)?.install(|| time(&model, &images[..batch], threads, args))?;
+    if args.batch.is_none() && args.threads.is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for threads in 1..=cores {
+            let pool = pool(threads)?;
+            let of_threads = pool.install(|| scale(&model, &images[..BATCH], threads, args))?;
+            report.by_threads.push(of_threads);
+        }
+    }
     if args.json {
         return output::json(&report);
     }
@@ -131,6 +149,15 @@ pub fn run(args: &BenchArgs) -> Result<String, Error> {
         "made"
     };
     Ok(format!("{done} in {opened:.1} ms\n{}", text(&report)))
+}
+
+/// Threads.
+fn pool(threads: usize) -> Result<rayon::ThreadPool, Error> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::Option {
+        option: "--threads",
+        reason: error.to_string(),
+    })
 }
 
 /// A model of random weights.
@@ -148,44 +175,85 @@ fn random(name: &str) -> Result<PackedModel, Error> {
     )?))?)
 }
 
-fn time(model: &PackedModel, images: &[Image], args: &BenchArgs) -> Result<Report, Error> {
+/// Latency and throughput of as many threads as the current pool has.
+fn scale(
+    model: &PackedModel,
+    images: &[Image],
+    threads: usize,
+    args: &BenchArgs,
+) -> Result<OfThreads, Error> {
+    let mut scratch = model.shared_scratch(threads);
+    let mut logits = vec![0.0; model.config().classes];
+    let (mut latencies, mut batches) = (Vec::new(), Vec::new());
+    for round in 0..args.warm_up + args.rounds {
+        let start = Instant::now();
+        model.logits_into(images[0], &mut scratch, &mut logits)?;
+        if round >= args.warm_up {
+            latencies.push(milliseconds(start.elapsed()));
+        }
+    }
+    // As many images, but for those of the first batch, which takes memory.
+    for batch in 0..=args.rounds.div_ceil(images.len()) {
+        let start = Instant::now();
+        model.logits_batch(images)?;
+        if batch > 0 {
+            batches.push(milliseconds(start.elapsed()));
+        }
+    }
+    Ok(OfThreads {
+        threads,
+        latency_ms: spread(latencies).median,
+        images_per_second: 1e3 * images.len() as f64 / spread(batches).median,
+    })
+}
+
+fn time(
+    model: &PackedModel,
+    images: &[Image],
+    threads: usize,
+    args: &BenchArgs,
+) -> Result<Report, Error> {
     let mut scratch = model.scratch();
+    let mut shared = model.shared_scratch(threads);
     let mut logits = vec![0.0; model.config().classes];
     let mut stages = Vec::new();
-    let mut alone = |scratch: &mut Scratch, stages: &mut Vec<_>| -> Result<Duration, Error> {
+    let mut alone = |scratch: &mut Scratch| -> Result<(Duration, Vec<_>), Error> {
         let start = Instant::now();
         model.logits_into(images[0], scratch, &mut logits)?;
         let time = start.elapsed();
-        stages.push(scratch.stage_times().collect::<Vec<_>>());
-        Ok(time)
+        Ok((time, scratch.stage_times().collect::<Vec<_>>()))
     };
     for _ in 0..args.warm_up {
-        alone(&mut scratch, &mut stages)?;
-        if args.batch > 1 {
+        alone(&mut shared)?;
+        if images.len() > 1 {
             model.logits_batch(images)?;
         }
     }
-    stages.clear();
     let mut times = Vec::with_capacity(args.rounds);
     for _ in 0..args.rounds {
-        if args.batch == 1 {
-            times.push(milliseconds(alone(&mut scratch, &mut stages)?));
+        if images.len() == 1 {
+            let (time, of_stages) = alone(&mut shared)?;
+            times.push(milliseconds(time));
+            if threads == 1 {
+                stages.push(of_stages);
+            }
             continue;
         }
         let start = Instant::now();
         model.logits_batch(images)?;
         times.push(milliseconds(start.elapsed()) / images.len() as f64);
     }
-    // The stages of a batch on several threads overlap: they are those of one image alone.
+    // Stages on several threads overlap: they are those of one image on one thread.
     while stages.len() < args.rounds.min(20) {
-        alone(&mut scratch, &mut stages)?;
+        stages.push(alone(&mut scratch)?.1);
     }
     Ok(Report {
         isa: model.isa().name(),
-        batch: args.batch,
-        threads: args.threads,
+        batch: images.len(),
+        threads,
         ms_per_image: spread(times),
         stages: medians(&stages),
+        by_threads: Vec::new(),
     })
 }
 
@@ -232,6 +300,7 @@ fn text(report: &Report) -> String {
         threads,
         ms_per_image,
         stages: Stages(stages),
+        by_threads,
     } = report;
     let total: f64 = stages.iter().map(|(_, time)| time).sum();
     let head = ["stage", "ms", "share"].map(String::from);
@@ -242,13 +311,26 @@ fn text(report: &Report) -> String {
             format!("{:.1} %", 100.0 * time / total),
         ]
     });
-    format!(
+    let mut text = format!(
         "{isa}, batch {batch}, threads {threads}\n\
          ms per image: {ms_per_image}\n\
          images per second: {:.1}\n\n{}",
         1e3 / ms_per_image.median,
         output::table(std::iter::once(head).chain(rows), 1)
-    )
+    );
+    if !by_threads.is_empty() {
+        let head = ["threads", "latency, ms", "images per second"].map(String::from);
+        let rows = by_threads.iter().map(|of| {
+            [
+                of.threads.to_string(),
+                format!("{:.3}", of.latency_ms),
+                format!("{:.1}", of.images_per_second),
+            ]
+        });
+        text.push('\n');
+        text.push_str(&output::table(std::iter::once(head).chain(rows), 0));
+    }
+    text
 }
 
 #[cfg(test)]

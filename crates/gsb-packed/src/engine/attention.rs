@@ -2,18 +2,27 @@
 
 mod attended;
 mod build;
+mod heads;
+
+use std::ops::Range;
 
 use super::linear::{BitLayer, BitRows, FloatLayer};
-use super::scratch::{Scratch, Sizes, most_candidates};
+use super::scratch::{Lane, Scratch, Sizes, most_candidates};
+use super::share::{Span, share};
+use super::tokens::Tokens;
 use super::{Stage, record};
 use crate::kernel::Kernels;
 use crate::kernel::attention::{FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups};
 use crate::kernel::micro::linear::PANEL;
-use crate::kernel::norm::{Norm, NormSigns};
-use crate::kernel::simd::{LANES, Line};
-use crate::kernel::value::{ValuePlanes, ValueShape, levels};
+use crate::kernel::norm::{Norm, NormSigns, Zero};
+use crate::kernel::simd::Line;
+use crate::kernel::value::{
+    Bounds, Extrema, HeadValue, NO_EXTREMA, RowBounds, ValueBits, ValueShape, both_extrema, levels,
+};
 use crate::products::Products;
-use crate::trace::BlockTrace;
+use crate::trace::Trace;
+use attended::Attention;
+use heads::{OfHead, Queries, Values};
 
 /// A binary attention.
 #[derive(Debug)]
@@ -34,51 +43,206 @@ pub(super) struct BinaryAttention {
     /// The same of sums of signs, if they decide.
     limits: Option<Vec<u32>>,
     output: FloatLayer,
+    /// Rows that products take at once.
+    rows: usize,
 }
 
 impl BinaryAttention {
-    /// Adds the attention of all tokens to the first `needed`.
-    pub(super) fn add(
+    /// Query, key and value of tokens.
+    pub(super) fn project(&self, kernels: Kernels, tokens: &mut Tokens<'_>) {
+        let rows = tokens.span.range().len();
+        let Tokens {
+            lanes,
+            stream,
+            query_key,
+            value,
+            bounds,
+            ..
+        } = tokens;
+        let lane = &mut lanes[0];
+        let stride = 2 * self.norm.gamma.len();
+        lane.zeros.clear();
+        kernels.run(NormSigns {
+            norm: &self.norm,
+            stream,
+            out: &mut lane.bits,
+            zeros: &mut lane.zeros,
+        });
+        lane.clock.lap(Stage::Norms);
+        let inputs = BitRows {
+            words: &lane.bits,
+            stride,
+            rows,
+            zeros: &lane.zeros,
+        };
+        self.query_key.apply(
+            kernels,
+            inputs,
+            &mut lane.sums,
+            query_key,
+            self.sizes().query_key_stride(),
+            &mut lane.query_key_zeros,
+        );
+        self.value
+            .apply(kernels, inputs, &mut lane.sums, &self.value_shift, value);
+        lane.clock.lap(Stage::Qkv);
+        let (shape, value) = (self.shape, value.as_flattened());
+        if shape.groups > 1 && shape.by_row {
+            kernels.run(RowBounds {
+                shape,
+                value,
+                out: bounds,
+            });
+        } else if shape.groups > 1 {
+            lane.extrema = kernels.run(Extrema { shape, value });
+        }
+        lane.clock.lap(Stage::Value);
+    }
+
+    /// The attended value of the first `needed` queries, once all tokens are projected. Records it in the
+    /// trace of a block.
+    pub(super) fn attend(
         &self,
         kernels: Kernels,
         scratch: &mut Scratch,
         needed: usize,
-        mut trace: Option<&mut BlockTrace>,
+        mut trace: Option<(&mut Trace, usize)>,
+    ) {
+        scratch.clock.start();
+        self.gather(scratch);
+        if let Some((trace, block)) = &mut trace {
+            self.record(scratch, trace, *block);
+        }
+        let sizes = self.sizes();
+        let by_row = self.groups.by_row;
+        let (block, mut trace) = trace.map_or((0, None), |(trace, block)| (block, Some(trace)));
+        let Scratch {
+            lanes,
+            query_key,
+            valid,
+            value,
+            bounds,
+            value_plane,
+            entries,
+            first_group,
+            attended,
+            zeros,
+            clock,
+            ..
+        } = scratch;
+        clock.lap(Stage::Value);
+        let all = lanes.len();
+        let head_value = |head| HeadValue {
+            shape: self.shape,
+            head,
+            value: value.as_flattened(),
+            bounds,
+        };
+        let values = Values {
+            span: Span::new(sizes.heads, 1, all),
+            lanes,
+            plane: value_plane,
+            entries,
+        };
+        share(values, &|values: Values<'_>| {
+            let clock = &mut values.lanes[0].clock;
+            clock.start();
+            let planes = values.plane.chunks_exact_mut(sizes.value_plane());
+            let heads = values.span.range().zip(planes).zip(values.entries);
+            for ((head, plane), entries) in heads {
+                kernels.run(ValueBits {
+                    value: head_value(head),
+                    plane,
+                    entries,
+                });
+            }
+            clock.lap(Stage::Value);
+        });
+        let attention = Attention {
+            kernels,
+            sizes,
+            needed,
+            block,
+            value: &head_value,
+            value_plane,
+            entries,
+            query_key,
+            valid: (!valid.is_empty()).then_some(valid),
+        };
+        let span = Span::new(sizes.heads * sizes.pairs, 1, all);
+        let queries = Queries {
+            span: span.clone(),
+            lanes,
+            first_group,
+            attended,
+            trace: trace.as_deref_mut(),
+        };
+        share(queries, &|mut queries: Queries<'_>| {
+            queries.lanes[0].clock.start();
+            queries.lanes[0].zeros.clear();
+            let mut max = f32::NEG_INFINITY;
+            for of_head in queries.heads(sizes.pairs) {
+                max = self.first_groups(&attention, &mut queries, &of_head, max);
+                queries.lanes[0].clock.lap(Stage::Attention);
+                if by_row {
+                    self.attended(&attention, &mut queries, &of_head, max);
+                }
+            }
+            queries.lanes[0].largest = max;
+        });
+        if !by_row {
+            let largest = lanes.iter().map(|lane| lane.largest);
+            let max = largest.fold(f32::NEG_INFINITY, f32::max);
+            let queries = Queries {
+                span,
+                lanes,
+                first_group,
+                attended,
+                trace,
+            };
+            share(queries, &|mut queries: Queries<'_>| {
+                queries.lanes[0].clock.start();
+                for of_head in queries.heads(sizes.pairs) {
+                    self.attended(&attention, &mut queries, &of_head, max);
+                }
+            });
+        }
+        zeros.clear();
+        for lane in lanes {
+            zeros.append(&mut lane.zeros);
+        }
+        zeros.sort_unstable();
+    }
+
+    /// Adds the output of the attended value to the first `needed` tokens.
+    pub(super) fn add(
+        &self,
+        kernels: Kernels,
+        tokens: &mut Tokens<'_>,
+        attended: &[u32],
+        zeros: &[Zero],
+        needed: usize,
+        block: usize,
     ) {
         let sizes = self.sizes();
-        self.binarize(kernels, scratch, sizes, trace.as_deref_mut());
-        let by_row = self.groups.by_row;
-        // Other blocks matter only for the largest element.
-        let needed_blocks = needed.div_ceil(LANES);
-        let blocks = if self.groups.count > 1 && !by_row {
-            sizes.blocks
-        } else {
-            needed_blocks
-        };
-        scratch.zeros.clear();
-        let mut max = f32::NEG_INFINITY;
-        for head in 0..sizes.heads {
-            // A trace wants planes.
-            let most = if trace.is_some() {
-                0
-            } else {
-                most_candidates(sizes.tokens)
-            };
-            max = self.first_groups(kernels, scratch, sizes, head, blocks, most, max);
-            if by_row {
-                self.attended(kernels, scratch, head, needed, max, trace.as_deref_mut());
-            }
-        }
-        if !by_row {
-            for head in 0..sizes.heads {
-                self.attended(kernels, scratch, head, needed, max, trace.as_deref_mut());
-            }
-        }
-        scratch.zeros.sort_unstable();
+        let (rows, first) = (tokens.needed(needed), tokens.span.range().start);
         let stride = sizes.attended_stride();
-        if let Some(trace) = trace {
-            let signs = record::signs(&scratch.bits, stride, needed, &scratch.zeros);
-            trace.output_input = record::unpad(
+        let of_head = sizes.padded / 32;
+        let lane = &mut tokens.lanes[0];
+        for (row, bits) in (first..first + rows).zip(lane.bits.chunks_exact_mut(stride)) {
+            let heads = attended.chunks_exact(sizes.pairs * sizes.attended_pair());
+            for (bits, words) in bits.chunks_exact_mut(of_head).zip(heads) {
+                bits.copy_from_slice(&words[row * of_head..][..of_head]);
+            }
+        }
+        lane.zeros.clear();
+        let here = zeros.iter().map(|&(row, channel)| (row as usize, channel));
+        let here = here.filter(|(row, _)| (first..first + rows).contains(row));
+        lane.zeros
+            .extend(here.map(|(row, channel)| ((row - first) as u32, channel)));
+        if let Some(trace) = &mut tokens.trace {
+            let signs = record::signs(&lane.bits, stride, rows, &lane.zeros);
+            trace.blocks[block].output_input = record::unpad(
                 &signs,
                 stride * 32,
                 sizes.padded,
@@ -87,14 +251,14 @@ impl BinaryAttention {
             );
         }
         let inputs = BitRows {
-            words: &scratch.bits,
+            words: &lane.bits,
             stride,
-            rows: needed,
-            zeros: &scratch.zeros,
+            rows,
+            zeros: &lane.zeros,
         };
         self.output
-            .add(kernels, inputs, &mut scratch.sums, &mut scratch.stream);
-        scratch.clock.lap(Stage::Output);
+            .add(kernels, inputs, &mut lane.sums, tokens.stream);
+        lane.clock.lap(Stage::Output);
     }
 
     /// The attention matrix of the groups of its elements.
@@ -116,99 +280,74 @@ impl BinaryAttention {
         Sizes::of(shape.tokens, shape.heads, shape.width)
     }
 
-    /// Query, key and value as bits.
-    fn binarize(
-        &self,
-        kernels: Kernels,
-        scratch: &mut Scratch,
-        sizes: Sizes,
-        trace: Option<&mut BlockTrace>,
-    ) {
-        let stride = 2 * self.norm.gamma.len();
-        scratch.zeros.clear();
-        kernels.run(NormSigns {
-            norm: &self.norm,
-            stream: &scratch.stream,
-            out: &mut scratch.bits,
-            zeros: &mut scratch.zeros,
-        });
-        scratch.clock.lap(Stage::Norms);
-        let inputs = BitRows {
-            words: &scratch.bits,
-            stride,
-            rows: sizes.tokens,
-            zeros: &scratch.zeros,
-        };
-        let query_key_stride = sizes.query_key_stride();
-        self.query_key.apply(
-            kernels,
-            inputs,
-            &mut scratch.sums,
-            &mut scratch.query_key,
-            query_key_stride,
-            &mut scratch.query_key_zeros,
-        );
-        self.value.apply(
-            kernels,
-            inputs,
-            &mut scratch.sums,
-            &self.value_shift,
-            &mut scratch.value,
-        );
-        scratch.clock.lap(Stage::Qkv);
-        kernels.run(ValuePlanes {
-            shape: self.shape,
-            value: scratch.value.as_flattened(),
-            bounds: &mut scratch.bounds,
-            plane: &mut scratch.value_plane,
-            entries: &mut scratch.entries,
-        });
-        if !scratch.query_key_zeros.is_empty() {
-            scratch.valid.clear();
-            scratch.valid.resize(scratch.query_key.len(), u32::MAX);
-            for &(row, channel) in &scratch.query_key_zeros {
-                let word = row as usize * query_key_stride + channel as usize / 32;
+    /// What is known of all tokens once each is projected: bounds of the value, and which bits of query
+    /// and key are 0, if some are.
+    fn gather(&self, scratch: &mut Scratch) {
+        let sizes = self.sizes();
+        if !self.shape.by_row {
+            let extrema = scratch.lanes.iter().map(|lane| lane.extrema);
+            let extrema = extrema.fold(NO_EXTREMA, both_extrema);
+            scratch.bounds[0] = Bounds::new(extrema, self.shape.groups);
+        } else if self.shape.groups == 1 {
+            scratch.bounds.fill(Bounds::new(NO_EXTREMA, 1));
+        }
+        scratch.valid.clear();
+        if scratch
+            .lanes
+            .iter()
+            .all(|lane| lane.query_key_zeros.is_empty())
+        {
+            return;
+        }
+        let stride = sizes.query_key_stride();
+        scratch.valid.resize(scratch.query_key.len(), u32::MAX);
+        let span = Span::new(sizes.tokens, self.rows, scratch.lanes.len());
+        for (index, lane) in scratch.lanes.iter().enumerate() {
+            let first = span.of_lane(index).range().start;
+            for &(row, channel) in &lane.query_key_zeros {
+                let word = (first + row as usize) * stride + channel as usize / 32;
                 scratch.valid[word] &= !(1 << (channel % 32));
             }
-            // Padding counts for nothing.
-            for (at, word) in scratch.valid.iter_mut().enumerate() {
-                let first = at % (2 * sizes.section) * 32 % sizes.padded;
-                let count = self.shape.width.saturating_sub(first).min(32);
-                *word &= ((1u64 << count) - 1) as u32;
-            }
         }
-        scratch.clock.lap(Stage::Value);
-        if let Some(trace) = trace {
-            let width = self.shape.width;
-            let section = sizes.section * PANEL;
-            trace.qkv_input = record::signs(&scratch.bits, stride, sizes.tokens, &scratch.zeros);
-            trace.qkv_input = record::unpad(
-                &trace.qkv_input,
-                32 * stride,
-                self.norm.width,
-                self.norm.width,
-                1,
-            );
-            let both = record::signs(
-                &scratch.query_key,
-                query_key_stride,
-                sizes.tokens,
-                &scratch.query_key_zeros,
-            );
-            let part = |first: usize| {
-                let rows = both
-                    .chunks_exact(2 * section)
-                    .flat_map(|row| &row[first..first + section]);
-                let rows: Vec<i8> = rows.copied().collect();
-                record::unpad(&rows, section, sizes.padded, width, sizes.heads)
-            };
-            (trace.query, trace.key) = (part(0), part(section));
-            let values = scratch.value.as_flattened();
-            trace.value = (0..sizes.heads)
-                .flat_map(|head| levels(self.shape, head, values, &scratch.bounds))
-                .collect();
-            trace.attention.clear();
+        // Padding counts for nothing.
+        for (at, word) in scratch.valid.iter_mut().enumerate() {
+            let first = at % (2 * sizes.section) * 32 % sizes.padded;
+            let count = self.shape.width.saturating_sub(first).min(32);
+            *word &= ((1u64 << count) - 1) as u32;
         }
+    }
+
+    /// Records what is projected.
+    fn record(&self, scratch: &Scratch, trace: &mut Trace, block: usize) {
+        let sizes = self.sizes();
+        let [lane] = &scratch.lanes[..] else {
+            unreachable!("a trace is recorded by one lane")
+        };
+        let trace = &mut trace.blocks[block];
+        let width = self.shape.width;
+        let section = sizes.section * PANEL;
+        let stride = 2 * self.norm.gamma.len();
+        let signs = record::signs(&lane.bits, stride, sizes.tokens, &lane.zeros);
+        trace.qkv_input = record::unpad(&signs, 32 * stride, self.norm.width, self.norm.width, 1);
+        let both = record::signs(
+            &scratch.query_key,
+            sizes.query_key_stride(),
+            sizes.tokens,
+            &lane.query_key_zeros,
+        );
+        let part = |first: usize| {
+            let rows = both
+                .chunks_exact(2 * section)
+                .flat_map(|row| &row[first..first + section]);
+            let rows: Vec<i8> = rows.copied().collect();
+            record::unpad(&rows, section, sizes.padded, width, sizes.heads)
+        };
+        (trace.query, trace.key) = (part(0), part(section));
+        let values = scratch.value.as_flattened();
+        trace.value = (0..sizes.heads)
+            .flat_map(|head| levels(self.shape, head, values, &scratch.bounds))
+            .collect();
+        trace.attention.clear();
     }
 
     fn head<'a>(
@@ -237,51 +376,59 @@ impl BinaryAttention {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// The first group of queries of a head, and candidates of the others. Gives the largest element so
+    /// far, from that before on.
     fn first_groups(
         &self,
-        kernels: Kernels,
-        scratch: &mut Scratch,
-        sizes: Sizes,
-        head: usize,
-        blocks: usize,
-        most: usize,
+        attention: &Attention<'_>,
+        queries: &mut Queries<'_>,
+        of_head: &OfHead,
         max: f32,
     ) -> f32 {
-        let valid = (!scratch.query_key_zeros.is_empty()).then_some(&scratch.valid[..]);
-        let candidates = &mut scratch.candidates[head];
+        let sizes = attention.sizes;
+        // Other blocks matter only for the largest element.
+        let blocks = if self.groups.count > 1 && !self.groups.by_row {
+            sizes.blocks
+        } else {
+            attention.needed_blocks()
+        };
+        // A trace wants planes.
+        let most = match queries.trace {
+            Some(_) => 0,
+            None => most_candidates(sizes.tokens),
+        };
+        let lane = &mut queries.lanes[0];
+        let candidates = &mut lane.candidates[of_head.index];
         candidates.list.clear();
         candidates.overflow = false;
         candidates.most = most;
         candidates.max = max;
-        let lines = sizes.blocks * sizes.key_words;
-        let [second, third] = &mut scratch.later_groups;
-        kernels.run(FirstGroups {
-            head: self.head(sizes, head, &scratch.query_key, valid),
-            blocks,
-            scores: &mut scratch.scores,
-            plane: &mut scratch.first_group[head * lines..][..lines],
+        let [second, third] = &mut lane.later_groups;
+        attention.kernels.run(FirstGroups {
+            head: attention.head(self, of_head.head),
+            blocks: of_head.blocks(blocks),
+            scores: &mut lane.scores,
+            plane: &mut queries.first_group[of_head.place * sizes.plane_pair()..],
             candidates,
             later: [second, third],
         });
         candidates.max
     }
 
+    /// The other groups of queries of a head as planes.
     fn later_groups(
         &self,
-        kernels: Kernels,
-        scratch: &mut Scratch,
-        sizes: Sizes,
+        attention: &Attention<'_>,
+        lane: &mut Lane,
         head: usize,
-        blocks: usize,
+        blocks: Range<usize>,
         max: f32,
     ) {
-        let valid = (!scratch.query_key_zeros.is_empty()).then_some(&scratch.valid[..]);
-        let [second, third] = &mut scratch.later_groups;
-        kernels.run(LaterGroups {
-            head: self.head(sizes, head, &scratch.query_key, valid),
+        let [second, third] = &mut lane.later_groups;
+        attention.kernels.run(LaterGroups {
+            head: attention.head(self, head),
             blocks,
-            scores: &mut scratch.scores,
+            scores: &mut lane.scores,
             planes: [second, third],
             max,
         });

@@ -94,9 +94,14 @@ impl Clock {
         }
     }
 
-    /// Begins with an image.
-    pub(super) fn start(&mut self) {
+    /// Forgets the times of the image before.
+    pub(super) fn reset(&mut self) {
         *self = Self::new();
+    }
+
+    /// Begins to measure.
+    pub(super) fn start(&mut self) {
+        self.last = Instant::now();
     }
 
     /// The time since the last lap belongs to a stage.
@@ -106,7 +111,16 @@ impl Clock {
         self.last = now;
     }
 
-    pub(super) fn totals(&self) -> impl Iterator<Item = (Stage, Duration)> {
-        Stage::ALL.into_iter().zip(self.totals)
+    /// The times of some clocks added up.
+    pub(super) fn totals<'a>(
+        clocks: impl Iterator<Item = &'a Self>,
+    ) -> impl Iterator<Item = (Stage, Duration)> {
+        let mut totals = [Duration::ZERO; Stage::ALL.len()];
+        for clock in clocks {
+            for (total, time) in totals.iter_mut().zip(clock.totals) {
+                *total += time;
+            }
+        }
+        Stage::ALL.into_iter().zip(totals)
     }
 }

@@ -1,12 +1,16 @@
 //! From an image to the tokens that enter the encoder.
 
+use super::Stage;
 use super::lines::{element_mut, lines, panels};
+use super::scratch::Lane;
+use super::share::{Parts, Span, share};
+use super::tokens::Tokens;
 use crate::kernel::Kernels;
 use crate::kernel::micro::linear::Inputs;
 use crate::kernel::micro::patches::{PatchWeights, Patches};
 use crate::kernel::patches::{ArrangePatches, CutPatches};
 use crate::kernel::simd::Line;
-use crate::{Network, PackedConfig, Preprocessing, SCALE_GUARD};
+use crate::{Image, Network, PackedConfig, Preprocessing, SCALE_GUARD};
 
 /// The patch embedding, the learned tokens and the positions.
 #[derive(Debug)]
@@ -101,70 +105,153 @@ impl Embedding {
         config.channels * self.weights.words
     }
 
-    /// Makes tokens of bytes, `[height, width, channels]`.
-    pub(super) fn embed_bytes(
+    /// Cuts an image of bytes, `[height, width, channels]`, into patches.
+    pub(super) fn cut(
         &self,
         kernels: Kernels,
         config: &PackedConfig,
         image: &[u8],
         pixels: &mut [u32],
-        stream: &mut [[Line<f32>; 4]],
+        lanes: &mut [Lane],
     ) {
-        kernels.run(CutPatches {
+        let side = config.image_size / config.patch_size;
+        let bands = Bands {
+            span: Span::new(side, 1, lanes.len()),
+            lanes,
             image,
-            size: config.image_size,
-            colours: config.channels,
-            patch: config.patch_size,
-            out: pixels,
-            words: self.weights.words,
+            of_image: config.patch_size * config.image_size * config.channels,
+            pixels,
+            of_pixels: side * self.stride(config),
+        };
+        share(bands, &|bands: Bands<'_>| {
+            let clock = &mut bands.lanes[0].clock;
+            clock.start();
+            kernels.run(CutPatches {
+                image: bands.image,
+                size: config.image_size,
+                colours: config.channels,
+                patch: config.patch_size,
+                out: bands.pixels,
+                words: self.weights.words,
+            });
+            clock.lap(Stage::Embedding);
         });
-        let learned = config.learned_tokens() * panels(config.width);
-        kernels.run(Patches {
-            pixels: Inputs::new(pixels, self.stride(config), 0..config.patches()),
-            weights: &self.weights,
-            positions: &self.positions[learned..],
-            out: &mut stream[learned..],
-        });
-        stream[..learned].copy_from_slice(&self.positions[..learned]);
     }
 
-    /// Makes tokens of normalized floats, `[channels, height, width]`, with memory for the pixels of a
-    /// patch.
-    pub(super) fn embed_floats(
+    /// Makes tokens of an image: of bytes that are [cut](Self::cut) into pixels, or of floats,
+    /// `[channels, height, width]`.
+    pub(super) fn embed(
+        &self,
+        kernels: Kernels,
+        config: &PackedConfig,
+        image: Image<'_>,
+        pixels: &[u32],
+        tokens: &mut Tokens<'_>,
+    ) {
+        let panels = panels(config.width);
+        let all = tokens.span.range();
+        let positions = &self.positions[all.start * panels..all.end * panels];
+        // Of these tokens the ones without a patch, and the first patch.
+        let learned = tokens.needed(config.learned_tokens());
+        let first = all.start + learned - config.learned_tokens().min(all.start + learned);
+        let count = all.len() - learned;
+        let (own, of_patches) = tokens.stream.split_at_mut(learned * panels);
+        let (own_positions, positions) = positions.split_at(learned * panels);
+        own.copy_from_slice(own_positions);
+        let lane = &mut tokens.lanes[0];
+        match image {
+            Image::Bytes(_) => kernels.run(Patches {
+                pixels: Inputs::new(
+                    &pixels[first * self.stride(config)..],
+                    self.stride(config),
+                    0..count,
+                ),
+                weights: &self.weights,
+                positions,
+                out: of_patches,
+            }),
+            Image::Normalized(image) => {
+                for (index, row) in of_patches.chunks_exact_mut(panels).enumerate() {
+                    self.embed_floats(config, image, first + index, &mut lane.patch, row);
+                }
+                let values = of_patches.as_flattened_mut().iter_mut();
+                for (value, position) in values.zip(positions.as_flattened()) {
+                    for (value, position) in value.0.iter_mut().zip(position.0) {
+                        *value += position;
+                    }
+                }
+            }
+        }
+        lane.clock.lap(Stage::Embedding);
+    }
+
+    /// Makes a token of a patch, without its position, with memory for the pixels of the patch.
+    fn embed_floats(
         &self,
         config: &PackedConfig,
         image: &[f32],
+        index: usize,
         pixels: &mut [f32],
-        stream: &mut [[Line<f32>; 4]],
+        row: &mut [[Line<f32>; 4]],
     ) {
         let (size, patch) = (config.image_size, config.patch_size);
         let side = size / patch;
-        let panels = panels(config.width);
-        let learned = config.learned_tokens() * panels;
-        let values = config.patch_values();
-        for (index, row) in stream[learned..].chunks_exact_mut(panels).enumerate() {
-            let (top, left) = (index / side * patch, index % side * patch);
-            let lines = pixels.chunks_exact_mut(patch).enumerate();
-            for (line, out) in lines {
-                let (colour, y) = (line / patch, top + line % patch);
-                out.copy_from_slice(&image[(colour * size + y) * size + left..][..patch]);
-            }
-            for (channel, levels) in self.levels.chunks_exact(values).enumerate() {
-                let products = pixels
-                    .iter()
-                    .zip(levels)
-                    .map(|(x, &level)| f64::from(*x) * f64::from(level));
-                let sum = products.sum::<f64>() * f64::from(self.scales[channel]);
-                *element_mut(row, channel) = sum as f32 + self.bias[channel];
-            }
+        let (top, left) = (index / side * patch, index % side * patch);
+        let lines = pixels.chunks_exact_mut(patch).enumerate();
+        for (line, out) in lines {
+            let (colour, y) = (line / patch, top + line % patch);
+            out.copy_from_slice(&image[(colour * size + y) * size + left..][..patch]);
         }
-        let (tokens, patches) = stream.split_at_mut(learned);
-        tokens.copy_from_slice(&self.positions[..learned]);
-        let patches = patches.as_flattened_mut().iter_mut();
-        for (value, position) in patches.zip(self.positions[learned..].as_flattened()) {
-            for (value, position) in value.0.iter_mut().zip(position.0) {
-                *value += position;
-            }
+        let levels = self.levels.chunks_exact(config.patch_values());
+        for (channel, levels) in levels.enumerate() {
+            let products = pixels
+                .iter()
+                .zip(levels)
+                .map(|(x, &level)| f64::from(*x) * f64::from(level));
+            let sum = products.sum::<f64>() * f64::from(self.scales[channel]);
+            *element_mut(row, channel) = sum as f32 + self.bias[channel];
         }
+    }
+}
+
+/// Bands of an image as high as a patch.
+struct Bands<'a> {
+    span: Span,
+    lanes: &'a mut [Lane],
+    /// `[some bands, bytes of a band]`.
+    image: &'a [u8],
+    of_image: usize,
+    /// `[some bands, words of a band]`, and padding.
+    pixels: &'a mut [u32],
+    of_pixels: usize,
+}
+
+impl Parts for Bands<'_> {
+    fn span(&self) -> &Span {
+        &self.span
+    }
+
+    fn split(self, lanes: usize) -> (Self, Self) {
+        let (span, other_span) = self.span.split(lanes);
+        let first = span.range().len();
+        let (lanes, other_lanes) = self.lanes.split_at_mut(lanes);
+        let (image, other_image) = self.image.split_at(first * self.of_image);
+        let (pixels, other_pixels) = self.pixels.split_at_mut(first * self.of_pixels);
+        let others = Self {
+            span: other_span,
+            lanes: other_lanes,
+            image: other_image,
+            pixels: other_pixels,
+            ..self
+        };
+        let first = Self {
+            span,
+            lanes,
+            image,
+            pixels,
+            of_image: others.of_image,
+            of_pixels: others.of_pixels,
+        };
+        (first, others)
     }
 }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use super::linear::{BitLayer, BitRows, BitWeight, FloatLayer, factors, level_threshold};
 use super::norm::fold;
-use super::scratch::Scratch;
+use super::tokens::Tokens;
 use super::{Stage, record};
 use gsb_numerics::guarded;
 
 use crate::kernel::Kernels;
 use crate::kernel::norm::{Norm, NormSigns, Zero};
-use crate::trace::BlockTrace;
 use crate::{BinaryLinear, LayerNorm, PackedConfig};
 
 /// A binary MLP.
@@ -60,57 +59,59 @@ impl BinaryMlp {
         }
     }
 
-    /// Adds the MLP of the first `needed` tokens.
+    /// Adds the MLP of the first `needed` tokens. Records it in the trace of a block.
     pub(super) fn add(
         &self,
         kernels: Kernels,
-        scratch: &mut Scratch,
+        tokens: &mut Tokens<'_>,
         needed: usize,
-        trace: Option<&mut BlockTrace>,
+        block: usize,
     ) {
         let panels = self.norm.gamma.len();
         let stride = 2 * panels;
-        scratch.zeros.clear();
+        let rows = tokens.needed(needed);
+        let lane = &mut tokens.lanes[0];
+        lane.zeros.clear();
         kernels.run(NormSigns {
             norm: &self.norm,
-            stream: &scratch.stream[..needed * panels],
-            out: &mut scratch.bits,
-            zeros: &mut scratch.zeros,
+            stream: &tokens.stream[..rows * panels],
+            out: &mut lane.bits,
+            zeros: &mut lane.zeros,
         });
-        scratch.clock.lap(Stage::Norms);
+        lane.clock.lap(Stage::Norms);
         let inputs = BitRows {
-            words: &scratch.bits,
+            words: &lane.bits,
             stride,
-            rows: needed,
-            zeros: &scratch.zeros,
+            rows,
+            zeros: &lane.zeros,
         };
         let hidden_stride = 2 * self.hidden.div_ceil(64);
         let mut none: Vec<Zero> = Vec::new();
         self.fc1.apply(
             kernels,
             inputs,
-            &mut scratch.sums,
-            &mut scratch.hidden,
+            &mut lane.sums,
+            &mut lane.hidden,
             hidden_stride,
             &mut none,
         );
-        scratch.clock.lap(Stage::Fc1);
-        if let Some(trace) = trace {
+        lane.clock.lap(Stage::Fc1);
+        if let Some(trace) = &mut tokens.trace {
+            let trace = &mut trace.blocks[block];
             let width = self.norm.width;
-            let signs = record::signs(&scratch.bits, stride, needed, &scratch.zeros);
+            let signs = record::signs(&lane.bits, stride, rows, &lane.zeros);
             trace.fc1_input = record::unpad(&signs, stride * 32, width, width, 1);
-            let signs = record::signs(&scratch.hidden, hidden_stride, needed, &[]);
+            let signs = record::signs(&lane.hidden, hidden_stride, rows, &[]);
             let signs = record::unpad(&signs, hidden_stride * 32, self.hidden, self.hidden, 1);
             trace.fc2_input = signs.into_iter().map(|sign| i8::from(sign > 0)).collect();
         }
         let inputs = BitRows {
-            words: &scratch.hidden,
+            words: &lane.hidden,
             stride: hidden_stride,
-            rows: needed,
+            rows,
             zeros: &[],
         };
-        self.fc2
-            .add(kernels, inputs, &mut scratch.sums, &mut scratch.stream);
-        scratch.clock.lap(Stage::Fc2);
+        self.fc2.add(kernels, inputs, &mut lane.sums, tokens.stream);
+        lane.clock.lap(Stage::Fc2);
     }
 }

@@ -10,6 +10,8 @@ mod mlp;
 mod norm;
 mod record;
 mod scratch;
+mod share;
+mod tokens;
 
 pub use clock::Stage;
 pub use scratch::Scratch;
@@ -20,14 +22,21 @@ use embedding::Embedding;
 use head::QuantizedHead;
 use lines::panels;
 use mlp::BinaryMlp;
-
-#[cfg(feature = "rayon")]
-use rayon::iter::ParallelIterator;
+use share::{Span, share};
+use tokens::Tokens;
 
 use crate::kernel::Kernels;
 use crate::kernel::norm::Norm;
+use crate::kernel::simd::Line;
 use crate::trace::{BlockTrace, Trace};
 use crate::{Block, Image, Network, PackedConfig, Preprocessing};
+
+/// A block ready to run.
+#[derive(Debug)]
+pub(crate) struct EngineBlock {
+    attention: BinaryAttention,
+    mlp: BinaryMlp,
+}
 
 /// A network ready to run.
 #[derive(Debug)]
@@ -35,42 +44,25 @@ pub(crate) struct Engine {
     config: PackedConfig,
     kernels: Kernels,
     embedding: Embedding,
-    blocks: Vec<(BinaryAttention, BinaryMlp)>,
+    blocks: Vec<EngineBlock>,
     norm: Norm,
     class_head: QuantizedHead,
     distillation_head: Option<QuantizedHead>,
 }
 
 impl Engine {
-    /// The engine of a network that has been checked.
+    /// The engine of a network that has been checked, with its blocks made.
     pub(crate) fn new(
         mut network: Network,
+        blocks: Vec<EngineBlock>,
         preprocessing: &Preprocessing,
         kernels: Kernels,
     ) -> Self {
         let embedding = Embedding::new(&mut network, preprocessing, kernels);
         let config = network.config;
-        let block = |block: Block| {
-            let Block {
-                norm1,
-                attention,
-                norm2,
-                fc1,
-                fc2,
-            } = block;
-            let attention = BinaryAttention::new(&norm1, attention, &config, kernels);
-            (
-                attention,
-                BinaryMlp::new(&norm2, fc1, fc2, &config, kernels),
-            )
-        };
-        #[cfg(feature = "rayon")]
-        let blocks = rayon::iter::IntoParallelIterator::into_par_iter(network.blocks);
-        #[cfg(not(feature = "rayon"))]
-        let blocks = network.blocks.into_iter();
         Self {
             embedding,
-            blocks: blocks.map(block).collect(),
+            blocks,
             norm: head::last_norm(&network.norm, &config),
             class_head: QuantizedHead::new(network.class_head, &config),
             distillation_head: network
@@ -81,24 +73,60 @@ impl Engine {
         }
     }
 
+    /// A block of it.
+    pub(crate) fn block(config: &PackedConfig, block: Block, kernels: Kernels) -> EngineBlock {
+        let Block {
+            norm1,
+            attention,
+            norm2,
+            fc1,
+            fc2,
+        } = block;
+        EngineBlock {
+            attention: BinaryAttention::new(&norm1, attention, config, kernels),
+            mlp: BinaryMlp::new(&norm2, fc1, fc2, config, kernels),
+        }
+    }
+
     pub(crate) fn config(&self) -> &PackedConfig {
         &self.config
     }
 
-    pub(crate) fn scratch(&self) -> Scratch {
-        Scratch::new(&self.config, self.embedding.stride(&self.config))
+    /// How many of some threads can share the work of an image: there are tokens for them.
+    pub(crate) fn lanes(&self, threads: usize) -> usize {
+        let most = self.config.tokens().div_ceil(self.kernels.rows());
+        threads.clamp(1, most)
+    }
+
+    /// Memory for an image whose work some threads share.
+    pub(crate) fn scratch(&self, threads: usize) -> Scratch {
+        let patch_words = self.embedding.stride(&self.config);
+        let lanes = self.lanes(threads);
+        Scratch::new(&self.config, patch_words, self.kernels.rows(), lanes)
     }
 
     /// The attention matrix of each block of a trace.
     pub(crate) fn attention_maps(&self, trace: &Trace) -> Vec<Vec<f32>> {
         let blocks = self.blocks.iter().zip(&trace.blocks);
         blocks
-            .map(|((attention, _), trace)| attention.matrix(&trace.attention))
+            .map(|(block, trace)| block.attention.matrix(&trace.attention))
             .collect()
     }
 
-    /// The logits of an image whose size has been checked: the mean of the heads.
+    /// The logits of an image whose size has been checked: the mean of the heads. A trace is for the
+    /// scratch of one thread.
     pub(crate) fn logits(
+        &self,
+        image: Image<'_>,
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        trace: Option<&mut Trace>,
+    ) {
+        let lanes = scratch.lanes.len();
+        share::awake(lanes, || self.run(image, scratch, logits, trace));
+    }
+
+    fn run(
         &self,
         image: Image<'_>,
         scratch: &mut Scratch,
@@ -108,75 +136,141 @@ impl Engine {
         let Self {
             config, kernels, ..
         } = self;
-        let (tokens, panels) = (config.tokens(), panels(config.width));
-        scratch.clock.start();
-        let Scratch {
-            pixels,
-            patch,
-            stream,
-            ..
-        } = scratch;
-        match image {
-            Image::Bytes(image) => self
-                .embedding
-                .embed_bytes(*kernels, config, image, pixels, stream),
-            Image::Normalized(image) => self.embedding.embed_floats(config, image, patch, stream),
+        scratch.clock.reset();
+        for lane in &mut scratch.lanes {
+            lane.clock.reset();
         }
-        scratch.clock.lap(Stage::Embedding);
-        let floats = |scratch: &Scratch| {
-            let rows = scratch.stream.as_flattened().iter().flat_map(|line| line.0);
-            let rows: Vec<f32> = rows.collect();
-            record::unpad(&rows, panels * 64, config.width, config.width, 1)
-        };
+        if let Image::Bytes(bytes) = image {
+            let Scratch { lanes, pixels, .. } = scratch;
+            self.embedding.cut(*kernels, config, bytes, pixels, lanes);
+        }
         if let Some(trace) = &mut trace {
-            trace.embedding = floats(scratch);
+            trace.blocks = vec![BlockTrace::default(); config.depth];
         }
-        for (index, (attention, mlp)) in self.blocks.iter().enumerate() {
-            // The heads see the learned tokens alone.
-            let last = index + 1 == config.depth && trace.is_none();
-            let needed = if last {
-                config.learned_tokens()
-            } else {
-                tokens
-            };
-            let mut block = trace.is_some().then(BlockTrace::default);
-            attention.add(*kernels, scratch, needed, block.as_mut());
-            mlp.add(*kernels, scratch, needed, block.as_mut());
-            if let (Some(trace), Some(mut block)) = (&mut trace, block) {
-                block.output = floats(scratch);
-                trace.blocks.push(block);
-            }
+        self.between(image, scratch, None, trace.as_deref_mut());
+        for (block, EngineBlock { attention, .. }) in self.blocks.iter().enumerate() {
+            let needed = self.needed(block, trace.is_some());
+            let of_block = trace.as_deref_mut().map(|trace| (trace, block));
+            attention.attend(*kernels, scratch, needed, of_block);
+            self.between(image, scratch, Some(block), trace.as_deref_mut());
         }
+        scratch.clock.start();
         self.classify(scratch, logits, trace);
         scratch.clock.lap(Stage::Heads);
     }
 
-    fn classify(&self, scratch: &mut Scratch, logits: &mut [f32], mut trace: Option<&mut Trace>) {
+    /// Tokens whose values are needed after a block.
+    fn needed(&self, block: usize, traced: bool) -> usize {
+        // The heads see the learned tokens alone.
+        if block + 1 == self.config.depth && !traced {
+            self.config.learned_tokens()
+        } else {
+            self.config.tokens()
+        }
+    }
+
+    /// What is done with tokens one by one: they are embedded or, after the attention of a block, go
+    /// through the rest of it, and enter the next.
+    fn between(
+        &self,
+        image: Image<'_>,
+        scratch: &mut Scratch,
+        after: Option<usize>,
+        trace: Option<&mut Trace>,
+    ) {
+        let Self {
+            config, kernels, ..
+        } = self;
+        let Scratch {
+            lanes,
+            pixels,
+            stream,
+            query_key,
+            value,
+            bounds,
+            attended,
+            zeros,
+            ..
+        } = scratch;
+        let bounds = match bounds.len() {
+            1 => &mut [],
+            _ => &mut bounds[..],
+        };
+        let tokens = Tokens {
+            span: Span::new(config.tokens(), kernels.rows(), lanes.len()),
+            lanes,
+            stream,
+            query_key,
+            value,
+            bounds,
+            trace,
+        };
+        let panels = panels(config.width);
+        let floats = |stream: &[[Line<f32>; 4]]| {
+            let rows = stream.as_flattened().iter().flat_map(|line| line.0);
+            let rows: Vec<f32> = rows.collect();
+            record::unpad(&rows, panels * 64, config.width, config.width, 1)
+        };
+        share(tokens, &|mut tokens: Tokens<'_>| {
+            tokens.lanes[0].clock.start();
+            match after {
+                None => {
+                    let embedding = &self.embedding;
+                    embedding.embed(*kernels, config, image, pixels, &mut tokens);
+                    if let Some(trace) = &mut tokens.trace {
+                        trace.embedding = floats(tokens.stream);
+                    }
+                }
+                Some(block) => {
+                    let EngineBlock { attention, mlp } = &self.blocks[block];
+                    let needed = self.needed(block, tokens.trace.is_some());
+                    attention.add(*kernels, &mut tokens, attended, zeros, needed, block);
+                    mlp.add(*kernels, &mut tokens, needed, block);
+                    if let Some(trace) = &mut tokens.trace {
+                        trace.blocks[block].output = floats(tokens.stream);
+                    }
+                }
+            }
+            let next = after.map_or(0, |block| block + 1);
+            if let Some(next) = self.blocks.get(next) {
+                next.attention.project(*kernels, &mut tokens);
+            }
+        });
+    }
+
+    fn classify(&self, scratch: &mut Scratch, logits: &mut [f32], trace: Option<&mut Trace>) {
         let panels = panels(self.config.width);
+        let threads = scratch.threads();
         let Scratch {
             stream,
-            levels,
+            levels: [class_levels, distillation_levels],
             head_logits,
             ..
         } = scratch;
         let token = |index: usize| &stream[index * panels..][..panels];
-        self.class_head
-            .logits(self.kernels, &self.norm, token(0), levels, logits);
-        if let Some(trace) = &mut trace {
-            trace.class_input.clone_from(levels);
+        let of_head = |head: &QuantizedHead, index, levels: &mut [i16], logits: &mut [f32]| {
+            head.logits(self.kernels, &self.norm, token(index), levels, logits);
+        };
+        let distillation = self.distillation_head.as_ref();
+        let class = || of_head(&self.class_head, 0, class_levels, logits);
+        let distill = || {
+            if let Some(head) = distillation {
+                of_head(head, 1, distillation_levels, head_logits);
+            }
+        };
+        share::both(threads, class, distill);
+        if let Some(trace) = trace {
+            trace.class_input.clone_from(class_levels);
             trace.class_logits = logits.to_vec();
+            if distillation.is_some() {
+                trace.distillation_input.clone_from(distillation_levels);
+                trace.distillation_logits.clone_from(head_logits);
+            }
         }
-        if let Some(head) = &self.distillation_head {
-            head.logits(self.kernels, &self.norm, token(1), levels, head_logits);
+        if distillation.is_some() {
             for (logit, other) in logits.iter_mut().zip(&*head_logits) {
                 *logit = (*logit + other) / 2.0;
             }
-        }
-        if let Some(trace) = trace
-            && self.distillation_head.is_some()
-        {
-            trace.distillation_input.clone_from(levels);
-            trace.distillation_logits.clone_from(head_logits);
         }
     }
 }

@@ -5,50 +5,72 @@ use std::time::Duration;
 use super::clock::{Clock, Stage};
 use super::linear::SumScratch;
 use super::lines::panels;
+use super::share::Span;
 use crate::kernel::attended::{Line64, PAIRS_OF_PLANES};
 use crate::kernel::attention::{Candidate, Candidates, key_words};
 use crate::kernel::micro::common::Halves;
 use crate::kernel::micro::linear::ROW_PADDING;
 use crate::kernel::norm::Zero;
 use crate::kernel::simd::{LANES, Line};
-use crate::kernel::value::{Bounds, EXTRA_PLANES, Entries, Entry};
+use crate::kernel::value::{Bounds, EXTRA_PLANES, Entries, Entry, NO_EXTREMA};
 use crate::{Error, PackedConfig, ThresholdScope};
 
-/// Memory for the prediction of an image; one for each thread. Made by
-/// [`PackedModel::scratch`](crate::PackedModel::scratch).
+/// Memory for the prediction of an image; one for each image that is predicted at the same time. Made by
+/// [`PackedModel::scratch`](crate::PackedModel::scratch) for one thread, by
+/// [`PackedModel::shared_scratch`](crate::PackedModel::shared_scratch) for several.
 #[derive(Debug)]
 pub struct Scratch {
+    pub(super) lanes: Vec<Lane>,
     pub(super) pixels: Vec<u32>,
-    /// A patch of an image of floats.
-    pub(super) patch: Vec<f32>,
     /// The residual stream, `[tokens, panels of width]`.
     pub(super) stream: Vec<[Line<f32>; 4]>,
+    pub(super) query_key: Vec<u32>,
+    /// Ones where query and key are not 0.
+    pub(super) valid: Vec<u32>,
+    pub(super) value: Vec<[Line<f32>; 4]>,
+    /// Those of the value, `[tokens, heads]` if each token of a head has some, otherwise one.
+    pub(super) bounds: Vec<Bounds>,
+    /// `[heads, key words, vectors of a head]`.
+    pub(super) value_plane: Vec<Line>,
+    /// For each head.
+    pub(super) entries: Vec<Entries>,
+    /// The first group of the attention, `[heads, 2 * pairs, key words]`.
+    pub(super) first_group: Vec<Line>,
+    /// Bits of the attended value, `[heads, 2 * pairs, 16, words of a head]`.
+    pub(super) attended: Vec<u32>,
+    /// Where the attended value is 0, ordered.
+    pub(super) zeros: Vec<Zero>,
+    /// For each head of the network.
+    pub(super) levels: [Vec<i16>; 2],
+    pub(super) head_logits: Vec<f32>,
+    pub(super) clock: Clock,
+}
+
+/// Memory for a part of the work.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// A patch of an image of floats.
+    pub(super) patch: Vec<f32>,
     /// Binarized tokens, also the attended value: the input of all layers but `fc2`.
     pub(super) bits: Vec<u32>,
     pub(super) zeros: Vec<Zero>,
     pub(super) hidden: Vec<u32>,
-    pub(super) query_key: Vec<u32>,
-    /// Ones where query and key are not 0.
-    pub(super) valid: Vec<u32>,
     pub(super) query_key_zeros: Vec<Zero>,
-    pub(super) value: Vec<[Line<f32>; 4]>,
-    pub(super) bounds: Vec<Bounds>,
-    pub(super) value_plane: Vec<Line>,
-    pub(super) extra_planes: Vec<Line>,
-    pub(super) entries: Vec<Entries>,
+    pub(super) sums: SumScratch,
+    /// Those of the value.
+    pub(super) extrema: [f32; 2],
+    /// The largest element of the attention matrix.
+    pub(super) largest: f32,
     pub(super) scores: Vec<Line<f32>>,
-    /// The first group of the attention, `[heads, blocks, key words]`.
-    pub(super) first_group: Vec<Line>,
-    /// The other groups of a head, `[2, blocks, key words]`.
-    pub(super) later_groups: [Vec<Line>; 2],
+    /// For each head that the lane has queries of.
     pub(super) candidates: Vec<Candidates>,
+    /// The other groups of its queries of a head, `[2, 2 * pairs, key words]`.
+    pub(super) later_groups: [Vec<Line>; 2],
+    pub(super) extra_planes: Vec<Line>,
     /// Counts of planes, `[planes of the attention, of the value, padded]`.
     pub(super) together: Vec<Halves>,
     pub(super) tile: Vec<Line64>,
     pub(super) counts: [Line; 32],
-    pub(super) sums: SumScratch,
-    pub(super) levels: Vec<i16>,
-    pub(super) head_logits: Vec<f32>,
     pub(super) clock: Clock,
 }
 
@@ -57,66 +79,100 @@ pub struct Scratch {
 const SPARSE: usize = 32;
 
 impl Scratch {
-    /// Memory for images of a configuration, given the words of a patch.
-    pub(super) fn new(config: &PackedConfig, patch_words: usize) -> Self {
+    /// Memory for images of a configuration, given the words of a patch, and the rows that products
+    /// take at once.
+    pub(super) fn new(
+        config: &PackedConfig,
+        patch_words: usize,
+        rows: usize,
+        lanes: usize,
+    ) -> Self {
         let sizes = Sizes::of_config(config);
         let Sizes {
             tokens,
             heads,
-            padded,
-            blocks,
-            key_words,
+            pairs,
             ..
         } = sizes;
-        let value_lines = 4 * sizes.section;
-        let rows = tokens + ROW_PADDING;
+        let entries = || {
+            let most = most_entries(config);
+            Entries {
+                list: Vec::with_capacity(most),
+                overflow: false,
+                most,
+            }
+        };
         Self {
+            lanes: (0..lanes)
+                .map(|lane| Lane::new(config, rows, lanes, lane))
+                .collect(),
             pixels: vec![0; (config.patches() + ROW_PADDING) * patch_words],
-            patch: vec![0.0; config.patch_values()],
             stream: vec![Default::default(); tokens * panels(config.width)],
-            bits: vec![0; rows * bits_stride(config, sizes)],
-            zeros: Vec::new(),
-            hidden: vec![0; rows * 2 * panels(config.mlp_width)],
-            query_key: vec![0; rows * sizes.query_key_stride()],
+            query_key: vec![0; tokens * sizes.query_key_stride()],
             valid: Vec::new(),
-            query_key_zeros: Vec::new(),
             value: vec![Default::default(); tokens * sizes.section],
-            bounds: Vec::with_capacity(sizes.bounds(config)),
-            value_plane: vec![Line::default(); key_words * value_lines],
-            extra_planes: vec![Line::default(); EXTRA_PLANES * key_words * padded / LANES],
-            entries: (0..heads)
-                .map(|_| {
-                    let most = most_entries(config);
-                    Entries {
-                        list: Vec::with_capacity(most),
-                        overflow: false,
-                        most,
-                    }
-                })
-                .collect(),
-            scores: vec![Line::default(); tokens],
-            first_group: vec![Line::default(); heads * blocks * key_words],
-            later_groups: [(); 2].map(|()| vec![Line::default(); blocks * key_words]),
-            candidates: (0..heads)
-                .map(|_| Candidates {
-                    list: Vec::with_capacity(most_candidates(tokens)),
-                    ..Default::default()
-                })
-                .collect(),
-            together: vec![Halves::default(); PAIRS_OF_PLANES * padded],
-            tile: vec![Line64::default(); padded],
-            counts: [Line::default(); 32],
-            sums: SumScratch::new(sizes.widest(config)),
-            levels: vec![0; config.width],
+            bounds: vec![Bounds::default(); sizes.bounds(config)],
+            value_plane: vec![Line::default(); heads * sizes.value_plane()],
+            entries: (0..heads).map(|_| entries()).collect(),
+            first_group: vec![Line::default(); heads * pairs * sizes.plane_pair()],
+            attended: vec![0; heads * pairs * sizes.attended_pair()],
+            zeros: Vec::new(),
+            levels: [(); 2].map(|()| vec![0; config.width]),
             head_logits: vec![0.0; config.classes],
             clock: Clock::new(),
         }
     }
 
-    /// How long each stage of the last prediction took. All are 0 on `wasm32-unknown-unknown`, which has
-    /// no clock.
+    /// Threads that share the work of an image.
+    pub fn threads(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// How long each stage of the last prediction took, all threads added up. All are 0 on
+    /// `wasm32-unknown-unknown`, which has no clock.
     pub fn stage_times(&self) -> impl Iterator<Item = (Stage, Duration)> {
-        self.clock.totals()
+        let clocks = self.lanes.iter().map(|lane| &lane.clock);
+        Clock::totals(clocks.chain([&self.clock]))
+    }
+}
+
+impl Lane {
+    /// That of a part of the work.
+    fn new(config: &PackedConfig, rows: usize, lanes: usize, lane: usize) -> Self {
+        let sizes = Sizes::of_config(config);
+        let part = |count, whole| Span::new(count, whole, lanes).of_lane(lane).range().len();
+        let rows = part(sizes.tokens, rows) + ROW_PADDING;
+        // In the middle of a head it may begin, and in that of another end.
+        let heads =
+            part(sizes.heads * sizes.pairs, 1).div_ceil(sizes.pairs) + usize::from(lanes > 1);
+        let Sizes {
+            tokens,
+            padded,
+            pairs,
+            ..
+        } = sizes;
+        let candidates = || Candidates {
+            list: Vec::with_capacity(most_candidates(tokens)),
+            ..Default::default()
+        };
+        Self {
+            patch: vec![0.0; config.patch_values()],
+            bits: vec![0; rows * bits_stride(config, sizes)],
+            zeros: Vec::new(),
+            hidden: vec![0; rows * 2 * panels(config.mlp_width)],
+            query_key_zeros: Vec::new(),
+            sums: SumScratch::new(sizes.widest(config)),
+            extrema: NO_EXTREMA,
+            largest: f32::NEG_INFINITY,
+            scores: vec![Line::default(); tokens],
+            candidates: (0..heads).map(|_| candidates()).collect(),
+            later_groups: [(); 2].map(|()| vec![Line::default(); pairs * sizes.plane_pair()]),
+            extra_planes: vec![Line::default(); EXTRA_PLANES * sizes.value_plane()],
+            together: vec![Halves::default(); PAIRS_OF_PLANES * padded],
+            tile: vec![Line64::default(); padded],
+            counts: [Line::default(); 32],
+            clock: Clock::new(),
+        }
     }
 }
 
@@ -141,6 +197,8 @@ pub(super) struct Sizes {
     pub(super) section: usize,
     /// Blocks of 16 queries.
     pub(super) blocks: usize,
+    /// Pairs of blocks, the last possibly of one.
+    pub(super) pairs: usize,
     pub(super) key_words: usize,
 }
 
@@ -153,6 +211,7 @@ impl Sizes {
             padded,
             section: panels(heads * padded),
             blocks: tokens.div_ceil(LANES),
+            pairs: tokens.div_ceil(2 * LANES),
             key_words: key_words(tokens),
         }
     }
@@ -184,6 +243,21 @@ impl Sizes {
     pub(super) fn attended_stride(&self) -> usize {
         self.heads * self.padded / 32
     }
+
+    /// Lines of the first group, or another, of a pair of blocks of a head.
+    pub(super) fn plane_pair(&self) -> usize {
+        2 * self.key_words
+    }
+
+    /// Lines of the value's bits of a head.
+    pub(super) fn value_plane(&self) -> usize {
+        self.key_words * self.padded / LANES
+    }
+
+    /// Words of the attended value of a pair of blocks of a head.
+    pub(super) fn attended_pair(&self) -> usize {
+        2 * LANES * self.padded / 32
+    }
 }
 
 /// Words that hold a row of binarized tokens or of the attended value.
@@ -207,8 +281,10 @@ pub(crate) fn check_scratch(config: &PackedConfig) -> Result<(), Error> {
         bits_stride(config, sizes) + 2 * panels(config.mlp_width) + 2 * sizes.query_key_stride();
     let patch = wide(config.patch_values());
     let pixels = (wide(config.patches()) + padding) * patch;
+    // Attended words of 16 queries are a line.
+    let of_queries = key_words + wide(sizes.padded / 32);
     let lines = wide(PAIRS_OF_PLANES * sizes.padded)
-        + (heads + 2) * wide(sizes.blocks) * key_words
+        + (heads + 2) * 2 * wide(sizes.pairs) * of_queries
         + 4 * tokens * (wide(panels(config.width)) + section)
         + 4 * wide(EXTRA_PLANES + 1) * key_words * section;
     let lists = heads * wide(most_entries(config) * size_of::<Entry>())

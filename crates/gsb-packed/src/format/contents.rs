@@ -91,6 +91,11 @@ impl PackedFile {
     /// As [`Network::validate`]; [`Error::Metadata`] for the rest.
     pub fn validate(&self) -> Result<(), Error> {
         self.network.validate()?;
+        self.validate_rest()
+    }
+
+    /// Checks what is not the network.
+    pub(super) fn validate_rest(&self) -> Result<(), Error> {
         let config = &self.network.config;
         let wrong = |key, reason| Err(Error::Metadata { key, reason });
         if self.class_names.len() != config.classes {

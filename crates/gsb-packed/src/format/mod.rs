@@ -28,6 +28,8 @@ mod write;
 
 pub use contents::{FORMAT_VERSION, PackedFile, Preprocessing, ShiftStorage};
 
+pub(crate) use read::{read_blocks, with_bytes};
+
 use std::path::Path;
 
 use crate::Error;
@@ -38,9 +40,7 @@ impl PackedFile {
     /// # Errors
     /// [`Error::Damaged`] if they are not what was written; otherwise what is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let packed = read::read(bytes)?;
-        packed.validate()?;
-        Ok(packed)
+        read::read(bytes)
     }
 
     /// Reads a file.
@@ -51,10 +51,7 @@ impl PackedFile {
     /// # Errors
     /// [`Error::File`] with what is wrong.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        read::map(path)
-            .and_then(|bytes| Self::from_bytes(&bytes))
-            .map_err(|error| error.of_file(path))
+        read::with_bytes(path.as_ref(), Self::from_bytes)
     }
 
     /// Whether a file begins as those that [`write`](Self::write) writes, be the rest damaged or not.

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use half::f16;
 use memmap2::Mmap;
+#[cfg(feature = "rayon")]
+use rayon::iter::ParallelIterator;
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
@@ -14,13 +16,24 @@ use serde::de::DeserializeOwned;
 use super::checksum;
 use super::contents::{FORMAT, FORMAT_VERSION, PackedFile};
 use crate::layout::{Kind, Source, Tensor};
-use crate::{Error, Network, PackedConfig, SignMatrix, levels};
+use crate::validate::Checked;
+use crate::{Block, Error, Network, PackedConfig, SignMatrix, levels};
 
 /// The version of the format that has no checksum.
 const UNSEALED: &str = "1";
 
+/// What is made of the bytes of a file.
+pub(crate) fn with_bytes<T>(
+    path: &Path,
+    make: impl FnOnce(&[u8]) -> Result<T, Error>,
+) -> Result<T, Error> {
+    map(path)
+        .and_then(|bytes| make(&bytes))
+        .map_err(|error| error.of_file(path))
+}
+
 /// The bytes of a file, mapped into memory.
-pub(super) fn map(path: &Path) -> Result<Mmap, Error> {
+fn map(path: &Path) -> Result<Mmap, Error> {
     let io = |action| move |source| Error::Io { action, source };
     let file = File::open(path).map_err(io("open it"))?;
     // Files that this crate writes are never changed in place but replaced, which leaves a map as it is.
@@ -33,6 +46,18 @@ pub(super) fn map(path: &Path) -> Result<Mmap, Error> {
 
 /// The contents of a file's bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<PackedFile, Error> {
+    let (mut packed, blocks) = read_blocks(bytes, |_| Ok(()), |_, block| block)?;
+    packed.network.blocks = blocks;
+    Ok(packed)
+}
+
+/// The contents of a file's bytes, and what is made of each block as soon as it is read: so only a few are
+/// in memory at once, in the same places. The configuration is looked at first.
+pub(crate) fn read_blocks<T: Send>(
+    bytes: &[u8],
+    look: impl FnOnce(&PackedConfig) -> Result<(), Error>,
+    make: impl Fn(&PackedConfig, Block) -> T + Sync,
+) -> Result<(PackedFile, Vec<T>), Error> {
     let is_sealed = checksum::check(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     let config: PackedConfig = {
@@ -52,23 +77,43 @@ pub(super) fn read(bytes: &[u8]) -> Result<PackedFile, Error> {
         json(&header, "config")?
     };
     config.validate()?;
-    let mut tensors = Tensors {
-        file: SafeTensors::deserialize(bytes)?,
+    look(&config)?;
+    let file = SafeTensors::deserialize(bytes)?;
+    let tensors = || Tensors {
+        file: &file,
         read: HashSet::new(),
     };
+    let mut ends = tensors();
     let packed = PackedFile {
         class_names: json(&header, "class_names")?,
         preprocessing: json(&header, "preprocessing")?,
         provenance: json(&header, "provenance")?,
-        network: Network::build(&config, &mut tensors)?,
+        network: Network::build_ends(&config, &mut Checked(&mut ends))?,
     };
-    let unread = tensors
-        .file
+    packed.validate_rest()?;
+    let block = |index| {
+        let mut tensors = tensors();
+        let block = Block::build_checked(&config, index, &mut tensors)?;
+        Ok((make(&config, block), tensors.read))
+    };
+    #[cfg(feature = "rayon")]
+    let blocks = rayon::iter::IntoParallelIterator::into_par_iter(0..config.depth);
+    #[cfg(not(feature = "rayon"))]
+    let blocks = 0..config.depth;
+    let blocks: Vec<Result<_, Error>> = blocks.map(block).collect();
+    let mut made = Vec::with_capacity(config.depth);
+    // The error of the first that has one, whichever came first.
+    for block in blocks {
+        let (block, read) = block?;
+        made.push(block);
+        ends.read.extend(read);
+    }
+    let unread = file
         .names()
         .into_iter()
-        .filter(|&name| !tensors.read.contains(name));
+        .filter(|&name| !ends.read.contains(name));
     match unread.min() {
-        None => Ok(packed),
+        None => Ok((packed, made)),
         Some(tensor) => Err(Error::UnknownTensor {
             tensor: tensor.into(),
         }),
@@ -92,7 +137,7 @@ fn json<T: DeserializeOwned>(header: &Metadata, key: &'static str) -> Result<T, 
 }
 
 struct Tensors<'a> {
-    file: SafeTensors<'a>,
+    file: &'a SafeTensors<'a>,
     /// The names of the tensors that have been read.
     read: HashSet<String>,
 }

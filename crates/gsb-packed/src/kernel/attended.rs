@@ -75,9 +75,8 @@ pub(crate) struct Attended<'a> {
     pub(crate) tile: &'a mut [Line64],
     /// Sums of the signs of a word's channels.
     pub(crate) counts: &'a mut [Line; 32],
-    /// `[queries of the image, stride]`, from the head's first word on.
+    /// `[queries, words of a head]`.
     pub(crate) out: &'a mut [u32],
-    pub(crate) stride: usize,
     /// Channels before the head's.
     pub(crate) first_channel: usize,
     pub(crate) zeros: &'a mut Vec<Zero>,
@@ -222,8 +221,9 @@ impl Attended<'_> {
     fn put<S: InstructionSet>(&mut self, s: S, word: usize, bits: S::U) {
         let mut lanes = [0; LANES];
         s.store_u(bits, &mut lanes);
+        let words = self.thresholds.len() / 32;
         for (lane, bits) in lanes.into_iter().enumerate().take(self.queries) {
-            self.out[(self.block * LANES + lane) * self.stride + word] = bits;
+            self.out[lane * words + word] = bits;
         }
     }
 

@@ -8,6 +8,8 @@
 
 mod scores;
 
+use std::ops::Range;
+
 use super::instruction_set::{InstructionSet, Task};
 use super::simd::{LANES, Line, Simd};
 pub(crate) use scores::{Exponentials, Groups, HeadAttention, HeadBits};
@@ -31,12 +33,13 @@ pub(crate) fn key_words(keys: usize) -> usize {
 /// The first group of a head, and what is known of the others.
 pub(crate) struct FirstGroups<'a> {
     pub(crate) head: HeadAttention<'a>,
-    pub(crate) blocks: usize,
+    /// Some blocks of queries.
+    pub(crate) blocks: Range<usize>,
     pub(crate) scores: &'a mut [Line<f32>],
-    /// `[blocks, key words]`.
+    /// `[some blocks, key words]`.
     pub(crate) plane: &'a mut [Line],
     pub(crate) candidates: &'a mut Candidates,
-    /// The other groups' planes, if each query has thresholds of its own.
+    /// The other groups' planes, likewise, if each query has thresholds of its own.
     pub(crate) later: [&'a mut [Line]; 2],
 }
 
@@ -48,9 +51,9 @@ impl Task for FirstGroups<'_> {
         let Self { head, scores, .. } = self;
         let words = key_words(head.tokens);
         let [second, third] = self.later;
-        for block in 0..self.blocks {
+        for (at, block) in self.blocks.enumerate() {
             let sum = head.scores(s, block, scores);
-            let lines = block * words..(block + 1) * words;
+            let lines = at * words..(at + 1) * words;
             let first = FirstGroup {
                 groups: head.groups,
                 block,
@@ -75,9 +78,10 @@ impl Task for FirstGroups<'_> {
 /// The second and third group of a head, once the largest element is known.
 pub(crate) struct LaterGroups<'a> {
     pub(crate) head: HeadAttention<'a>,
-    pub(crate) blocks: usize,
+    /// Some blocks of queries.
+    pub(crate) blocks: Range<usize>,
     pub(crate) scores: &'a mut [Line<f32>],
-    /// `[blocks, key words]` each.
+    /// `[some blocks, key words]` each.
     pub(crate) planes: [&'a mut [Line]; 2],
     pub(crate) max: f32,
 }
@@ -90,9 +94,9 @@ impl Task for LaterGroups<'_> {
         let Self { head, scores, .. } = self;
         let words = key_words(head.tokens);
         let [second, third] = self.planes;
-        for block in 0..self.blocks {
+        for (at, block) in self.blocks.enumerate() {
             let sum = head.scores(s, block, scores);
-            let lines = block * words..(block + 1) * words;
+            let lines = at * words..(at + 1) * words;
             let planes = GroupPlanes {
                 scores,
                 shift: head.shift(block),

@@ -16,10 +16,28 @@ pub(crate) trait Task {
     fn run<S: InstructionSet>(self, s: S) -> Self::Output;
 }
 
+/// Asks for [`InstructionSet::rows`].
+pub(super) struct Rows;
+
+impl Task for Rows {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: InstructionSet>(self, s: S) -> usize {
+        s.rows()
+    }
+}
+
 /// An instruction set.
 pub(crate) trait InstructionSet: Simd {
     /// Whether [`count_together`](Self::count_together) counts what attention and value have in common.
     const TOGETHER: bool = false;
+
+    /// Rows that [`linear`](Self::linear) multiplies at once.
+    #[inline(always)]
+    fn rows(self) -> usize {
+        1
+    }
 
     /// A word of 64 channels in the order that [`linear`](Self::linear) reads.
     #[inline(always)]
@@ -31,7 +49,7 @@ pub(crate) trait InstructionSet: Simd {
     /// Arranges the words of a panel, once each of them is, in the order that [`linear`](Self::linear)
     /// reads.
     #[inline(always)]
-    fn arrange_panel(_words: &mut [[Line; 4]]) {}
+    fn arrange_panel(self, _words: &mut [[Line; 4]]) {}
 
     /// Multiplies rows of bits by a binary weight, see [`linear::run`](super::micro::linear::run).
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E);

@@ -162,7 +162,7 @@ impl<F: FnMut(usize, &mut [u32])> Task for Arrange<F> {
     type Output = Vec<[Line; 4]>;
 
     #[inline(always)]
-    fn run<S: InstructionSet>(mut self, _: S) -> Vec<[Line; 4]> {
+    fn run<S: InstructionSet>(mut self, s: S) -> Vec<[Line; 4]> {
         let mut out = Vec::with_capacity(self.channels / PANEL * self.words);
         let mut rows = vec![0u32; PANEL * self.words];
         for first in (0..self.channels).step_by(PANEL) {
@@ -177,7 +177,7 @@ impl<F: FnMut(usize, &mut [u32])> Task for Arrange<F> {
                 out.push(S::arrange(&column));
             }
             let panel = out.len() - self.words;
-            S::arrange_panel(&mut out[panel..]);
+            s.arrange_panel(&mut out[panel..]);
         }
         out
     }

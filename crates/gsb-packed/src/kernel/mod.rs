@@ -3,6 +3,7 @@
 
 pub(crate) mod attended;
 pub(crate) mod attention;
+pub(crate) mod choice;
 pub(crate) mod instruction_set;
 pub(crate) mod linear;
 pub(crate) mod micro;
@@ -34,6 +35,7 @@ pub(crate) mod wasm32;
 pub(crate) mod x86_64;
 
 use crate::Error;
+use choice::Product;
 use instruction_set::Task;
 use scalar::Scalar;
 
@@ -81,7 +83,7 @@ impl Isa {
     pub fn available() -> impl Iterator<Item = Self> {
         Self::ALL
             .into_iter()
-            .filter(|&isa| Kernels::new(isa).is_some())
+            .filter(|&isa| Kernels::with(isa, Product::default()).is_some())
     }
 
     /// The one that the environment variable `GSB_FORCE_ISA` names or, if it is not set, the fastest.
@@ -94,7 +96,7 @@ impl Isa {
         };
         let named = Self::ALL.into_iter().find(|isa| name == isa.name());
         match named {
-            Some(isa) if Kernels::new(isa).is_some() => Ok(isa),
+            Some(isa) if Kernels::with(isa, Product::default()).is_some() => Ok(isa),
             Some(isa) => Err(isa.unavailable()),
             None => Err(refusal(name.to_string_lossy().into_owned(), "unknown")),
         }
@@ -136,14 +138,33 @@ pub(crate) enum Kernels {
 }
 
 impl Kernels {
-    /// Those of an instruction set, if the machine has it.
-    pub(crate) fn new(isa: Isa) -> Option<Self> {
+    /// Those of an instruction set with the way of products that is the fastest here.
+    ///
+    /// # Errors
+    /// [`Error::Isa`] if the machine does not have it, [`Error::Product`] if `GSB_FORCE_PRODUCT` names a
+    /// way that is unknown.
+    pub(crate) fn new(isa: Isa) -> Result<Self, Error> {
+        choice::choose(isa)
+    }
+
+    /// Those of an instruction set with every way of products, if the machine has it.
+    pub(crate) fn ways(isa: Isa) -> impl Iterator<Item = Self> {
+        let ways = match isa {
+            Isa::Avx512 => &Product::ALL[..],
+            _ => &Product::ALL[..1],
+        };
+        ways.iter().filter_map(move |&way| Self::with(isa, way))
+    }
+
+    /// Those of an instruction set, if the machine has it, with a way of products if it has several.
+    pub(crate) fn with(isa: Isa, product: Product) -> Option<Self> {
+        let _ = product;
         match isa {
             Isa::Scalar => Some(Self::Scalar(Scalar)),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => x86_64::avx2::Avx2::new().map(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => x86_64::avx512::Avx512::new().map(Self::Avx512),
+            Isa::Avx512 => x86_64::avx512::Avx512::new(product).map(Self::Avx512),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => aarch64::neon::Neon::new().map(Self::Neon),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -151,6 +172,11 @@ impl Kernels {
             #[allow(unreachable_patterns)] // Those of other machines.
             _ => None,
         }
+    }
+
+    /// Rows that products take at once.
+    pub(crate) fn rows(self) -> usize {
+        self.run(instruction_set::Rows)
     }
 
     /// Runs a task, compiled for the instruction set.

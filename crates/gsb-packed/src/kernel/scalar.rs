@@ -2,7 +2,7 @@
 //! there is none that is known.
 
 use super::instruction_set::InstructionSet;
-use super::micro::linear::{self, Count, Epilogue, Inputs, Weights};
+use super::micro::linear::{self, Epilogue, Inputs, Plain, Weights};
 use super::micro::patches::{self, Patches};
 use super::simd::{LANES, Simd};
 
@@ -221,12 +221,10 @@ impl Simd for Scalar {
     }
 }
 
-impl Count for Scalar {}
-
 impl InstructionSet for Scalar {
     #[inline(always)]
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E) {
-        linear::run::<Self, E, 1>(self, inputs, weights, epilogue);
+        linear::run::<Self, Plain, E, 1>(self, inputs, weights, epilogue);
     }
 
     #[inline(always)]

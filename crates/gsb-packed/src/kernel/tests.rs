@@ -16,7 +16,7 @@ use crate::Random;
 use crate::products::{Products, limit_offset};
 
 fn all() -> impl Iterator<Item = Kernels> {
-    Isa::available().filter_map(Kernels::new)
+    Isa::available().flat_map(Kernels::ways)
 }
 
 /// The counts of every row and channel.

@@ -49,7 +49,7 @@ impl ValueShape {
 }
 
 /// Beyond which values the second and third group begin.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Bounds {
     above: [f32; 2],
     below: [f32; 2],
@@ -57,7 +57,7 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     /// Those of extrema; groups that there are not have no members.
-    fn new(max: f32, min: f32, groups: usize) -> Self {
+    pub(crate) fn new([max, min]: [f32; 2], groups: usize) -> Self {
         let mut bounds = Self {
             above: [f32::INFINITY; 2],
             below: [f32::NEG_INFINITY; 2],
@@ -134,70 +134,59 @@ pub(crate) struct Entries {
     pub(crate) most: usize,
 }
 
-/// Binarizes the value of an image.
-pub(crate) struct ValuePlanes<'a> {
-    pub(crate) shape: ValueShape,
-    /// `[tokens, stride]`.
-    pub(crate) value: &'a [Line<f32>],
-    /// One for all or one for each token of each head.
-    pub(crate) bounds: &'a mut Vec<Bounds>,
-    /// Bits of the first group, a word for 32 tokens: `[token words, stride]`, see
+/// Binarizes the value of a head.
+pub(crate) struct ValueBits<'a> {
+    pub(crate) value: HeadValue<'a>,
+    /// Bits of the first group, a word for 32 tokens: `[token words, vectors of a head]`, see
     /// [`InstructionSet::pair_channels`].
     pub(crate) plane: &'a mut [Line],
-    /// For each head.
-    pub(crate) entries: &'a mut [Entries],
+    pub(crate) entries: &'a mut Entries,
 }
 
-impl Task for ValuePlanes<'_> {
+impl Task for ValueBits<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: InstructionSet>(self, s: S) {
-        let shape = self.shape;
-        bounds(s, shape, self.value, self.bounds);
-        for entries in self.entries.iter_mut() {
-            entries.list.clear();
-            entries.overflow = false;
-        }
+        let Self {
+            value,
+            plane,
+            entries,
+        } = self;
+        let HeadValue { shape, head, .. } = value;
+        entries.list.clear();
+        entries.overflow = false;
         let nothing = s.splat_f(0.0);
-        for first in (0..shape.tokens).step_by(KEYS) {
+        let words = plane.chunks_exact_mut(shape.vectors);
+        for (first, plane) in (0..shape.tokens).step_by(KEYS).zip(words) {
             let tokens = first..shape.tokens.min(first + KEYS);
-            for head in 0..shape.heads {
-                for v in 0..shape.vectors {
-                    let mut bits = s.splat_u(0);
-                    let mut deviating = s.splat_u(0);
-                    let mut bit = s.splat_u(1);
-                    let mut bounds = self.bounds[0];
-                    for token in tokens.clone() {
-                        if shape.by_row {
-                            bounds = self.bounds[shape.row(token, head)];
-                        }
-                        let x = s.load_f(&self.value[shape.vector(token, head, v)].0);
-                        bits = s.or(bits, s.select_u(s.gt(x, nothing), bit));
-                        let above = s.gt(x, s.splat_f(bounds.above[0]));
-                        let below = s.gt(s.splat_f(bounds.below[0]), x);
-                        let deviates = s.or_m(s.or_m(above, below), s.eq(x, nothing));
-                        deviating = s.or(deviating, s.select_u(deviates, bit));
-                        bit = s.add_u(bit, bit);
+            for (v, plane) in plane.iter_mut().enumerate() {
+                let mut bits = s.splat_u(0);
+                let mut deviating = s.splat_u(0);
+                let mut bit = s.splat_u(1);
+                let mut bounds = value.bounds[0];
+                for token in tokens.clone() {
+                    if shape.by_row {
+                        bounds = value.bounds[shape.row(token, head)];
                     }
-                    let plane = &mut self.plane[shape.vector(first / KEYS, head, v)].0;
-                    s.store_u(s.pair_channels(bits), plane);
-                    let lanes = s.mask_bits(s.gt_u(deviating, s.splat_u(0))) & shape.valid(v);
-                    if lanes != 0 {
-                        let mut tokens = [0; LANES];
-                        s.store_u(deviating, &mut tokens);
-                        let value = HeadValue {
-                            shape,
-                            head,
-                            value: self.value,
-                            bounds: self.bounds,
-                        };
-                        self.entries[head].extend(&value, first, v, lanes, &tokens);
-                    }
+                    let x = s.load_f(&value.value[shape.vector(token, head, v)].0);
+                    bits = s.or(bits, s.select_u(s.gt(x, nothing), bit));
+                    let above = s.gt(x, s.splat_f(bounds.above[0]));
+                    let below = s.gt(s.splat_f(bounds.below[0]), x);
+                    let deviates = s.or_m(s.or_m(above, below), s.eq(x, nothing));
+                    deviating = s.or(deviating, s.select_u(deviates, bit));
+                    bit = s.add_u(bit, bit);
+                }
+                s.store_u(s.pair_channels(bits), &mut plane.0);
+                let lanes = s.mask_bits(s.gt_u(deviating, s.splat_u(0))) & shape.valid(v);
+                if lanes != 0 {
+                    let mut tokens = [0; LANES];
+                    s.store_u(deviating, &mut tokens);
+                    entries.extend(&value, first, v, lanes, &tokens);
                 }
             }
         }
-        for entries in self.entries.iter_mut().filter(|entries| !entries.overflow) {
+        if !entries.overflow {
             let order = |entry: &Entry| (entry.channel, entry.token);
             entries.list.sort_unstable_by_key(order);
         }
@@ -236,53 +225,78 @@ impl Entries {
     }
 }
 
-/// The bounds of each scope.
-#[inline(always)]
-fn bounds<S: Simd>(s: S, shape: ValueShape, value: &[Line<f32>], out: &mut Vec<Bounds>) {
-    out.clear();
-    let heads = shape.heads * shape.vectors;
-    if shape.groups == 1 {
-        let rows = if shape.by_row {
-            shape.tokens * shape.heads
-        } else {
-            1
-        };
-        out.resize(rows, Bounds::new(0.0, 0.0, 1));
-    } else if shape.by_row {
-        for token in value.chunks_exact(shape.stride) {
-            for head in token[..heads].chunks_exact(shape.vectors) {
-                let (max, min) = extrema(s, std::iter::once(head));
-                out.push(Bounds::new(max, min, shape.groups));
+/// The largest and the smallest of no values.
+pub(crate) const NO_EXTREMA: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+/// The larger and the smaller of two pairs of extrema.
+pub(crate) fn both_extrema(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
+    [a[0].max(b[0]), a[1].min(b[1])]
+}
+
+/// The largest and the smallest value of some tokens.
+pub(crate) struct Extrema<'a> {
+    pub(crate) shape: ValueShape,
+    /// `[some tokens, stride]`.
+    pub(crate) value: &'a [Line<f32>],
+}
+
+impl Task for Extrema<'_> {
+    type Output = [f32; 2];
+
+    #[inline(always)]
+    fn run<S: InstructionSet>(self, s: S) -> [f32; 2] {
+        let heads = self.shape.heads * self.shape.vectors;
+        let tokens = self.value.chunks_exact(self.shape.stride);
+        extrema(s, tokens.map(|token| &token[..heads]))
+    }
+}
+
+/// The bounds of each head of some tokens.
+pub(crate) struct RowBounds<'a> {
+    pub(crate) shape: ValueShape,
+    /// `[some tokens, stride]`.
+    pub(crate) value: &'a [Line<f32>],
+    /// `[some tokens, heads]`.
+    pub(crate) out: &'a mut [Bounds],
+}
+
+impl Task for RowBounds<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: InstructionSet>(self, s: S) {
+        let shape = self.shape;
+        let tokens = self.value.chunks_exact(shape.stride);
+        for (token, out) in tokens.zip(self.out.chunks_exact_mut(shape.heads)) {
+            for (head, out) in token.chunks_exact(shape.vectors).zip(out) {
+                *out = Bounds::new(extrema(s, std::iter::once(head)), shape.groups);
             }
         }
-    } else {
-        let tokens = value.chunks_exact(shape.stride);
-        let (max, min) = extrema(s, tokens.map(|token| &token[..heads]));
-        out.push(Bounds::new(max, min, shape.groups));
     }
 }
 
 #[inline(always)]
-fn extrema<'a, S: Simd>(s: S, lines: impl Iterator<Item = &'a [Line<f32>]>) -> (f32, f32) {
+fn extrema<'a, S: Simd>(s: S, lines: impl Iterator<Item = &'a [Line<f32>]>) -> [f32; 2] {
     // Two of each, because one has to wait for the one before.
     let mut max = [s.splat_f(f32::NEG_INFINITY); 2];
     let mut min = [s.splat_f(f32::INFINITY); 2];
     for lines in lines {
         for pair in lines.chunks(2) {
             for (i, line) in pair.iter().enumerate() {
+                // In this order what is not a number is skipped, wherever it stands.
                 let x = s.load_f(&line.0);
-                max[i] = s.max(max[i], x);
-                min[i] = s.min(min[i], x);
+                max[i] = s.max(x, max[i]);
+                min[i] = s.min(x, min[i]);
             }
         }
     }
     let (mut highest, mut lowest) = ([0.0; LANES], [0.0; LANES]);
     s.store_f(s.max(max[0], max[1]), &mut highest);
     s.store_f(s.min(min[0], min[1]), &mut lowest);
-    (
+    [
         highest.into_iter().fold(f32::NEG_INFINITY, f32::max),
         lowest.into_iter().fold(f32::INFINITY, f32::min),
-    )
+    ]
 }
 
 /// Planes of a head whose entries overflow: second group, third group, 0.

@@ -1,60 +1,95 @@
 //! The product of attention matrix and value.
 
+use std::ops::Range;
+
 use super::BinaryAttention;
-use crate::engine::scratch::Scratch;
+use super::heads::{OfHead, Queries};
+use crate::engine::scratch::Sizes;
 use crate::engine::{Stage, record};
 use crate::kernel::Kernels;
 use crate::kernel::attended::{Attended, Together, VALUE_PLANES};
+use crate::kernel::attention::HeadAttention;
 use crate::kernel::micro::common::ValuePlane;
-use crate::kernel::simd::LANES;
-use crate::kernel::value::{EXTRA_PLANES, ExtraPlanes, HeadValue};
-use crate::trace::BlockTrace;
+use crate::kernel::simd::{LANES, Line};
+use crate::kernel::value::{EXTRA_PLANES, Entries, ExtraPlanes, HeadValue};
+
+/// What all queries of an image read.
+pub(super) struct Attention<'a> {
+    pub(super) kernels: Kernels,
+    pub(super) sizes: Sizes,
+    /// Queries whose attended value is needed.
+    pub(super) needed: usize,
+    /// The encoder block.
+    pub(super) block: usize,
+    /// The value of a head.
+    pub(super) value: &'a (dyn Fn(usize) -> HeadValue<'a> + Sync),
+    /// `[heads, key words, vectors of a head]`.
+    pub(super) value_plane: &'a [Line],
+    /// For each head.
+    pub(super) entries: &'a [Entries],
+    pub(super) query_key: &'a [u32],
+    pub(super) valid: Option<&'a [u32]>,
+}
+
+impl Attention<'_> {
+    /// Blocks of queries that are needed.
+    pub(super) fn needed_blocks(&self) -> usize {
+        self.needed.div_ceil(LANES)
+    }
+
+    /// Queries and keys of a head.
+    pub(super) fn head<'a>(&'a self, of: &'a BinaryAttention, head: usize) -> HeadAttention<'a> {
+        of.head(self.sizes, head, self.query_key, self.valid)
+    }
+}
 
 impl BinaryAttention {
-    /// The attended value of the first `needed` tokens of a head.
+    /// The attended value of queries of a head.
     pub(super) fn attended(
         &self,
-        kernels: Kernels,
-        scratch: &mut Scratch,
-        head: usize,
-        needed: usize,
+        attention: &Attention<'_>,
+        queries: &mut Queries<'_>,
+        of_head: &OfHead,
         max: f32,
-        trace: Option<&mut BlockTrace>,
     ) {
-        let sizes = self.sizes();
-        let candidates = &mut scratch.candidates[head];
+        let Attention {
+            kernels,
+            sizes,
+            needed,
+            ..
+        } = *attention;
+        let head = of_head.head;
+        let blocks = of_head.blocks(attention.needed_blocks());
+        let lane = &mut queries.lanes[0];
+        let candidates = &mut lane.candidates[of_head.index];
         candidates.prune(max);
-        let attention_planes = if candidates.overflow || self.groups.by_row {
+        let overflow = candidates.overflow;
+        let attention_planes = if overflow || self.groups.by_row {
             self.groups.count
         } else {
             1
         };
-        if candidates.overflow {
-            self.later_groups(kernels, scratch, sizes, head, needed.div_ceil(LANES), max);
+        if overflow {
+            self.later_groups(attention, lane, head, blocks.clone(), max);
         }
-        scratch.clock.lap(Stage::Attention);
+        lane.clock.lap(Stage::Attention);
         let shape = self.shape;
-        let entries = &scratch.entries[head];
+        let entries = &attention.entries[head];
         let vectors = shape.vectors;
-        let value = HeadValue {
-            shape,
-            head,
-            value: scratch.value.as_flattened(),
-            bounds: &scratch.bounds,
-        };
+        let value = (attention.value)(head);
         let mut planes = [ValuePlane {
-            lines: &scratch.value_plane[head * vectors..],
-            stride: shape.stride,
+            lines: &attention.value_plane[head * sizes.value_plane()..],
+            stride: vectors,
         }; VALUE_PLANES];
         let (mut groups, mut count) = (1, 1);
         if entries.overflow {
             let has_zero = kernels.run(ExtraPlanes {
                 value,
-                planes: &mut scratch.extra_planes,
+                planes: &mut lane.extra_planes,
             });
-            let size = scratch.extra_planes.len() / EXTRA_PLANES;
+            let size = lane.extra_planes.len() / EXTRA_PLANES;
             let plane = |extra: usize| ValuePlane {
-                lines: &scratch.extra_planes[extra * size..],
+                lines: &lane.extra_planes[extra * size..],
                 stride: vectors,
             };
             groups = shape.groups;
@@ -71,34 +106,35 @@ impl BinaryAttention {
             &entries.list[..]
         };
         let words = sizes.key_words;
-        let first_group = &scratch.first_group[head * sizes.blocks * words..];
-        let [second, third] = &scratch.later_groups;
+        let pair = of_head.place * sizes.plane_pair();
+        let first_group = &queries.first_group[pair..];
+        let [second, third] = &lane.later_groups;
         let mut candidates = match attention_planes {
-            1 => &scratch.candidates[head].list[..],
+            1 => &lane.candidates[of_head.index].list[..],
             _ => &[],
         };
-        let stride = sizes.attended_stride();
         let channels = head * sizes.padded..(head + 1) * sizes.padded;
         let thresholds = &self.thresholds[channels.clone()];
         let limits = self.limits.as_ref().map(|limits| &limits[channels]);
-        let first_word = head * sizes.padded / 32;
         let planes = &planes[..count];
-        let blocks = needed.div_ceil(LANES);
         let of_block = |block: usize| {
-            let lines = block * words..(block + 1) * words;
+            let at = block - blocks.start;
+            let lines = at * words..(at + 1) * words;
             [first_group, second, third].map(|plane| &plane[lines.clone()])
         };
-        for block in 0..blocks {
+        let out = &mut queries.attended[of_head.place * sizes.attended_pair()..];
+        let of_blocks = out.chunks_exact_mut(sizes.attended_pair() / 2);
+        for (block, out) in Range::clone(&blocks).zip(of_blocks) {
             let attention = of_block(block);
             if block % 2 == 0 {
                 // A last one without another is counted with itself.
-                let other = of_block((block + 1).min(blocks - 1));
+                let other = of_block((block + 1).min(blocks.end - 1));
                 let both = std::array::from_fn::<_, 3, _>(|group| [attention[group], other[group]]);
                 kernels.run(Together {
                     attention: &both[..attention_planes],
                     planes,
                     channels: sizes.padded,
-                    out: &mut scratch.together,
+                    out: &mut lane.together,
                 });
             }
             // They come block by block.
@@ -110,7 +146,7 @@ impl BinaryAttention {
                 products: &self.products,
                 block,
                 queries: LANES.min(needed - block * LANES),
-                together: &scratch.together,
+                together: &lane.together,
                 attention: &attention[..attention_planes],
                 planes,
                 groups,
@@ -120,21 +156,20 @@ impl BinaryAttention {
                 value,
                 thresholds,
                 limits,
-                tile: &mut scratch.tile,
-                counts: &mut scratch.counts,
-                out: &mut scratch.bits[first_word..],
-                stride,
+                tile: &mut lane.tile,
+                counts: &mut lane.counts,
+                out,
                 first_channel: head * sizes.padded,
-                zeros: &mut scratch.zeros,
+                zeros: &mut lane.zeros,
             });
         }
-        if let Some(trace) = trace {
+        if let Some(trace) = &mut queries.trace {
             let groups = [&first_group[..sizes.blocks * words], second, third];
             let groups = &groups[..attention_planes];
-            trace
+            trace.blocks[attention.block]
                 .attention
                 .extend(record::attention(groups, words, sizes.tokens));
         }
-        scratch.clock.lap(Stage::Attended);
+        lane.clock.lap(Stage::Attended);
     }
 }

@@ -85,6 +85,7 @@ impl BinaryAttention {
                 groups: config.value_groups,
                 by_row,
             },
+            rows: kernels.rows(),
             groups: Groups {
                 exponentials: Exponentials::new(width, product * (width as f32).sqrt().recip()),
                 first: level_threshold(attention_scales[0]),
@@ -114,12 +115,17 @@ fn by_blocks(shift: &[f32], sizes: Sizes) -> Vec<Line<f32>> {
     let mut out = Vec::with_capacity(sizes.heads * sizes.blocks * tokens);
     for head in shift.chunks_exact(tokens * tokens) {
         for queries in head.chunks(LANES * tokens) {
-            for key in 0..tokens {
-                let mut line = Line([f32::NEG_INFINITY; LANES]);
-                for (value, query) in line.0.iter_mut().zip(queries.chunks_exact(tokens)) {
-                    *value = query[key];
+            // A square at a time, whose rows are read in one go.
+            for first in (0..tokens).step_by(LANES) {
+                let keys = LANES.min(tokens - first);
+                let mut square = [Line([f32::NEG_INFINITY; LANES]); LANES];
+                for (query, row) in queries.chunks_exact(tokens).enumerate() {
+                    let row = &row[first..first + keys];
+                    for (line, &value) in square.iter_mut().zip(row) {
+                        line.0[query] = value;
+                    }
                 }
-                out.push(line);
+                out.extend_from_slice(&square[..keys]);
             }
         }
     }

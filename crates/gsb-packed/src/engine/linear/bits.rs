@@ -45,13 +45,18 @@ fn sign(sum: i32, factor: f32, bias: f32, shift: f32) -> i8 {
     i8::from(y > 0.0) - i8::from(y < 0.0)
 }
 
+/// A hidden value.
+#[inline(always)]
+fn hidden(x: f32) -> f32 {
+    let y = gelu(x);
+    let y = if y > HIDDEN_BOUND { HIDDEN_BOUND } else { y };
+    if y < -HIDDEN_BOUND { -HIDDEN_BOUND } else { y }
+}
+
 /// Whether a shifted hidden value is above a level.
 #[inline(always)]
 fn is_level(sum: i32, factor: f32, bias: f32, shift: f32, level: f32) -> i8 {
-    let y = gelu(sum as f32 * factor + bias);
-    let y = if y > HIDDEN_BOUND { HIDDEN_BOUND } else { y };
-    let y = if y < -HIDDEN_BOUND { -HIDDEN_BOUND } else { y };
-    i8::from(y + shift > level)
+    i8::from(hidden(sum as f32 * factor + bias) + shift > level)
 }
 
 /// The largest number whose quotient with a scale does not round to 1: beyond it, levels are 1.
@@ -102,6 +107,7 @@ impl BitLayer {
         };
         let mut ties = false;
         let mut decisions = vec![0; weight.signs.columns() + 1];
+        let mut grid = grids(decisions.len());
         for (channel, row) in weight.rows.iter().enumerate() {
             if row.is_none() {
                 continue;
@@ -110,6 +116,7 @@ impl BitLayer {
                 rule: &rule,
                 channel,
                 base: weight.base(channel),
+                grids: &mut grid,
                 out: &mut decisions,
             });
             ties |= level.is_none() && decisions.contains(&0);
@@ -179,12 +186,35 @@ fn interval(decisions: &[i8]) -> Option<(u32, u32)> {
     whole.then_some((first as u32, count as u32 - 1))
 }
 
+/// Counts between two that are evaluated to tell what those between them decide.
+const STEP: usize = 16;
+
+/// Where the GELU stops to fall and begins to rise, in between.
+const TURN: [f32; 2] = [-0.8, -0.7];
+
+/// Many times what [`hidden`] is off the function that falls and rises: the error of its tail, 1e-5 of
+/// it at most, and rounding.
+const MARGIN: f32 = 1e-4;
+
 /// The decision of every count, for signed inputs, and the interval that they are.
+///
+/// Sums fall with the count, and so do, or rise, the products with a factor and what is added, because
+/// rounding keeps an order. Signs between two that are the same are the same. So are decisions about
+/// hidden values between two that are [`MARGIN`] beyond the level on one side, unless the GELU turns
+/// between them. The few others are evaluated.
 struct Tabulate<'a> {
     rule: &'a Rule,
     channel: usize,
     base: i32,
+    /// For values and what is hidden, at each [`STEP`] and the last count.
+    grids: &'a mut [Vec<f32>; 2],
     out: &'a mut [i8],
+}
+
+/// Those of a number of counts.
+fn grids(counts: usize) -> [Vec<f32>; 2] {
+    let points = counts.div_ceil(STEP) + 1;
+    [vec![0.0; points], vec![0.0; points]]
 }
 
 impl Task for Tabulate<'_> {
@@ -204,16 +234,46 @@ impl Task for Tabulate<'_> {
             shift[self.channel],
         );
         let sum = |count: usize| self.base - 2 * count as i32;
-        // A loop for each, which the compiler makes vectors of.
+        let last = self.out.len() - 1;
+        let [values, levels] = self.grids;
+        for (index, value) in values.iter_mut().enumerate() {
+            *value = sum((index * STEP).min(last)) as f32 * factor + bias;
+        }
+        // What is not finite is not ordered.
+        let ordered = values.iter().all(|value| value.is_finite());
+        let ends = |grid: &[f32], index: usize| [grid[index], grid[index + 1]];
+        // Loops of a known length, which the compiler makes vectors of.
         match *level {
             None => {
-                for (count, out) in self.out.iter_mut().enumerate() {
-                    *out = sign(sum(count), factor, bias, shift);
+                for (index, out) in self.out.chunks_mut(STEP).enumerate() {
+                    let sign = |y: f32| i8::from(y > 0.0) - i8::from(y < 0.0);
+                    let [first, last] = ends(values, index).map(|x| sign(x + shift));
+                    if ordered && first == last {
+                        out.fill(first);
+                        continue;
+                    }
+                    for (at, out) in out.iter_mut().enumerate() {
+                        *out = self::sign(sum(index * STEP + at), factor, bias, shift);
+                    }
                 }
             }
             Some(level) => {
-                for (count, out) in self.out.iter_mut().enumerate() {
-                    *out = is_level(sum(count), factor, bias, shift, level);
+                for (level, &value) in levels.iter_mut().zip(&*values) {
+                    *level = hidden(value);
+                }
+                for (index, out) in self.out.chunks_mut(STEP).enumerate() {
+                    let [a, b] = ends(values, index);
+                    let turns = a.min(b) < TURN[1] && a.max(b) > TURN[0];
+                    let [y, z] = ends(levels, index);
+                    let lowest = y.min(z) - MARGIN + shift > level;
+                    let highest = y.max(z) + MARGIN + shift > level;
+                    if ordered && !turns && lowest == highest {
+                        out.fill(i8::from(lowest));
+                        continue;
+                    }
+                    for (at, out) in out.iter_mut().enumerate() {
+                        *out = is_level(sum(index * STEP + at), factor, bias, shift, level);
+                    }
                 }
             }
         }
@@ -253,6 +313,47 @@ impl Outcome for Bits<'_> {
                     self.zeros.push((row as u32, channel as u32))
                 }
                 _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Random;
+    use crate::kernel::Isa;
+
+    /// Every decision as the rule makes it, of ordinary numbers and of those at the limits of floats.
+    #[test]
+    fn tables_hold_what_the_rule_decides() {
+        let mut random = Random::new(1);
+        let kernels = Kernels::new(Isa::available().next().unwrap()).unwrap();
+        let cases = if cfg!(miri) { 20 } else { 20_000 };
+        for case in 0..cases {
+            let columns = 1 + random.below(if case % 9 == 0 { 1 } else { 200 });
+            let mut number = |small: f32| {
+                let size =
+                    [small, 0.0, 1.0, 1e-3, 1e3, 1e30, 1e38][random.below(70).saturating_sub(63)];
+                random.normal() * size
+            };
+            let rule = Rule {
+                factor: vec![number(0.02)],
+                bias: vec![number(0.5)],
+                shift: vec![number(0.3)],
+                level: (case % 2 == 0).then(|| level_threshold(0.1 + 0.01 * (case % 50) as f32)),
+            };
+            let (mut grids, mut out) = (grids(columns + 1), vec![0; columns + 1]);
+            kernels.run(Tabulate {
+                rule: &rule,
+                channel: 0,
+                base: columns as i32,
+                grids: &mut grids,
+                out: &mut out,
+            });
+            for (count, &found) in out.iter().enumerate() {
+                let expected = rule.decide(0, columns as i32 - 2 * count as i32);
+                assert_eq!(found, expected, "count {count} of {columns}, {rule:?}");
             }
         }
     }

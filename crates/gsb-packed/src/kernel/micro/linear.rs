@@ -80,26 +80,38 @@ pub(crate) trait Epilogue {
     fn put<S: Simd>(&mut self, s: S, row: usize, panel: usize, counts: [S::U; 4]);
 }
 
-/// Counting of different bits.
-pub(crate) trait Count: Simd {
+/// A way to count different bits.
+pub(crate) trait Count<S: Simd> {
     /// Adds, of each row of a tile, the number of bits that differ from those of the 64 channels of a
     /// panel.
-    #[inline(always)]
     fn add_counts<const R: usize>(
-        self,
+        s: S,
         tile: &[&[u32]; R],
         panel: &[[Line; 4]],
-        counts: &mut [[Self::U; 4]; R],
+        counts: &mut [[S::U; 4]; R],
+    );
+}
+
+/// Word by word.
+pub(crate) struct Plain;
+
+impl<S: Simd> Count<S> for Plain {
+    #[inline(always)]
+    fn add_counts<const R: usize>(
+        s: S,
+        tile: &[&[u32]; R],
+        panel: &[[Line; 4]],
+        counts: &mut [[S::U; 4]; R],
     ) {
         for (k, lines) in panel.iter().enumerate() {
-            let mut w = [self.splat_u(0); 4];
+            let mut w = [s.splat_u(0); 4];
             for v in 0..4 {
-                w[v] = self.load_u(&lines[v].0);
+                w[v] = s.load_u(&lines[v].0);
             }
             for i in 0..R {
-                let x = self.splat_u(tile[i][k]);
+                let x = s.splat_u(tile[i][k]);
                 for v in 0..4 {
-                    counts[i][v] = self.count(counts[i][v], self.xor(x, w[v]));
+                    counts[i][v] = s.count(counts[i][v], s.xor(x, w[v]));
                 }
             }
         }
@@ -108,7 +120,7 @@ pub(crate) trait Count: Simd {
 
 /// The micro-kernel: tiles of `R` rows.
 #[inline(always)]
-pub(crate) fn run<S: Count, E: Epilogue, const R: usize>(
+pub(crate) fn run<S: Simd, C: Count<S>, E: Epilogue, const R: usize>(
     s: S,
     inputs: Inputs<'_>,
     weights: Weights<'_>,
@@ -119,12 +131,13 @@ pub(crate) fn run<S: Count, E: Epilogue, const R: usize>(
         for (first, rows) in inputs.tiles::<R>() {
             let mut counts = [[s.splat_u(0); 4]; R];
             if S::COUNTS >= MOST_WORDS {
-                s.add_counts(&inputs.tile(first, 0, panel.len()), panel, &mut counts);
+                C::add_counts(s, &inputs.tile(first, 0, panel.len()), panel, &mut counts);
             } else {
                 let mut start = 0;
                 for part in panel.chunks(S::COUNTS) {
                     let mut small = [[s.splat_u(0); 4]; R];
-                    s.add_counts(&inputs.tile(first, start, part.len()), part, &mut small);
+                    let tile = inputs.tile(first, start, part.len());
+                    C::add_counts(s, &tile, part, &mut small);
                     for i in 0..R {
                         for v in 0..4 {
                             counts[i][v] = s.add_u(counts[i][v], s.widen(small[i][v]));

@@ -35,6 +35,11 @@ impl Avx2 {
 impl InstructionSet for TwoRegisters {
     const TOGETHER: bool = true;
 
+    #[inline(always)]
+    fn rows(self) -> usize {
+        linear::ROWS
+    }
+
     fn arrange(words: &[u32; 64]) -> [Line; 4] {
         linear::arrange(words)
     }

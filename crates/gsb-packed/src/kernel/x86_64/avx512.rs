@@ -6,8 +6,9 @@ mod registers;
 
 pub(crate) use registers::Avx512;
 
+use crate::kernel::choice::Product;
 use crate::kernel::instruction_set::{InstructionSet, Task};
-use crate::kernel::micro::linear::{Count, Epilogue, Inputs, Weights, run};
+use crate::kernel::micro::linear::{Epilogue, Inputs, Plain, Weights, run};
 use crate::kernel::micro::patches::{self, Patches};
 use crate::kernel::simd::Line;
 
@@ -24,27 +25,33 @@ impl Avx512 {
     }
 }
 
-impl Count for Avx512 {
-    #[inline(always)]
-    fn add_counts<const R: usize>(
-        self,
-        tile: &[&[u32]; R],
-        panel: &[[Line; 4]],
-        counts: &mut [[Self::U; 4]; R],
-    ) {
-        linear::add_counts(self, tile, panel, counts);
-    }
-}
-
 impl InstructionSet for Avx512 {
     #[inline(always)]
-    fn arrange_panel(words: &mut [[Line; 4]]) {
-        linear::arrange_panel(words);
+    fn rows(self) -> usize {
+        match self.product {
+            Product::Plain => linear::PLAIN_ROWS,
+            Product::Threes => linear::ROWS,
+        }
+    }
+
+    #[inline(always)]
+    fn arrange_panel(self, words: &mut [[Line; 4]]) {
+        match self.product {
+            Product::Plain => {}
+            Product::Threes => linear::arrange_panel(words),
+        }
     }
 
     #[inline(always)]
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E) {
-        run::<Self, E, { linear::ROWS }>(self, inputs, weights, epilogue);
+        match self.product {
+            Product::Plain => {
+                run::<Self, Plain, E, { linear::PLAIN_ROWS }>(self, inputs, weights, epilogue);
+            }
+            Product::Threes => {
+                run::<Self, linear::Threes, E, { linear::ROWS }>(self, inputs, weights, epilogue);
+            }
+        }
     }
 
     #[inline(always)]

@@ -33,6 +33,9 @@ const INDEX_WORDS: usize = 9 * BYTE_WORDS;
 /// Pairs of rows of a tile of the binary product.
 const PAIRS: usize = 3;
 
+/// Rows of a tile.
+pub(super) const ROWS: usize = 2 * PAIRS;
+
 /// For each pair of rows and each word, where the halves of bytes are in [`DIFFERENT`].
 type Indices = [[[u8; 8]; INDEX_WORDS]; PAIRS];
 
@@ -68,7 +71,7 @@ impl TwoRegisters {
         epilogue: &mut E,
     ) {
         let mut indices = [[[0; 8]; INDEX_WORDS]; PAIRS];
-        for (first, rows) in inputs.tiles::<{ 2 * PAIRS }>() {
+        for (first, rows) in inputs.tiles::<ROWS>() {
             for (index, panel) in weights.panels.chunks_exact(weights.words).enumerate() {
                 let mut counts = [[[call!(_mm256_setzero_si256()); 4]; 2]; PAIRS];
                 for (part, panel) in panel.chunks(INDEX_WORDS).enumerate() {
@@ -87,7 +90,7 @@ impl TwoRegisters {
 
     /// The indices of a tile.
     #[inline(always)]
-    fn index(self, words: [&[u32]; 2 * PAIRS], indices: &mut Indices) {
+    fn index(self, words: [&[u32]; ROWS], indices: &mut Indices) {
         for (rows, indices) in words.chunks_exact(2).zip(indices) {
             let words = rows[0].iter().zip(rows[1]);
             for ((&first, &second), index) in words.zip(indices) {

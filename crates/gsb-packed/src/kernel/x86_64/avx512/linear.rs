@@ -9,13 +9,17 @@
 use core::arch::x86_64::*;
 
 use super::registers::Avx512;
+use crate::kernel::micro::linear::Count;
 use crate::kernel::simd::{Line, Simd};
 
 /// Words that are counted together.
 const GROUP: usize = 3;
 
-/// Rows of a tile: with more of them, their counts leave the registers.
+/// Rows of a tile by threes: with more of them, their counts leave the registers.
 pub(super) const ROWS: usize = 4;
+
+/// Rows of a tile word by word.
+pub(super) const PLAIN_ROWS: usize = 6;
 
 /// The parity of three bits, as a table of eight.
 const PARITY: i32 = 0b1001_0110;
@@ -34,9 +38,24 @@ pub(super) fn arrange_panel(words: &mut [[Line; 4]]) {
     }
 }
 
+/// Words by threes.
+pub(super) struct Threes;
+
+impl Count<Avx512> for Threes {
+    #[inline(always)]
+    fn add_counts<const R: usize>(
+        s: Avx512,
+        tile: &[&[u32]; R],
+        panel: &[[Line; 4]],
+        counts: &mut [[__m512i; 4]; R],
+    ) {
+        add_counts(s, tile, panel, counts);
+    }
+}
+
 /// Adds the counts of a tile with a panel.
 #[inline(always)]
-pub(super) fn add_counts<const R: usize>(
+fn add_counts<const R: usize>(
     s: Avx512,
     tile: &[&[u32]; R],
     panel: &[[Line; 4]],

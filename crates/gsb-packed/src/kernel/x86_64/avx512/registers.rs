@@ -2,16 +2,20 @@
 
 use core::arch::x86_64::*;
 
+use crate::kernel::choice::Product;
 use crate::kernel::registers::operations;
 use crate::kernel::simd::{LANES, Line, Simd};
 
 /// Proof that the machine has the instructions.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512 {
+    /// The way that binary products take.
+    pub(super) product: Product,
+}
 
 impl Avx512 {
-    /// The proof, if the machine has them.
-    pub(crate) fn new() -> Option<Self> {
+    /// The proof, if the machine has them, with a way of products.
+    pub(crate) fn new(product: Product) -> Option<Self> {
         let available = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
@@ -19,7 +23,7 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vpopcntdq")
             && is_x86_feature_detected!("avx512bitalg")
             && is_x86_feature_detected!("avx512vnni");
-        available.then_some(Self(()))
+        available.then_some(Self { product })
     }
 }
 
