@@ -11,6 +11,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("expected a module of WebAssembly and a folder for what is made of it".into());
     };
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(module).web(true)?.typescript(false);
+    bindgen
+        .input_path(module)
+        .out_name("gsb_web")
+        .web(true)?
+        .typescript(false);
+    // Of no use to a page, which downloads them.
+    bindgen
+        .remove_name_section(true)
+        .remove_producers_section(true);
     Ok(bindgen.generate(folder)?)
 }
