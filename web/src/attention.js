@@ -137,7 +137,7 @@ export class AttentionView {
 
   #grid({ depth, heads }) {
     const { heads: grid } = this.element;
-    grid.style.gridTemplateColumns = `auto repeat(${heads}, minmax(0, ${heads > 6 ? 56 : 72}px))`;
+    grid.style.gridTemplateColumns = `auto repeat(${heads}, minmax(0, ${heads > 6 ? 56 : 128}px))`;
     this.#heads = [];
     const rows = numbers(depth).map((layer) => {
       const title = document.createElement("span");

@@ -1,10 +1,10 @@
 // What a file holds: its layers, bytes and operations.
 
 /** Fills a table; the layers of all blocks are added up. */
-export function fillLayers(table, { layers, header_bytes: header, bytes, config }) {
+export function fillLayers(table, { layers, header_bytes: header, bytes }) {
   const rows = new Map([["header, names", { bytes: header, binary: 0, other: 0, bits: null }]]);
   for (const layer of layers) {
-    const name = layer.name.replace(/^blocks\.\d+\./, `blocks.0-${config.depth - 1}.`);
+    const name = layer.name.replace(/^blocks\.\d+\./, "blocks.*.");
     const row = rows.get(name) ?? { bytes: 0, binary: 0, other: 0, bits: layer.bits };
     row.bytes += layer.bytes;
     row.binary += layer.binary_macs;
