@@ -147,7 +147,7 @@ async function changes(id, action) {
 
 test("attention changes with the head, the layer, the query, the student and the threshold", async () => {
   await page.locator("#samples button").nth(4).click();
-  await saying(2);
+  await page.waitForFunction(() => document.querySelector("#samples button:nth-child(5)").getAttribute("aria-pressed") === "true" && document.querySelector("#matrix").ariaLabel !== "No picture yet");
   await changes("matrix", () => page.selectOption("#head", "1"));
   await changes("matrix", () => page.selectOption("#layer", "0"));
   await changes("overlay", () => page.selectOption("#query", "9"));
