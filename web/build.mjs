@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { encode } from "./src/z85.js";
 
 const web = import.meta.dirname;
 const root = join(web, "..");
@@ -61,14 +62,13 @@ const page = readFileSync(join(web, "src/index.html"), "utf8")
 writeFileSync(join(dist, "index.html"), page);
 
 // Scripts, as a page of a file may load nothing else. Older browsers cannot decompress either.
-const base64 = (bytes) => bytes.toString("base64");
 const script = (name, encoded) => {
   const module = encoded(readFileSync(join(npm, `${name === "gsbModern" ? "simd" : "scalar"}.wasm`)));
   const models = modelFiles.map((file) => encoded(readFileSync(file)));
   return `globalThis.${name}=${JSON.stringify({ module, models })};\n`;
 };
-writeFileSync(join(dist, "modern.js"), script("gsbModern", (bytes) => base64(gzipSync(bytes, { level: 9 }))));
-writeFileSync(join(dist, "fallback.js"), script("gsbFallback", base64));
+writeFileSync(join(dist, "modern.js"), script("gsbModern", (bytes) => encode(gzipSync(bytes, { level: 9 }))));
+writeFileSync(join(dist, "fallback.js"), script("gsbFallback", encode));
 copyFileSync(join(web, "src/offline.js"), join(dist, "offline.js"));
 
 const size = (name) => readFileSync(join(dist, name)).length;

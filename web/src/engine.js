@@ -2,6 +2,7 @@
 // nothing else: `modern.js` is compressed and for SIMD128; `fallback.js` is for older browsers, and to measure
 // what SIMD128 gains.
 import { hasSimd, PackedModel } from "../../crates/gsb-web/npm/index.js";
+import { decode } from "./z85.js";
 
 const modern = globalThis.gsbModern;
 
@@ -27,19 +28,14 @@ function loadFallback() {
   return fallback;
 }
 
-function decoded(base64) {
-  const text = atob(base64);
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-async function unpacked(base64) {
-  const stream = new Blob([decoded(base64)]).stream().pipeThrough(new DecompressionStream("gzip"));
+async function unpacked(text) {
+  const stream = new Blob([decode(text)]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 function module(simd) {
   if (!compiled.has(simd)) {
-    const bytes = simd ? unpacked(modern.module) : loadFallback().then(({ module }) => decoded(module));
+    const bytes = simd ? unpacked(modern.module) : loadFallback().then(({ module }) => decode(module));
     const compiling = bytes.then((bytes) => WebAssembly.compile(bytes));
     compiling.catch(() => compiled.delete(simd));
     compiled.set(simd, compiling);
@@ -60,7 +56,7 @@ export function options(simd = isModern) {
 /** The bytes of the models that come with the page. */
 export async function models() {
   if (isModern) return Promise.all(modern.models.map(unpacked));
-  return (await loadFallback()).models.map(decoded);
+  return (await loadFallback()).models.map(decode);
 }
 
 export { PackedModel };

@@ -368,4 +368,4 @@ safely(async () => {
 })();
 
 // For the console of a browser, and for tests.
-globalThis.gsb = { students, samples, native, compared, open: (bytes, simd) => PackedModel.open(bytes, options(simd)) };
+globalThis.gsb = { students, samples, native, compared, decode, transformed, open: (bytes, simd) => PackedModel.open(bytes, options(simd)) };

@@ -37,8 +37,9 @@ export function transformed(image, { config, preprocessing }) {
   let planes;
   if (channels === 1) planes = [grayOf(image).gray];
   else planes = [0, 1, 2].map((channel) => Uint8Array.from({ length: width * height }, (_, at) => image.data[4 * at + channel]));
-  const left = Math.round((newWidth - size) / 2);
-  const top = Math.round((newHeight - size) / 2);
+  // A half is rounded to the even number, as Python does.
+  const centre = (side) => Math.floor((side - size + ((side - size) % 4 === 3 ? 1 : 0)) / 2);
+  const [left, top] = [centre(newWidth), centre(newHeight)];
   const pixels = new Uint8Array(size * size * planes.length);
   planes.forEach((plane, channel) => {
     const wide = resized(plane, width, height, newWidth);
@@ -52,11 +53,12 @@ export function transformed(image, { config, preprocessing }) {
   return pixels;
 }
 
-/** Rows resized by Pillow's bicubic filter with antialiasing, rounded to bytes. */
+/** Rows resized as Pillow does: its bicubic filter with antialiasing, in fixed point. */
 function resized(plane, width, height, newWidth) {
   if (width === newWidth) return plane;
   const scale = width / newWidth;
   const stretch = Math.max(scale, 1);
+  const one = 2 ** 22;
   const out = new Uint8ClampedArray(newWidth * height);
   for (let column = 0; column < newWidth; column++) {
     const centre = (column + 0.5) * scale;
@@ -64,10 +66,11 @@ function resized(plane, width, height, newWidth) {
     const last = Math.min(width, Math.floor(centre + 2 * stretch + 0.5));
     const weights = Array.from({ length: last - first }, (_, at) => cubic((at + first - centre + 0.5) / stretch));
     const sum = weights.reduce((a, b) => a + b, 0);
+    const parts = weights.map((weight) => Math.trunc((weight / sum) * one + Math.sign(weight) / 2));
     for (let row = 0; row < height; row++) {
-      let value = 0;
-      for (let at = first; at < last; at++) value += weights[at - first] * plane[row * width + at];
-      out[row * newWidth + column] = value / sum;
+      let value = one / 2;
+      for (let at = first; at < last; at++) value += parts[at - first] * plane[row * width + at];
+      out[row * newWidth + column] = Math.floor(value / one);
     }
   }
   return out;

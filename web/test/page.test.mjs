@@ -137,6 +137,36 @@ test("the camera takes a picture", async () => {
   assert.ok(!(await page.locator("#camera-view").isVisible()));
 });
 
+test("pictures are resized and cropped as in evaluation, to the byte", async () => {
+  const golden = join(import.meta.dirname, "../../tests/golden");
+  for (const [file, source, name, size, resize] of [
+    ["h_preproc0", "h_img0.png", "s224/out", 224, 256],
+    ["h_preproc0", "h_img0.png", "s64/out", 64, 73],
+    ["h_preproc1", "h_img1.png", "s224/crop_u8", 224, 256],
+    ["h_preproc_cifar32", "h_img_cifar.png", "s32/out", 32, null],
+  ]) {
+    const bytes = readFileSync(join(golden, `${file}.safetensors`));
+    const start = 8 + Number(bytes.readBigUInt64LE());
+    const [from, to] = JSON.parse(bytes.subarray(8, start))[name].data_offsets;
+    const tensor = new Uint8Array(bytes.subarray(start + from, start + to));
+    const normalized = name.endsWith("/out") && new Float32Array(tensor.buffer);
+    const [mean, deviation] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+    const byte = (at) => {
+      const value = normalized[(at % 3) * size * size + Math.floor(at / 3)];
+      return Math.round((value * deviation[at % 3] + mean[at % 3]) * 255);
+    };
+    const encoded = readFileSync(join(golden, source)).toString("base64");
+    const found = await page.evaluate(async ([encoded, size, resize]) => {
+      const { decode, transformed } = globalThis.gsb;
+      const image = await decode(new Blob([Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0))]));
+      return Array.from(transformed(image, { config: { image_size: size, channels: 3 }, preprocessing: { resize } }));
+    }, [encoded, size, resize]);
+    const off = found.filter((value, at) => value !== (normalized ? byte(at) : tensor[at]));
+    assert.equal(found.length, 3 * size * size);
+    assert.equal(off.length, 0, `${source} to ${size}: ${off.length} of ${found.length} bytes differ`);
+  }
+});
+
 const image = (id) => page.evaluate((id) => document.getElementById(id).toDataURL(), id);
 
 async function changes(id, action) {
