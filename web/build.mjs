@@ -4,8 +4,8 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { compress } from "lzma1";
 import { encode } from "./src/z85.js";
 
 const web = import.meta.dirname;
@@ -42,6 +42,10 @@ writeFileSync(join(npm, "gsb_web.js"), glues.simd);
 const samples = join(web, "models/samples.json");
 const example = ["run", "--quiet", "--release", "--locked", "-p", "gsb-web", "--example", "native", "--"];
 const native = JSON.parse(cargo([...example, samples, ...modelFiles], { RAYON_NUM_THREADS: "1" }));
+// Bits as text, which takes less than numbers do.
+const text = (bits) => encode(new Uint8Array(Uint32Array.from(bits).buffer));
+native.answers = native.answers.map((answers) => answers.map(text));
+native.deitSmall.logits = text(native.deitSmall.logits);
 const data = { samples: JSON.parse(readFileSync(samples)), students: students.map(({ name }) => name), native };
 
 async function bundled(entry, define) {
@@ -61,14 +65,12 @@ const page = readFileSync(join(web, "src/index.html"), "utf8")
   .replace("/* main.js */", () => main.replaceAll("</script", "<\\/script"));
 writeFileSync(join(dist, "index.html"), page);
 
-// Scripts, as a page of a file may load nothing else. Older browsers cannot decompress either.
-const script = (name, encoded) => {
-  const module = encoded(readFileSync(join(npm, `${name === "gsbModern" ? "simd" : "scalar"}.wasm`)));
-  const models = modelFiles.map((file) => encoded(readFileSync(file)));
-  return `globalThis.${name}=${JSON.stringify({ module, models })};\n`;
-};
-writeFileSync(join(dist, "modern.js"), script("gsbModern", (bytes) => encode(gzipSync(bytes, { level: 9 }))));
-writeFileSync(join(dist, "fallback.js"), script("gsbFallback", encode));
+// Scripts, as a page of a file may load nothing else. Compressed here, since a file is not on its way.
+for (const [script, name, engine] of [["modern.js", "gsbModern", "simd.wasm"], ["fallback.js", "gsbFallback", "scalar.wasm"]]) {
+  const parts = [join(npm, engine), ...modelFiles].map((file) => readFileSync(file));
+  const packed = { sizes: parts.map((part) => part.length), text: encode(compress(Buffer.concat(parts), 9)) };
+  writeFileSync(join(dist, script), `globalThis.${name}=${JSON.stringify(packed)};\n`);
+}
 copyFileSync(join(web, "src/offline.js"), join(dist, "offline.js"));
 
 const size = (name) => readFileSync(join(dist, name)).length;

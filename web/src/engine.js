@@ -1,13 +1,13 @@
 // The engine and the models of this page. They lie in two scripts, since a page of a file may load scripts and
-// nothing else: `modern.js` is compressed and for SIMD128; `fallback.js` is for older browsers, and to measure
-// what SIMD128 gains.
+// nothing else: `modern.js` is for SIMD128; `fallback.js` for older browsers, and to measure what SIMD128 gains.
+// Its parts, as the package as a whole brings what compresses too.
+import { Decoder } from "../node_modules/lzma1/lib/decoder.js";
+import { InputBuffer, OutputBuffer } from "../node_modules/lzma1/lib/streams.js";
 import { hasSimd, PackedModel } from "../../crates/gsb-web/npm/index.js";
 import { decode } from "./z85.js";
 
-const modern = globalThis.gsbModern;
-
-/** Whether the browser has all that `modern.js` needs. */
-export const isModern = Boolean(modern) && hasSimd() && "DecompressionStream" in globalThis;
+/** Whether the browser has SIMD128. */
+export const isModern = hasSimd();
 
 let fallback;
 const compiled = new Map();
@@ -17,7 +17,7 @@ function loadFallback() {
   fallback ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = "fallback.js";
-    script.onload = () => resolve(globalThis.gsbFallback);
+    script.onload = () => resolve(unpacked(globalThis.gsbFallback));
     script.onerror = () => {
       fallback = undefined;
       script.remove();
@@ -28,15 +28,26 @@ function loadFallback() {
   return fallback;
 }
 
-async function unpacked(text) {
-  const stream = new Blob([decode(text)]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+/** Engine and models, which are compressed together. */
+function unpacked({ sizes, text }) {
+  const out = new OutputBuffer(sizes.reduce((sum, size) => sum + size, 0));
+  new Decoder().decompress(new InputBuffer(decode(text)), out);
+  const bytes = out.toArray();
+  let end = 0;
+  const [module, ...models] = sizes.map((size) => bytes.slice(end, (end += size)));
+  return { module, models };
+}
+
+let modern;
+function loaded(simd) {
+  if (!simd) return loadFallback();
+  modern ??= unpacked(globalThis.gsbModern);
+  return modern;
 }
 
 function module(simd) {
   if (!compiled.has(simd)) {
-    const bytes = simd ? unpacked(modern.module) : loadFallback().then(({ module }) => decode(module));
-    const compiling = bytes.then((bytes) => WebAssembly.compile(bytes));
+    const compiling = (async () => WebAssembly.compile((await loaded(simd)).module))();
     compiling.catch(() => compiled.delete(simd));
     compiled.set(simd, compiling);
   }
@@ -55,8 +66,7 @@ export function options(simd = isModern) {
 
 /** The bytes of the models that come with the page. */
 export async function models() {
-  if (isModern) return Promise.all(modern.models.map(unpacked));
-  return (await loadFallback()).models.map(decode);
+  return (await loaded(isModern)).models;
 }
 
 export { PackedModel };

@@ -6,6 +6,7 @@ import { fillLayers } from "./layers.js";
 import { Pad } from "./pad.js";
 import { canvasOf, drawPicture, drawWeights } from "./paint.js";
 import { decode, grayOf, transformed } from "./picture.js";
+import { decode as bytesOf } from "./z85.js";
 import { hasSimd, LARGEST_FILE } from "../../crates/gsb-web/npm/index.js";
 
 // What the native program says of the samples, from when the page was made.
@@ -280,7 +281,7 @@ element["measure-deit"].onclick = safely(async () => {
   try {
     await measured(element["measure-deit"], "DeiT-S, random weights", made);
     const { logits } = await model.predict(await model.randomPixels(2));
-    const { equal } = compared(logits, native.deitSmall.logits);
+    const equal = areEqual(logits, native.deitSmall.logits);
     element.measured.textContent += `; its 1,000 logits are ${equal ? "" : "NOT "}those of the native program, bit for bit`;
   } finally {
     model?.close();
@@ -293,10 +294,11 @@ element.copy.onclick = safely(async () => {
 });
 
 // The proof.
-function compared(logits, expected) {
-  const bits = new Uint32Array(logits.buffer, logits.byteOffset, logits.length);
-  const equal = bits.length === expected.length && bits.every((value, index) => value === expected[index]);
-  return { equal };
+/** Whether logits have the bits that a text stands for. */
+function areEqual(logits, text) {
+  const bytes = new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength);
+  const expected = bytesOf(text);
+  return bytes.length === expected.length && bytes.every((value, index) => value === expected[index]);
 }
 
 async function prove() {
@@ -304,7 +306,7 @@ async function prove() {
   for (const [index, student] of students.slice(0, names.length).entries()) {
     for (const [at, { pixels, label }] of samples.entries()) {
       const prediction = await student.model.predict(Uint8Array.from(pixels));
-      if (compared(prediction.logits, native.answers[index][at]).equal) equal++;
+      if (areEqual(prediction.logits, native.answers[index][at])) equal++;
       if (prediction.top(1)[0].class === label) right[index]++;
     }
   }
@@ -368,4 +370,4 @@ safely(async () => {
 })();
 
 // For the console of a browser, and for tests.
-globalThis.gsb = { students, samples, native, compared, decode, transformed, open: (bytes, simd) => PackedModel.open(bytes, options(simd)) };
+globalThis.gsb = { students, samples, native, areEqual, decode, transformed, open: (bytes, simd) => PackedModel.open(bytes, options(simd)) };

@@ -56,11 +56,11 @@ test("logits are those of the native program, bit for bit", async () => {
   assert.match(await page.locator("#proof").textContent(), /✓ logits of 40 answers equal/);
   // The comparison sees a single bit.
   const seen = await page.evaluate(async () => {
-    const { students, samples, native, compared } = globalThis.gsb;
+    const { students, samples, native, areEqual } = globalThis.gsb;
     const { logits } = await students[0].model.predict(Uint8Array.from(samples[3].pixels));
-    const before = compared(logits, native.answers[0][3]).equal;
+    const before = areEqual(logits, native.answers[0][3]);
     new Uint32Array(logits.buffer)[7] ^= 1;
-    return [before, compared(logits, native.answers[0][3]).equal];
+    return [before, areEqual(logits, native.answers[0][3])];
   });
   assert.deepEqual(seen, [true, false]);
 });
@@ -238,13 +238,13 @@ test("what is measured can be copied", async () => {
 
 test("the engine without SIMD128 gives the same bits", async () => {
   const same = await page.evaluate(async () => {
-    const { students, samples, native, compared, open } = globalThis.gsb;
+    const { students, samples, native, areEqual, open } = globalThis.gsb;
     const model = await open(students[0].file, false);
     const logits = [];
     for (const { pixels } of samples) logits.push((await model.predict(Uint8Array.from(pixels))).logits);
     const { instructions } = model.description;
     model.close();
-    return [instructions, logits.every((each, index) => compared(each, native.answers[0][index]).equal)];
+    return [instructions, logits.every((each, index) => areEqual(each, native.answers[0][index]))];
   });
   assert.deepEqual(same, ["scalar", true]);
 });

@@ -160,7 +160,7 @@ mod tests {
                 attention_groups: groups,
                 ..PackedConfig::micro()
             };
-            let model = Model::open(&Model::random(&config, seed).unwrap()).unwrap();
+            let model = Model::random(&config, seed).unwrap();
             let picture = model.look(&Random::new(seed).image(&config)).unwrap();
             for (layer, head) in
                 (0..config.depth).flat_map(|layer| (0..config.heads).map(move |head| (layer, head)))
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_layer_or_head_that_is_not_there_is_named() {
         let config = PackedConfig::micro();
-        let model = Model::open(&Model::random(&config, 1).unwrap()).unwrap();
+        let model = Model::random(&config, 1).unwrap();
         let picture = model.look(&Random::new(1).image(&config)).unwrap();
         let error = model.attention(&picture, 4, 0).unwrap_err().to_string();
         assert_eq!(

@@ -51,10 +51,11 @@ impl OpenModel {
     /// Opens a DeiT-S of random weights, for measurements.
     #[wasm_bindgen(js_name = randomDeitSmall)]
     pub fn random_deit_small(seed: u32) -> Result<OpenModel, JsError> {
-        Self::open(&Model::random(
-            &PackedConfig::deit_small(1000),
-            seed.into(),
-        )?)
+        let model = Model::random(&PackedConfig::deit_small(1000), seed.into())?;
+        Ok(Self {
+            model,
+            picture: None,
+        })
     }
 
     /// What the file holds, as JSON.

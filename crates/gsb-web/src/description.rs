@@ -51,51 +51,38 @@ pub struct LayerDescription {
 }
 
 impl Description {
-    /// That of the bytes that a model was made of.
+    /// That of the file that a model was made of; without one, bytes are those of its tensors.
     ///
     /// # Errors
-    /// If the bytes are not a file of tensors.
+    /// If the file is not one of tensors.
     pub(crate) fn new(
         engine: &PackedModel,
         network: &Network,
-        bytes: &[u8],
+        file: Option<&[u8]>,
     ) -> Result<Self, Error> {
         let config = &network.config;
-        let (header, _) = SafeTensors::read_metadata(bytes)?;
-        let tensors = SafeTensors::deserialize(bytes)?;
-        let mut in_file: BTreeMap<&str, usize> = BTreeMap::new();
-        let names: Vec<(&str, usize)> = tensors
-            .iter()
-            .map(|(name, view)| (name, view.data().len()))
-            .collect();
         let mut layers: Vec<LayerDescription> = Vec::new();
         for tensor in config.tensors()? {
             // Some layers have tensors in two places.
-            if layers.iter().all(|layer| layer.name != tensor.layer) {
+            let place = layers.iter().position(|layer| layer.name == tensor.layer);
+            let place = place.unwrap_or_else(|| {
                 layers.push(layer(network, tensor.layer));
-            }
-        }
-        for (name, bytes) in names {
-            // Of a weight's zeros too, whose name has a part more.
-            let layer = layers.iter().map(|layer| &layer.name).filter(|layer| {
-                name.strip_prefix(layer.as_str())
-                    .is_some_and(|part| part.starts_with('.'))
+                layers.len() - 1
             });
-            if let Some(layer) = layer.max_by_key(|layer| layer.len()) {
-                *in_file.entry(layer).or_default() += bytes;
+            if file.is_none() {
+                let entries: usize = tensor.shape.iter().product();
+                layers[place].bytes += (entries * usize::from(tensor.bits)).div_ceil(8);
             }
         }
-        let sizes: Vec<usize> = layers
-            .iter()
-            .map(|layer| in_file.get(&*layer.name).copied().unwrap_or(0))
-            .collect();
-        for (layer, bytes) in layers.iter_mut().zip(sizes) {
-            layer.bytes = bytes;
-        }
+        let header_bytes = match file {
+            Some(file) => count_bytes(&mut layers, file)?,
+            None => 0,
+        };
+        let of_layers: usize = layers.iter().map(|layer| layer.bytes).sum();
         Ok(Self {
             instructions: engine.isa().name(),
-            bytes: bytes.len(),
-            header_bytes: header + 8,
+            bytes: header_bytes + of_layers,
+            header_bytes,
             config: config.clone(),
             tokens: config.tokens(),
             learned_tokens: config.learned_tokens(),
@@ -105,6 +92,22 @@ impl Description {
             layers,
         })
     }
+}
+
+/// Counts the bytes that layers take in a file; gives those of its header.
+fn count_bytes(layers: &mut [LayerDescription], file: &[u8]) -> Result<usize, Error> {
+    for (name, tensor) in SafeTensors::deserialize(file)?.iter() {
+        // Of a weight's zeros too, whose name has a part more.
+        let of = |layer: &LayerDescription| {
+            let part = name.strip_prefix(&layer.name);
+            part.is_some_and(|part| part.starts_with('.'))
+        };
+        if let Some(layer) = layers.iter_mut().find(|layer| of(layer)) {
+            layer.bytes += tensor.data().len();
+        }
+    }
+    let (header, _) = SafeTensors::read_metadata(file)?;
+    Ok(size_of::<u64>() + header)
 }
 
 /// A layer with its operations, its bytes still to be counted.
@@ -138,21 +141,37 @@ fn layer(network: &Network, name: String) -> LayerDescription {
 
 #[cfg(test)]
 mod tests {
+    use gsb_packed::{PackedFile, ShiftStorage};
+
     use super::*;
     use crate::Model;
 
-    fn of(config: &PackedConfig) -> Description {
-        let model = Model::open(&Model::random(config, 1).unwrap()).unwrap();
-        model.description().clone()
-    }
-
-    /// The bytes of the layers and the header are those of the file.
+    /// The bytes of the layers and the header are those of the file; without a file, those of the tensors.
     #[test]
     fn every_byte_belongs_to_a_layer() {
-        let description = of(&PackedConfig::micro());
-        let layers: usize = description.layers.iter().map(|layer| layer.bytes).sum();
-        assert_eq!(layers + description.header_bytes, description.bytes);
-        assert!(description.layers.iter().all(|layer| layer.bytes > 0));
+        let config = PackedConfig::micro();
+        let network = Network::random(&config, 1).unwrap();
+        let file = PackedFile::unnamed(network)
+            .to_bytes(ShiftStorage::F32)
+            .unwrap();
+        let opened = Model::open(&file).unwrap().description().clone();
+        assert_eq!(opened.bytes, file.len());
+        assert!(opened.header_bytes > 1000);
+        let random = Model::random(&config, 1).unwrap().description().clone();
+        let bytes_of = |layers: &[LayerDescription]| -> Vec<usize> {
+            layers.iter().map(|layer| layer.bytes).collect()
+        };
+        assert!(bytes_of(&opened.layers).iter().all(|&bytes| bytes > 0));
+        for (opened, random) in opened.layers.iter().zip(&random.layers) {
+            // One scale for all rows of a weight, where there might be one for each.
+            let rows = opened.weights.map_or(0, |[rows, _]| rows);
+            let more = random.bytes - opened.bytes;
+            assert!(
+                more == 0 || more == 4 * (rows - 1),
+                "{}: {more}",
+                opened.name
+            );
+        }
     }
 
     /// Operations of DeiT-S as the book's chapter on cost counts them.
@@ -162,7 +181,8 @@ mod tests {
             depth: 1,
             ..PackedConfig::deit_small(1000)
         };
-        let description = of(&config);
+        let model = Model::random(&config, 1).unwrap();
+        let description = model.description();
         let macs = |name: &str| {
             let layer = description
                 .layers

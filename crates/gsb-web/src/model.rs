@@ -1,8 +1,6 @@
 //! A packed file, open: its network beside the engine that was made of it.
 
-use gsb_packed::{
-    Image, Network, PackedConfig, PackedFile, PackedModel, Prediction, ShiftStorage, Trace,
-};
+use gsb_packed::{Image, Network, PackedConfig, PackedFile, PackedModel, Prediction, Trace};
 
 use crate::{Description, HeadAttention, Weights};
 
@@ -50,24 +48,27 @@ impl Model {
     /// # Errors
     /// What is wrong with them.
     pub fn open(bytes: &[u8]) -> Result<Self, Error> {
-        let packed = PackedFile::from_bytes(bytes)?;
+        Self::build(PackedFile::from_bytes(bytes)?, Some(bytes))
+    }
+
+    /// A model of random weights that comes from no file, for measurements: it classifies nothing.
+    ///
+    /// # Errors
+    /// If the configuration is impossible.
+    pub fn random(config: &PackedConfig, seed: u64) -> Result<Self, Error> {
+        let network = Network::random(config, seed)?;
+        Self::build(PackedFile::unnamed(network), None)
+    }
+
+    fn build(packed: PackedFile, file: Option<&[u8]>) -> Result<Self, Error> {
         let network = packed.network.clone();
         let engine = PackedModel::new(packed)?;
-        let description = Description::new(&engine, &network, bytes)?;
+        let description = Description::new(&engine, &network, file)?;
         Ok(Self {
             engine,
             network,
             description,
         })
-    }
-
-    /// The bytes of a packed file of random weights, for measurements: it classifies nothing.
-    ///
-    /// # Errors
-    /// If the configuration is impossible.
-    pub fn random(config: &PackedConfig, seed: u64) -> Result<Vec<u8>, Error> {
-        let network = Network::random(config, seed)?;
-        Ok(PackedFile::unnamed(network).to_bytes(ShiftStorage::F32)?)
     }
 
     /// What the file holds.

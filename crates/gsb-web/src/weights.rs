@@ -69,14 +69,13 @@ impl Weights {
 mod tests {
     use gsb_packed::PackedConfig;
 
-    use super::*;
     use crate::Model;
 
     /// Every layer that the description calls binary or of few bits can be looked at, and no other.
     #[test]
     fn layers_with_weights_can_be_looked_at() {
         let config = PackedConfig::micro();
-        let model = Model::open(&Model::random(&config, 1).unwrap()).unwrap();
+        let model = Model::random(&config, 1).unwrap();
         let mut bits = 0;
         for layer in &model.description().layers {
             match (layer.weights, model.weights(&layer.name)) {
