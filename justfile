@@ -27,6 +27,18 @@ test-wgpu:
 test-packed:
     .ci/packed
 
+# The page of `web/` in Chromium, from a file, from a server and offline. Needs Node, npm and Chromium.
+test-web:
+    .ci/web
+
+# The Python of the book's page on packed files, against the engine. Needs pip.
+test-numpy:
+    .ci/numpy
+
+# Make the page of `web/` and open it in the browser. Needs Node and npm.
+web:
+    .ci/web --open
+
 # A crate of its own that depends on `gsb` alone, with the versions of this workspace.
 outside:
     cargo fmt --manifest-path tests/outside/Cargo.toml -- --check

@@ -1,0 +1,56 @@
+//! What the page compares itself with: logits of packed models for pictures, computed here, and the time of a
+//! DeiT-S of random weights on one thread. `native SAMPLES MODEL...` writes JSON; logits are the bits of
+//! their floats.
+
+use std::time::Instant;
+
+use gsb_packed::{Image, Network, PackedConfig, PackedFile, PackedModel, Random};
+use serde_json::{Value, json};
+
+/// Images of DeiT-S that are timed.
+const ROUNDS: usize = 30;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let samples = arguments
+        .next()
+        .ok_or("expected a file of samples and packed models")?;
+    let samples: Vec<Value> = serde_json::from_slice(&std::fs::read(samples)?)?;
+    let samples = samples
+        .iter()
+        .map(|sample| serde_json::from_value(sample["pixels"].clone()));
+    let samples = samples.collect::<Result<Vec<Vec<u8>>, _>>()?;
+    let mut answers = Vec::new();
+    let mut instructions = "";
+    for path in arguments {
+        let model = PackedModel::open(&path)?;
+        instructions = model.isa().name();
+        let logits = samples
+            .iter()
+            .map(|pixels| Ok(bits(model.predict(pixels)?.logits())));
+        answers.push(logits.collect::<Result<Vec<_>, gsb_packed::Error>>()?);
+    }
+    let packed = PackedFile::unnamed(Network::random(&PackedConfig::deit_small(1000), 1)?);
+    let model = PackedModel::new(packed)?;
+    let pixels = Random::new(2).image(model.config());
+    let (mut scratch, mut logits) = (model.scratch(), vec![0.0; 1000]);
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        model.logits_into(Image::Bytes(&pixels), &mut scratch, &mut logits)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let native = json!({
+        "instructions": instructions,
+        "processor": std::env::consts::ARCH,
+        "answers": answers,
+        "deitSmall": { "least": times[0], "median": times[ROUNDS / 2], "logits": bits(&logits) },
+    });
+    println!("{native}");
+    Ok(())
+}
+
+fn bits(logits: &[f32]) -> Vec<u32> {
+    logits.iter().map(|logit| logit.to_bits()).collect()
+}

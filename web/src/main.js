@@ -1,0 +1,373 @@
+import { Answers, percent } from "./answers.js";
+import { AttentionView } from "./attention.js";
+import { isModern, models, options, PackedModel } from "./engine.js";
+import { isInk, ofPicture, ofStrokes } from "./ink.js";
+import { fillLayers } from "./layers.js";
+import { Pad } from "./pad.js";
+import { canvasOf, drawPicture, drawWeights } from "./paint.js";
+import { decode, grayOf, transformed } from "./picture.js";
+import { decode as bytesOf } from "./z85.js";
+import { hasSimd, LARGEST_FILE } from "../../crates/gsb-web/npm/index.js";
+
+// What the native program says of the samples, from when the page was made.
+const { samples, students: names, native } = DATA;
+
+const element = new Proxy({}, { get: (_, id) => document.getElementById(id) });
+const students = [];
+/** What is looked at: strokes, a picture, or pixels of the models' size. */
+let source = null;
+let chosen;
+let predicting = false;
+let again = false;
+
+function complain(error) {
+  const [place, text, close] = [document.createElement("div"), document.createElement("span"), document.createElement("button")];
+  place.className = "error";
+  text.textContent = error?.message ?? String(error);
+  close.type = "button";
+  close.textContent = "Close";
+  close.onclick = () => place.remove();
+  place.append(text, close);
+  element.errors.replaceChildren(place);
+  place.scrollIntoView?.({ block: "nearest" });
+}
+
+/** An action whose failure is shown. */
+function safely(action) {
+  return async (...given) => {
+    try {
+      return await action(...given);
+    } catch (error) {
+      complain(error);
+    }
+  };
+}
+
+/** What a student sees of the source. */
+function pixelsFor({ model: { description } }) {
+  const { config } = description;
+  const size = config.image_size;
+  if (!source) return null;
+  if (source.pixels) return source.pixels.length === size * size * config.channels ? source.pixels : null;
+  if (isInk(config)) return source.strokes ? ofStrokes(source.strokes, size) : ofPicture(source.gray, size);
+  return transformed(source.image ?? strokesAsImage(), description);
+}
+
+/** The drawing as a picture, for models that take pictures. */
+function strokesAsImage() {
+  return element.pad.getContext("2d").getImageData(0, 0, element.pad.width, element.pad.height);
+}
+
+/** Predicts the source with all students; once more if it changes meanwhile. */
+const predict = safely(async () => {
+  again = true;
+  if (predicting) return;
+  predicting = true;
+  try {
+    while (again) {
+      again = false;
+      await Promise.all(students.map(predictOne));
+    }
+  } finally {
+    predicting = false;
+  }
+});
+
+async function predictOne(student) {
+  const pixels = pixelsFor(student);
+  const prediction = pixels && (await student.model.predict(pixels));
+  if (!students.includes(student)) return;
+  student.pixels = pixels;
+  answers.show(student, prediction);
+  if (student !== chosen) return;
+  const picture = pixels && canvasOf(pixels, student.model.description.config);
+  drawPicture(element.seen, picture);
+  const { image_size: size } = student.model.description.config;
+  element["seen-caption"].textContent = `what it sees: ${size} x ${size}`;
+  const best = prediction?.top(1)[0];
+  element.spoken.textContent = best ? `${student.name} says ${best.name}, ${percent(best.probability)}` : "";
+  // Not awaited: a prediction does not wait for all heads.
+  attention.show(picture);
+}
+
+function look(next) {
+  source = next;
+  for (const button of element.samples.children) button.setAttribute("aria-pressed", String(button.sample === next?.sample && Boolean(next)));
+  return predict();
+}
+
+const answers = new Answers(element.answers);
+const attention = new AttentionView(element, complain);
+const pad = new Pad(element.pad, () => look(pad.strokes.length ? { strokes: pad.strokes } : null));
+
+element.clear.onclick = () => {
+  pad.clear();
+  look(null);
+};
+
+const showPicture = safely(async (file) => {
+  if (file.size > LARGEST_FILE) throw new Error(`a picture of ${file.size} bytes is refused, at most ${LARGEST_FILE} are opened`);
+  let image;
+  try {
+    image = await decode(file);
+  } catch {
+    throw new Error(`${file.name ?? "this"} is not a picture that this browser can decode`);
+  }
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width, image.height];
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  pad.show(canvas);
+  await look({ image, gray: grayOf(image) });
+});
+
+function picked(input, action) {
+  input.onchange = async () => {
+    const [file] = input.files;
+    if (file) await action(file);
+    // The same file once more is a change too.
+    input.value = "";
+  };
+}
+picked(element.upload, showPicture);
+
+// Dropped or pasted: a picture, or a packed file.
+const isPacked = (file) => /\.(safetensors|packed)$/i.test(file.name);
+for (const type of ["dragenter", "dragover"]) {
+  addEventListener(type, (event) => {
+    event.preventDefault();
+    element.pad.classList.add("over");
+  });
+}
+for (const type of ["dragleave", "drop"]) addEventListener(type, () => element.pad.classList.remove("over"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  const [file] = event.dataTransfer.files;
+  if (file) (isPacked(file) ? openFile : showPicture)(file);
+});
+addEventListener("paste", (event) => {
+  const [file] = event.clipboardData?.files ?? [];
+  if (file) showPicture(file);
+});
+
+// The camera.
+let stream;
+function stopCamera() {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = undefined;
+  element["camera-view"].hidden = true;
+}
+element.camera.onclick = safely(async () => {
+  if (!navigator.mediaDevices) throw new Error("this browser gives a page of this address no camera");
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch (error) {
+    throw new Error(`no camera: ${error.message}`);
+  }
+  element.video.srcObject = stream;
+  element["camera-view"].hidden = false;
+  await element.video.play();
+});
+element.take.onclick = safely(async () => {
+  const frame = await createImageBitmap(element.video);
+  stopCamera();
+  await showPicture(frame);
+});
+element.stop.onclick = stopCamera;
+
+// Students.
+function add(name, model, file) {
+  const { bytes, config } = model.description;
+  const groups = config.attention_groups;
+  const about = `${groups === 1 ? "one group" : `${groups} groups`}, ${bytes.toLocaleString("en")} bytes`;
+  const student = { name, model, about, file };
+  students.push(student);
+  const close = () => {
+    students.splice(students.indexOf(student), 1);
+    model.close();
+    fillStudents();
+    choose(students[0]);
+  };
+  answers.add(student, students.length > names.length ? close : undefined);
+  fillStudents();
+  return student;
+}
+
+function fillStudents() {
+  element.student.replaceChildren(...students.map(({ name }, index) => new Option(name, index)));
+}
+
+/** The student whose attention, bits and layers are shown. */
+function choose(student) {
+  chosen = student;
+  element.student.value = students.indexOf(student);
+  const { description } = student.model;
+  attention.set(student);
+  const layers = description.layers.filter(({ weights }) => weights);
+  element.weights.replaceChildren(...layers.map(({ name }) => new Option(name)));
+  element.weights.value = layers[Math.min(1, layers.length - 1)].name;
+  element["bits-title"].textContent = `The bits of ${student.name}`;
+  element["layers-title"].textContent = `What the file of ${student.name} holds`;
+  const { config } = description;
+  element.file.textContent = `${description.bytes.toLocaleString("en")} bytes: ${config.depth} blocks of width ${config.width} with ${config.heads} heads, ${description.tokens} tokens, ${config.classes} classes.`;
+  fillLayers(element.layers, description);
+  showWeights();
+  return predict();
+}
+element.student.onchange = () => choose(students[element.student.value]);
+
+const showWeights = safely(async () => {
+  const student = chosen;
+  const name = element.weights.value;
+  const weights = await student.model.weights(name);
+  if (student !== chosen || name !== element.weights.value) return;
+  drawWeights(element.bits, weights);
+  const { rows, columns, bits, values } = weights;
+  const plus = values.filter((value) => value > 0).length / values.length;
+  const size = Math.ceil((values.length * bits) / 8).toLocaleString("en");
+  element["bits-caption"].textContent =
+    bits === 1
+      ? `${rows} outputs (rows) of ${columns} inputs: ${values.length.toLocaleString("en")} signs in ${size} bytes; ${percent(plus)} are +1 (coloured)`
+      : `${rows} outputs (rows) of ${columns} inputs: levels of ${bits} bits in ${size} bytes, the higher the more coloured`;
+  element.bits.setAttribute("aria-label", `Weights of ${name}`);
+});
+element.weights.onchange = showWeights;
+
+const openFile = safely(async (file) => {
+  const student = add(file.name, await open(file, file.name), file);
+  await choose(student);
+});
+async function open(file, name) {
+  try {
+    return await PackedModel.open(file, options());
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}`);
+  }
+}
+picked(element.open, openFile);
+
+// Measuring.
+let line = "";
+async function measured(button, name, model) {
+  button.disabled = true;
+  element.measured.textContent = `measuring ${name} …`;
+  element.copy.hidden = true;
+  try {
+    const bench = await (await model()).bench(1500);
+    const time = bench.median < 1 ? bench.median.toFixed(4) : bench.median.toFixed(2);
+    line = `gsb ${name}: ${time} ms an image (least ${bench.least.toPrecision(3)}), ${Math.round(bench.perSecond).toLocaleString("en")} images/s, ${bench.instructions}, one thread, ${navigator.userAgent}`;
+    element.measured.textContent = `${name}: ${time} ms an image, ${Math.round(bench.perSecond).toLocaleString("en")} images a second, ${bench.instructions}`;
+    element.copy.hidden = false;
+    return bench;
+  } catch (error) {
+    element.measured.textContent = "";
+    throw error;
+  } finally {
+    button.disabled = false;
+  }
+}
+element.simd.checked = isModern;
+element.simd.disabled = !isModern;
+element.measure.onclick = safely(async () => {
+  const { name, file, model } = chosen;
+  const simd = element.simd.checked;
+  if (simd === isModern) return measured(element.measure, name, async () => model);
+  const other = await PackedModel.open(file, options(simd));
+  await measured(element.measure, name, async () => other);
+  other.close();
+});
+element["measure-deit"].onclick = safely(async () => {
+  let model;
+  const made = async () => (model = await PackedModel.randomDeitSmall(options(element.simd.checked)));
+  try {
+    await measured(element["measure-deit"], "DeiT-S, random weights", made);
+    const { logits } = await model.predict(await model.randomPixels(2));
+    const equal = areEqual(logits, native.deitSmall.logits);
+    element.measured.textContent += `; its 1,000 logits are ${equal ? "" : "NOT "}those of the native program, bit for bit`;
+  } finally {
+    model?.close();
+  }
+});
+element.copy.onclick = safely(async () => {
+  await navigator.clipboard.writeText(line);
+  element.copy.textContent = "Copied";
+  setTimeout(() => (element.copy.textContent = "Copy as one line"), 1500);
+});
+
+// The proof.
+/** Whether logits have the bits that a text stands for. */
+function areEqual(logits, text) {
+  const bytes = new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength);
+  const expected = bytesOf(text);
+  return bytes.length === expected.length && bytes.every((value, index) => value === expected[index]);
+}
+
+async function prove() {
+  let [equal, right] = [0, students.map(() => 0)];
+  for (const [index, student] of students.slice(0, names.length).entries()) {
+    for (const [at, { pixels, label }] of samples.entries()) {
+      const prediction = await student.model.predict(Uint8Array.from(pixels));
+      if (areEqual(prediction.logits, native.answers[index][at])) equal++;
+      if (prediction.top(1)[0].class === label) right[index]++;
+    }
+  }
+  const all = names.length * samples.length;
+  const good = equal === all;
+  element.proof.className = `badge ${good ? "good" : "bad"}`;
+  element.proof.textContent = good
+    ? `✓ logits of ${all} answers equal the native program's, bit for bit`
+    : `✗ logits of ${all - equal} of ${all} answers differ from the native program's`;
+  const rights = names.map((name, index) => `${name} ${right[index]} of ${samples.length} right`).join(", ");
+  element.proof.title = `${samples.length} built-in pictures; the native program ran on ${native.processor} with ${native.instructions}; ${rights}`;
+}
+
+function fillSamples() {
+  const buttons = samples.map((sample, index) => {
+    const button = document.createElement("button");
+    const picture = canvasOf(sample.pixels, { image_size: Math.sqrt(sample.pixels.length), channels: 1 });
+    button.type = "button";
+    button.sample = index;
+    button.setAttribute("aria-label", `a ${sample.label}`);
+    button.setAttribute("aria-pressed", "false");
+    button.append(picture);
+    button.onclick = () => {
+      const copy = canvasOf(sample.pixels, { image_size: Math.sqrt(sample.pixels.length), channels: 1 });
+      pad.show(copy);
+      look({ pixels: Uint8Array.from(sample.pixels), sample: index });
+    };
+    return button;
+  });
+  element.samples.replaceChildren(...buttons);
+}
+
+function showState() {
+  const instructions = isModern ? "SIMD128" : hasSimd() ? "without SIMD128 (an older browser)" : "without SIMD128";
+  element.engine.textContent = `${instructions}, ${navigator.onLine ? "no server" : "offline"}`;
+}
+addEventListener("online", showState);
+addEventListener("offline", showState);
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  attention.redraw();
+  showWeights();
+});
+
+safely(async () => {
+  fillSamples();
+  showState();
+  if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly");
+  const files = await models();
+  const opened = await Promise.all(files.map((bytes, index) => open(bytes, names[index])));
+  opened.forEach((model, index) => add(names[index], model, files[index]));
+  await choose(students[0]);
+  // Something to look at from the beginning; whoever has begun to draw keeps it.
+  if (!source) element.samples.children[6].click();
+  await predict();
+  document.documentElement.dataset.first = Math.round(performance.now());
+  await prove();
+  document.documentElement.dataset.ready = Math.round(performance.now());
+  // Served, the page is kept for when there is no network; of a file it is there anyway.
+  if (location.protocol.startsWith("http") && "serviceWorker" in navigator) navigator.serviceWorker.register("offline.js").catch(() => {});
+})();
+
+// For the console of a browser, and for tests.
+globalThis.gsb = { students, samples, native, areEqual, decode, transformed, open: (bytes, simd) => PackedModel.open(bytes, options(simd)) };
