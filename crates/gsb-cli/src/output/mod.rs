@@ -2,6 +2,7 @@
 
 mod destination;
 mod json;
+mod picture;
 pub mod plot;
 mod stderr;
 pub mod stdout;
@@ -9,5 +10,6 @@ mod table;
 
 pub use destination::{check, check_ending, check_json, is_stdout};
 pub use json::json;
+pub use picture::{check_picture, write_picture};
 pub use stderr::say;
 pub use table::table;
