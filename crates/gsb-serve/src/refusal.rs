@@ -52,6 +52,11 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
     }
 
+    /// Whether the client was given its time already.
+    pub fn is_of_time(&self) -> bool {
+        self.status == StatusCode::REQUEST_TIMEOUT
+    }
+
     /// The same of a picture among several.
     pub fn of(self, picture: &str) -> Self {
         let reason = format!("{picture}: {}", self.reason);

@@ -135,7 +135,9 @@ async fn predict(
     match answer(&service, query, &headers, &mut body).await {
         Ok(predictions) => Json(predictions).into_response(),
         Err(refusal) => {
-            body::linger(&mut body, &headers, service.options.max_body).await;
+            if !refusal.is_of_time() {
+                body::linger(&mut body, &headers, service.options.max_body).await;
+            }
             refusal.into_response()
         }
     }

@@ -33,7 +33,7 @@ const MAX_HEADERS: usize = 64 << 10;
 /// What connections beyond the limit get.
 const CROWDED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
-    Content-Type: application/json\r\nContent-Length: 64\r\n\r\n\
+    Content-Type: application/json\r\nContent-Length: 68\r\n\r\n\
     {\"error\":{\"message\":\"more connections than are taken\",\"status\":503}}";
 
 /// A service that is not yet listening.
@@ -259,12 +259,7 @@ mod tests {
     fn what_is_said_to_crowds_is_as_long_as_it_says() {
         let text = std::str::from_utf8(CROWDED).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.contains(&format!("Content-Length: {}\r\n", body.len()))
-                || head.ends_with(&format!("Content-Length: {}", body.len())),
-            "{}",
-            body.len()
-        );
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
         assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
     }
 }

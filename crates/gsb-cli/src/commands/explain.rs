@@ -66,7 +66,8 @@ pub fn run(args: &ExplainArgs) -> Result<String, Error> {
     let transform = model
         .transform()
         .map_err(|error| Error::file(&args.file, error))?;
-    let picture = read_image_as(&args.image, args.orientation.into())?;
+    let picture = read_image_as(&args.image, args.orientation.into());
+    let picture = picture.map_err(gsb_packed::Error::from)?;
     let pixels = transform.pixels(&picture);
     let prediction = model.predict(Image::Bytes(&pixels.pixels))?;
     let maps = AttentionMaps::of(&model, &pixels)?;

@@ -70,7 +70,7 @@ fn no_request_harms_the_service() {
         b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n".to_vec(),
         b"HEAD /metrics HTTP/1.0\r\n\r\n".to_vec(),
     ];
-    const CLIENTS: usize = 8;
+    const CLIENTS: usize = 64;
     let count = mutations();
     let answered: usize = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
@@ -84,7 +84,9 @@ fn no_request_harms_the_service() {
                         let mut stream = running.connect();
                         // It may be closed in the middle.
                         let _ = stream.write_all(&request);
-                        let _ = stream.shutdown(std::net::Shutdown::Write);
+                        if random.below(2) == 0 {
+                            let _ = stream.shutdown(std::net::Shutdown::Write);
+                        }
                         answered += usize::from(Response::read(&mut stream).is_some());
                     }
                     answered
@@ -97,7 +99,7 @@ fn no_request_harms_the_service() {
             .sum()
     });
     // Most are understood, or understood to be malformed; the others were cut short by their clients.
-    assert!(answered * 3 > count, "{answered} of {count} were answered");
+    assert!(answered * 4 > count, "{answered} of {count} were answered");
     assert_eq!(counted(&running, "gsb_panics_total"), 0.0);
     assert_eq!(
         counted(

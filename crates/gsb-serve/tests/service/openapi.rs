@@ -1,9 +1,13 @@
 //! The description says what the service does.
 
+use boon::{Compiler, Schemas};
 use gsb_serve::{OPENAPI, Options, Served};
 use serde_json::{Value, json};
 
 use crate::fixture::*;
+
+/// Where the description would be, for what refers to parts of it.
+const LOCATION: &str = "http://localhost/openapi.json";
 
 fn description() -> Value {
     serde_json::from_str(OPENAPI).unwrap()
@@ -36,18 +40,19 @@ fn check(description: &Value, path: &str, method: &str, response: &Response) {
         "{method} {path} {status} is not described to be {kind}"
     );
     if kind == "application/json" {
-        let mut schema = schema.clone();
-        schema["components"] = description["components"].clone();
-        let validator = jsonschema::draft202012::new(&schema).unwrap();
-        let answer = response.json();
-        let errors: Vec<String> = validator
-            .iter_errors(&answer)
-            .map(|error| error.to_string())
-            .collect();
-        assert!(
-            errors.is_empty(),
-            "{method} {path} {status}: {errors:?}\n{answer}"
+        let schema = format!(
+            "{LOCATION}#/paths/{}/{method}/responses/{status}/content/application~1json/schema",
+            path.replace('/', "~1")
         );
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        compiler
+            .add_resource(LOCATION, description.clone())
+            .unwrap();
+        let index = compiler.compile(&schema, &mut schemas).unwrap();
+        let answer = response.json();
+        if let Err(error) = schemas.validate(&answer, index) {
+            panic!("{method} {path} {status}: {error}\n{answer}");
+        }
     }
 }
 
