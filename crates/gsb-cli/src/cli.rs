@@ -4,12 +4,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::bench::{self, BenchArgs};
 use crate::commands::completions::{self, CompletionsArgs};
+use crate::commands::explain::{self, ExplainArgs};
 use crate::commands::export::{self, ExportArgs};
 use crate::commands::import::{self, ImportArgs};
 use crate::commands::inspect::{self, InspectArgs};
 use crate::commands::pack::{self, PackArgs};
 use crate::commands::plot::{self, PlotArgs};
 use crate::commands::predict::{self, PredictArgs};
+use crate::commands::serve::{self, ServeArgs};
 use crate::commands::summary::{self, SummaryArgs};
 use crate::commands::table::{self, TableArgs};
 use crate::commands::test::{self, TestArgs};
@@ -74,6 +76,10 @@ pub enum Command {
     Pack(PackArgs),
     /// Classify pictures with a packed model
     Predict(PredictArgs),
+    /// Draw what a packed model attends to in a picture
+    Explain(ExplainArgs),
+    /// Serve predictions over HTTP
+    Serve(ServeArgs),
     /// Print what a packed model holds: layers, shapes, bits, bytes, operations
     Inspect(InspectArgs),
     /// Measure how fast a packed model runs on this machine
@@ -98,6 +104,8 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Pack(args) => pack::run(&args),
             Command::Predict(args) => predict::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Serve(args) => serve::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Completions(args) => Ok(completions::run(&args, Self::command())),

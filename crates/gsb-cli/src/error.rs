@@ -81,6 +81,9 @@ pub enum Error {
     /// A packed model is broken or cannot be written.
     #[error(transparent)]
     Packed(#[from] gsb_packed::Error),
+    /// A service cannot start, or was cut off.
+    #[error(transparent)]
+    Serve(#[from] gsb_serve::Error),
     /// Pictures that could not be classified; what is wrong with each has been said.
     #[error("{failed} of {images} images could not be classified")]
     Images {

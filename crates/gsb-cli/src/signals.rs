@@ -1,4 +1,4 @@
-//! Signals that end a training.
+//! Signals that end a training or a service.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -8,13 +8,24 @@ use gsb_train::{Error as TrainError, Interrupter};
 use crate::error::Error;
 use crate::output::say;
 
-/// The signal that stopped the training; 0 if none did.
+/// The signal that stopped the program; 0 if none did.
 static STOPPED_BY: AtomicI32 = AtomicI32::new(0);
 
-/// Ctrl-C, SIGTERM and SIGHUP stop a training after its batch, and a second one of them at once. Those
-/// that were ignored when the program started, as by `nohup`, stay ignored.
-#[cfg(unix)]
+/// A signal stops a training after its batch, and a second one at once, as [`on_signals`] says.
 pub fn stop_on_signals(interrupter: &Interrupter) {
+    let interrupter = interrupter.clone();
+    on_signals(
+        "stopping after this batch; once more stops at once",
+        move || {
+            interrupter.stop(Some("stopped by the user"));
+        },
+    );
+}
+
+/// Ctrl-C, SIGTERM and SIGHUP stop gently, which is said, and a second one of them at once. Those that were
+/// ignored when the program started, as by `nohup`, stay ignored.
+#[cfg(unix)]
+pub fn on_signals(said: &'static str, stop: impl Fn() + Send + 'static) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
@@ -26,10 +37,10 @@ pub fn stop_on_signals(interrupter: &Interrupter) {
     let Ok(mut signals) = Signals::new(handled) else {
         return;
     };
-    let interrupter = interrupter.clone();
     let watch = move || {
         for signal in signals.forever() {
-            stop(&interrupter, signal);
+            first(signal, said);
+            stop();
         }
     };
     let _ = std::thread::Builder::new()
@@ -49,21 +60,23 @@ fn ignored() -> u64 {
     bits.unwrap_or(1 << (signal_hook::consts::SIGHUP - 1))
 }
 
-/// Ctrl-C stops a training after its batch, and a second one at once.
+/// Ctrl-C stops gently, which is said, and a second one at once.
 #[cfg(not(unix))]
-pub fn stop_on_signals(interrupter: &Interrupter) {
+pub fn on_signals(said: &'static str, stop: impl Fn() + Send + 'static) {
     const SIGINT: i32 = 2;
-    let interrupter = interrupter.clone();
     // Without a handler Ctrl-C does what it always did.
-    let _ = ctrlc::set_handler(move || stop(&interrupter, SIGINT));
+    let _ = ctrlc::set_handler(move || {
+        first(SIGINT, said);
+        stop();
+    });
 }
 
-fn stop(interrupter: &Interrupter, signal: i32) {
+/// Notes the first signal; the second ends the program.
+fn first(signal: i32, said: &str) {
     if STOPPED_BY.swap(signal, Ordering::Relaxed) != 0 {
         std::process::exit(128 + signal);
     }
-    say("stopping after this batch; once more stops at once");
-    interrupter.stop(Some("stopped by the user"));
+    say(said);
 }
 
 /// The exit code of a failed command: 128 and the number of the signal, as shells have it, where a

@@ -182,7 +182,7 @@ fn a_packed_model_is_no_checkpoint_and_a_picture_no_model() {
         "{message}"
     );
     let message = start(&["pack", &checkpoint, "-o", "-"]);
-    assert!(message.contains("expected its name"), "{message}");
+    assert!(message.contains("expected the name of a file"), "{message}");
     assert!(std::fs::read_dir(folder.path()).expect("a folder").count() == 1);
 }
 

@@ -1,6 +1,5 @@
 //! Digits that `gsb train` holds out, the first two of each class, as JSON: `web/models/samples.json`.
 
-use gsb_data::DataSet;
 
 fn main() -> Result<(), gsb_data::Error> {
     let held_out = gsb_data::digits()?.split(0.2, 0)?.test;

@@ -67,6 +67,14 @@ pub fn image_size(path: &Path) -> Result<(usize, usize), Error> {
     size(BufReader::new(file)).map_err(problem(path))
 }
 
+/// Width and height of a picture in memory, as [`image_size`]; errors call it by the name.
+///
+/// # Errors
+/// [`Error::Picture`], as [`image_size`].
+pub fn encoded_size(bytes: &[u8], name: &Path) -> Result<(usize, usize), Error> {
+    size(Cursor::new(bytes)).map_err(problem(name))
+}
+
 fn size(mut reader: impl BufRead + Seek) -> Result<(usize, usize), String> {
     let mut start = Vec::new();
     let mut head = reader.by_ref().take(kind::START);

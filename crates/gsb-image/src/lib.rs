@@ -1,7 +1,7 @@
 //! Pictures from files, and what an image classifier sees of them.
 //!
 //! - [`read_image`], [`read_image_as`] and [`decode_image`]: JPEG, PNG, WebP, GIF, BMP, TIFF and PNM
-//!   files as gray or RGB of 8 bits; [`image_size`] by the header alone
+//!   files as gray or RGB of 8 bits; [`image_size`] and [`encoded_size`] by the header alone
 //! - [`EvalTransform`] and [`Normalization`]: resize, centre crop and normalization, as Pillow and
 //!   torchvision do
 //!
@@ -27,7 +27,7 @@ mod image;
 mod normalization;
 mod resize;
 
-pub use decode::{Orientation, decode_image, image_size, read_image, read_image_as};
+pub use decode::{Orientation, decode_image, encoded_size, image_size, read_image, read_image_as};
 pub use error::Error;
 pub use eval::EvalTransform;
 pub use image::{Image, luma};

@@ -1,7 +1,8 @@
 //! `gsb inspect`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use gsb_explain::{Weight, draw, weights};
 use gsb_packed::{PackedConfig, PackedFile, TensorLayout};
 use gsb_vit::checkpoint::{TensorFile, TensorInfo};
 use gsb_vit::{Cost, Phase, VitConfig};
@@ -11,11 +12,12 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::model::open_packed;
 use crate::options::path;
-use crate::output;
+use crate::output::{self, check_picture, write_picture};
 
 /// Options of `gsb inspect`.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Example:\n  gsb inspect digits.safetensors")]
+#[command(after_help = "Examples:\n  gsb inspect digits.safetensors\n  \
+                  gsb inspect digits.safetensors --bits bits.png --tensor patch_embedding")]
 pub struct InspectArgs {
     /// A packed model
     #[arg(value_parser = path::argument())]
@@ -28,6 +30,19 @@ pub struct InspectArgs {
     /// Everything as JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Draw a layer's weight as a picture (PNG) instead: white is 1, black is -1
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["layers", "json"], value_parser = path::option())]
+    pub bits: Option<PathBuf>,
+
+    /// The weight to draw, or its layer
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "bits",
+        default_value = "blocks.0.attention.qkv"
+    )]
+    pub tensor: String,
 }
 
 /// What a packed file holds.
@@ -57,11 +72,14 @@ struct Layer {
     tensors: Vec<(String, TensorInfo)>,
 }
 
-/// What a packed file holds, as a table or JSON.
+/// What a packed file holds, as a table or JSON, or a weight of it as a picture.
 ///
 /// # Errors
 /// What is wrong with the file.
 pub fn run(args: &InspectArgs) -> Result<String, Error> {
+    if let Some(output) = &args.bits {
+        return bits(args, output);
+    }
     let packed = open_packed(&args.file, |path| PackedFile::open(path))?;
     let size = std::fs::metadata(&args.file)
         .map_err(|error| Error::file(&args.file, error))?
@@ -85,6 +103,34 @@ pub fn run(args: &InspectArgs) -> Result<String, Error> {
         true => output::json(&contents.to_json()),
         false => Ok(contents.text(args.layers)),
     }
+}
+
+/// Draws a weight; what was drawn.
+fn bits(args: &InspectArgs, output: &Path) -> Result<String, Error> {
+    check_picture(output, &args.file)?;
+    let packed = open_packed(&args.file, |path| PackedFile::open(path))?;
+    let weights = weights(&packed.network);
+    let name = args.tensor.trim_end_matches(".weight");
+    let is_meant = |weight: &&Weight| weight.name.trim_end_matches(".weight") == name;
+    let Some(weight) = weights.iter().find(is_meant) else {
+        let names: Vec<&str> = weights.iter().map(|weight| &weight.name[..]).collect();
+        return Err(Error::Option {
+            option: "--tensor",
+            reason: format!(
+                "{:?} is no weight of the model, expected one of {}",
+                args.tensor,
+                names.join(", ")
+            ),
+        });
+    };
+    write_picture(output, &draw(weight))?;
+    let shape: Vec<String> = weight.shape.iter().map(usize::to_string).collect();
+    Ok(format!(
+        "{}, {}: written to {}\n",
+        weight.name,
+        shape.join("x"),
+        output.display()
+    ))
 }
 
 /// The layers in the order of the forward pass.

@@ -4,19 +4,17 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use gsb_data::{EvalTransform, Normalization, Transform};
 use gsb_packed::{PackedFile, PackedModel, Random, ShiftStorage};
-use gsb_train::{Heads, RunConfig, load_model};
+use gsb_train::{Heads, load_model};
 use gsb_vit::checkpoint::describe;
-use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, pack};
+use gsb_vit::{Phase, Stage2Student, pack};
 use indicatif::HumanCount;
 
 use crate::compute::DeviceName;
-use crate::config::{self, by_option};
 use crate::error::Error;
-use crate::model::expect_checkpoint;
+use crate::model::{ModelInput, expect_checkpoint};
 use crate::options::path;
-use crate::output::{self, say};
+use crate::output;
 use crate::packed;
 
 /// Options of `gsb pack`.
@@ -82,7 +80,8 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
     }
     let device = DeviceName::default().open()?;
     let model: Stage2Student = load_model(&args.checkpoint, &config, Heads::Kept, &device)?;
-    let (options, names) = options(args, &config)?;
+    let input = ModelInput::of(&args.checkpoint, &config)?;
+    let options = packed::options(input.classes, &input.transform, &args.checkpoint);
     let packed = pack(&model, options)?;
     // Before the file is written, so that a failure leaves none.
     let changed = match args.shift {
@@ -101,7 +100,7 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
         "{} blocks, width {}, {} heads, {} classes\n",
         config.depth, config.width, config.heads, config.classes
     );
-    let _ = writeln!(text, "class names and preprocessing {names}");
+    let _ = writeln!(text, "class names and preprocessing {}", input.source);
     let cost = config.cost(Phase::Stage2)?.total;
     let bits = |bits: u8| HumanCount(cost.parameters.get(&bits).copied().unwrap_or(0));
     let _ = writeln!(
@@ -124,52 +123,6 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
         HumanCount(bytes.len())
     );
     Ok(text)
-}
-
-/// Class names and preprocessing of the run that the checkpoint lies in, else numbers and the published
-/// transform; and where they are from.
-fn options(args: &PackArgs, config: &VitConfig) -> Result<(PackOptions, String), Error> {
-    let run = config::of_checkpoint(&args.checkpoint)?;
-    let why = match run {
-        None => "the checkpoint lies in no run",
-        Some(_) => "the run that the checkpoint lies in is of other images or classes",
-    };
-    let fits = |run: &RunConfig| {
-        let (classes, [channels, size, _]) =
-            (run.recipe.model.classes, run.recipe.evaluation.shape());
-        (classes, channels, size) == (config.classes, config.channels, config.image_size)
-    };
-    let Some(run) = run.filter(fits) else {
-        let normalization = match config.channels {
-            3 => Normalization::imagenet(),
-            channels => Normalization::half(channels),
-        };
-        let transform = EvalTransform::new(config.image_size, normalization);
-        let names = format!("are the standard ones: {why}");
-        return Ok((
-            packed::options(Vec::new(), &transform, &args.checkpoint),
-            names,
-        ));
-    };
-    // The machine that packs need not have the images.
-    let (classes, names) = match run.class_names() {
-        Ok(classes) => {
-            let set = run
-                .data
-                .as_ref()
-                .map_or("images".into(), |data| data.set.to_string());
-            (classes, format!("are those of the run's {set}"))
-        }
-        Err(error) => {
-            let error = by_option(error);
-            say(format_args!("classes get their numbers as names: {error}"));
-            (Vec::new(), "are numbers and those of the run".into())
-        }
-    };
-    Ok((
-        packed::options(classes, &run.recipe.evaluation, &args.checkpoint),
-        names,
-    ))
 }
 
 /// Images that the change of logits is measured on.

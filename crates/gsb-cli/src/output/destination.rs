@@ -51,7 +51,7 @@ pub fn check_json(path: &Path) -> Result<(), Error> {
     check_replaceable(path).map_err(cannot)
 }
 
-/// Checks that a model may be written, and not in the place of its own source.
+/// Checks that a model or a picture may be written, and not in the place of what it is made of.
 ///
 /// # Errors
 /// If its folder is not there, it is no file, or it is the one that is read.
@@ -59,7 +59,7 @@ pub fn check(path: &Path, source: &Path) -> Result<(), Error> {
     if is_stdout(path) {
         return Err(Error::file(
             path,
-            "a model is written to a file: expected its name",
+            "what is written is no text: expected the name of a file",
         ));
     }
     if path.exists() && !path.is_file() && !path.is_dir() {

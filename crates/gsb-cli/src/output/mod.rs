@@ -3,6 +3,7 @@
 pub mod curves;
 mod destination;
 mod json;
+mod picture;
 pub mod plot;
 mod stderr;
 pub mod stdout;
@@ -10,5 +11,6 @@ mod table;
 
 pub use destination::{check, check_ending, check_json, is_stdout};
 pub use json::json;
+pub use picture::{check_picture, write_picture};
 pub use stderr::say;
 pub use table::table;

@@ -1,0 +1,41 @@
+//! Pictures that commands draw.
+
+use std::io::Write;
+use std::path::Path;
+
+use gsb_data::Image;
+use gsb_explain::png;
+
+use super::{check, check_ending};
+use crate::error::Error;
+
+/// Checks that a picture may be written, in the only format that there is, and not over what it is made of.
+///
+/// # Errors
+/// If its name promises another format, or nothing can be written there.
+pub fn check_picture(path: &Path, source: &Path) -> Result<(), Error> {
+    let others = [
+        "jpg",
+        "jpeg",
+        "gif",
+        "webp",
+        "bmp",
+        "tif",
+        "tiff",
+        "svg",
+        "pdf",
+        "safetensors",
+    ];
+    check_ending(path, "PNG", &others, "name it .png")?;
+    check(path, source)
+}
+
+/// Writes a picture as PNG, whole or not at all.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_picture(path: &Path, picture: &Image) -> Result<(), Error> {
+    let file = png(picture);
+    gsb_files::replace(path, |to| to.write_all(&file))
+        .map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+}

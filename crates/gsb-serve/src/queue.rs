@@ -1,0 +1,187 @@
+//! Pictures that wait for a model.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::answer::Answer;
+use crate::body::Share;
+use crate::refusal::Refusal;
+use crate::request::{Picture, Turn, Wanted};
+
+/// A picture that waits.
+#[derive(Debug)]
+pub struct Job {
+    pub picture: Picture,
+    pub attention: Wanted,
+    pub orientation: Turn,
+    /// Where its request waits for the answer.
+    pub answer: oneshot::Sender<Result<Answer, Refusal>>,
+    /// The memory that its bytes take.
+    pub _share: Share,
+}
+
+impl Job {
+    /// Whether nobody waits any more: the client has left, or its time is over.
+    fn is_forsaken(&self) -> bool {
+        self.answer.is_closed()
+    }
+}
+
+/// Pictures in the order of their coming, of a bounded number.
+#[derive(Debug)]
+pub struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Queue {
+    /// An empty queue of at most so many pictures.
+    pub fn new(most: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            most,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pictures that wait.
+    pub fn len(&self) -> usize {
+        self.state().jobs.len()
+    }
+
+    /// Whether so many more would find room.
+    pub fn has_room(&self, count: usize) -> bool {
+        self.state().room(self.most, count)
+    }
+
+    /// Adds the pictures of a request, all of them or none.
+    ///
+    /// # Errors
+    /// 503 if there is no room.
+    pub fn push(&self, jobs: Vec<Job>) -> Result<(), Refusal> {
+        let mut state = self.state();
+        if state.closed || !state.room(self.most, jobs.len()) {
+            return Err(Refusal::busy(format!(
+                "{} pictures wait already, {} may",
+                state.jobs.len(),
+                self.most
+            )));
+        }
+        state.jobs.extend(jobs);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits for pictures and takes all that are there, up to a number; none once the queue is closed and
+    /// empty.
+    pub fn batch(&self, most: usize) -> Option<Vec<Job>> {
+        let mut state = self.state();
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < most
+                && let Some(job) = state.jobs.pop_front()
+            {
+                if !job.is_forsaken() {
+                    batch.push(job);
+                }
+            }
+            match (batch.is_empty(), state.closed) {
+                (false, _) => return Some(batch),
+                (true, true) => return None,
+                (true, false) => {
+                    let waited = self.changed.wait(state);
+                    state = waited.unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// Takes no more; what waits is still given out.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn room(&mut self, most: usize, count: usize) -> bool {
+        if self.jobs.len() + count > most {
+            self.jobs.retain(|job| !job.is_forsaken());
+        }
+        self.jobs.len() + count <= most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    type Waiting = oneshot::Receiver<Result<Answer, Refusal>>;
+
+    fn job(name: &str) -> (Job, Waiting) {
+        let (answer, waiting) = oneshot::channel();
+        let share = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let job = Job {
+            picture: Picture {
+                name: name.into(),
+                bytes: Default::default(),
+            },
+            attention: Wanted::None,
+            orientation: Turn::Upright,
+            answer,
+            _share: Arc::new(share),
+        };
+        (job, waiting)
+    }
+
+    fn names(batch: Option<Vec<Job>>) -> Vec<String> {
+        batch
+            .unwrap()
+            .into_iter()
+            .map(|job| job.picture.name)
+            .collect()
+    }
+
+    #[test]
+    fn those_who_left_make_room() {
+        let queue = Queue::new(3);
+        let (jobs, mut waiting): (Vec<_>, Vec<_>) = ["a", "b", "c"].map(job).into_iter().unzip();
+        queue.push(jobs).unwrap();
+        assert!(queue.push(vec![job("d").0]).is_err());
+        waiting.remove(1);
+        let (late, _waiting) = job("d");
+        queue.push(vec![late]).unwrap();
+        assert_eq!(queue.len(), 3);
+        assert_eq!(names(queue.batch(2)), ["a", "c"]);
+        assert_eq!(names(queue.batch(2)), ["d"]);
+    }
+
+    #[test]
+    fn a_closed_queue_gives_out_what_waits() {
+        let queue = Queue::new(3);
+        let (first, _waiting) = job("a");
+        queue.push(vec![first]).unwrap();
+        queue.close();
+        assert!(queue.push(vec![job("b").0]).is_err());
+        assert_eq!(names(queue.batch(5)), ["a"]);
+        assert!(queue.batch(5).is_none());
+    }
+}

@@ -1,0 +1,289 @@
+//! Room, memory and time, and the end.
+
+use std::io::{Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gsb_serve::{Error, Options, Served};
+
+use crate::fixture::*;
+
+fn held(options: Options) -> (Running, Brightness) {
+    let brightness = Brightness::new();
+    let running = Running::of(vec![Served::new("light", brightness.clone())], options);
+    brightness.hold(true);
+    (running, brightness)
+}
+
+#[test]
+fn a_full_queue_is_said_at_once() {
+    let options = Options {
+        queue: 2,
+        max_pictures: 2,
+        max_batch: 1,
+        ..Options::default()
+    };
+    let (running, brightness) = held(options);
+    thread::scope(|scope| {
+        let post = |light| {
+            scope.spawn({
+                let running = &running;
+                move || running.post("", "image/png", &gray(light))
+            })
+        };
+        let mut waiting = vec![post(1)];
+        until("one is at work", || brightness.batches().len() == 1);
+        waiting.extend([post(2), post(3)]);
+        until("two wait", || {
+            counted(&running, "gsb_queued_pictures") == 2.0
+        });
+        let refused = running.post("", "image/png", &gray(4));
+        assert_eq!(
+            (refused.status, refused.header("retry-after")),
+            (503, Some("1"))
+        );
+        assert!(refused.message().contains("wait for model \"light\""));
+        brightness.hold(false);
+        for answer in waiting {
+            assert_eq!(answer.join().unwrap().status, 200);
+        }
+    });
+    assert_eq!(running.post("", "image/png", &gray(4)).status, 200);
+}
+
+#[test]
+fn a_request_of_more_pictures_than_there_is_room_for_is_refused_whole() {
+    let options = Options {
+        queue: 3,
+        max_pictures: 3,
+        max_batch: 1,
+        ..Options::default()
+    };
+    let (running, brightness) = held(options);
+    let file = gray(1);
+    let (kind, two) = multipart(&[("a", &file), ("b", &file)]);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| running.post("", &kind, &two));
+        until("one is at work, one waits", || {
+            brightness.batches().len() == 1
+        });
+        let second = scope.spawn(|| running.post("", &kind, &two));
+        until("three wait", || {
+            counted(&running, "gsb_queued_pictures") == 3.0
+        });
+        let refused = running.post("", "image/png", &file);
+        assert_eq!(refused.status, 503);
+        brightness.hold(false);
+        for answer in [first, second] {
+            assert_eq!(
+                answer.join().unwrap().json()["predictions"]
+                    .as_array()
+                    .unwrap()
+                    .len(),
+                2
+            );
+        }
+    });
+}
+
+#[test]
+fn an_answer_that_takes_too_long_is_given_up() {
+    let options = Options {
+        answer_timeout: Duration::from_millis(300),
+        max_batch: 1,
+        ..Options::default()
+    };
+    let (running, brightness) = held(options);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| running.post("", "image/png", &gray(1)));
+        until("the first is at work", || brightness.batches().len() == 1);
+        let second = scope.spawn(|| running.post("", "image/png", &gray(2)));
+        for late in [first, second] {
+            let late = late.join().unwrap();
+            assert_eq!(late.status, 504);
+            assert!(late.message().contains("within 0.3 s"));
+        }
+    });
+    brightness.hold(false);
+    assert_eq!(running.post("", "image/png", &gray(3)).status, 200);
+    // Nobody classified the picture whose request was given up while it waited.
+    assert_eq!(brightness.batches(), [1, 1]);
+}
+
+#[test]
+fn a_client_that_has_left_is_not_worked_for() {
+    let (running, brightness) = held(Options {
+        max_batch: 1,
+        ..Options::default()
+    });
+    thread::scope(|scope| {
+        let first = scope.spawn(|| running.post("", "image/png", &gray(1)));
+        until("the first is at work", || brightness.batches().len() == 1);
+        let mut left = running.connect();
+        left.write_all(&request("", "image/png", &gray(2))).unwrap();
+        until("the second waits", || {
+            counted(&running, "gsb_queued_pictures") == 1.0
+        });
+        drop(left);
+        until("its connection is closed", || {
+            counted(&running, "gsb_connections") == 2.0
+        });
+        brightness.hold(false);
+        first.join().unwrap();
+    });
+    assert_eq!(running.post("", "image/png", &gray(3)).status, 200);
+    assert_eq!(brightness.batches(), [1, 1]);
+}
+
+#[test]
+fn bodies_take_no_more_memory_than_there_is() {
+    let options = Options {
+        memory: 4000,
+        max_body: 3000,
+        ..Options::default()
+    };
+    let (running, _) = held(options);
+    let mut half = running.connect();
+    let request = request("", "image/png", &[0; 3000]);
+    half.write_all(&request[..request.len() - 100]).unwrap();
+    until("it is held", || {
+        counted(&running, "gsb_body_bytes") == 2900.0
+    });
+    let refused = running.post("", "image/png", &[0; 2000]);
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert!(
+        refused.message().contains("memory"),
+        "{}",
+        refused.message()
+    );
+    // Smaller ones are served, though they cannot be decoded.
+    drop(half);
+    until("it is given back", || {
+        counted(&running, "gsb_body_bytes") == 0.0
+    });
+    assert_eq!(running.post("", "image/png", &[0; 2000]).status, 422);
+}
+
+#[test]
+fn bodies_without_a_length_have_the_same_limit() {
+    let (running, brightness) = held(Options {
+        max_body: 3000,
+        ..Options::default()
+    });
+    brightness.hold(false);
+    let chunked = |body: &[u8]| {
+        let head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+        let mut request = head.to_vec();
+        for chunk in body.chunks(50) {
+            request.extend(format!("{:x}\r\n", chunk.len()).bytes());
+            request.extend(chunk);
+            request.extend(b"\r\n");
+        }
+        request.extend(b"0\r\n\r\n");
+        running.raw(&request)
+    };
+    assert_eq!(chunked(&gray(8)).status, 200);
+    assert_eq!(chunked(&[0; 3001]).status, 413);
+}
+
+#[test]
+fn more_connections_than_are_taken_are_told() {
+    let (running, brightness) = held(Options {
+        connections: 2,
+        ..Options::default()
+    });
+    brightness.hold(false);
+    let taken = [running.connect(), running.connect()];
+    // Those two have been taken when they are answered.
+    for mut stream in &taken {
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        assert_eq!(Response::read(&mut stream).unwrap().status, 200);
+    }
+    let refused = running.get("/healthz");
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert!(refused.message().contains("connections"));
+    drop(taken);
+    until("there is room again", || {
+        running.get("/healthz").status == 200
+    });
+    assert!(counted(&running, "gsb_refused_connections_total") >= 1.0);
+}
+
+#[test]
+fn the_end_finishes_what_was_accepted() {
+    let (running, brightness) = held(Options {
+        max_batch: 1,
+        ..Options::default()
+    });
+    let address = running.address;
+    thread::scope(|scope| {
+        let post = |light| {
+            scope.spawn({
+                let running = &running;
+                move || running.post("", "image/png", &gray(light))
+            })
+        };
+        let answers: Vec<_> = (1..=4).map(post).collect();
+        until("one is at work, three wait", || {
+            counted(&running, "gsb_queued_pictures") == 3.0
+        });
+        // A body of which half is there, and a connection that says nothing any more.
+        let request = request("", "image/png", &gray(5));
+        let (start, rest) = request.split_at(request.len() - 20);
+        let mut half = running.connect();
+        half.write_all(start).unwrap();
+        until("half a body is there", || {
+            counted(&running, "gsb_body_bytes") > 4.0 * gray(1).len() as f64
+        });
+        let mut silent = running.connect();
+        silent
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        assert_eq!(Response::read(&mut silent).unwrap().status, 200);
+
+        running.stopper.stop();
+        // The silent one is closed, and no other is taken.
+        assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0);
+        until("nobody listens", || {
+            std::net::TcpStream::connect(address).is_err()
+        });
+        half.write_all(rest).unwrap();
+        brightness.hold(false);
+        for answer in answers {
+            assert_eq!(answer.join().unwrap().status, 200);
+        }
+        let answer = Response::read(&mut half).unwrap();
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (200, Some("close"))
+        );
+    });
+    running.end().unwrap();
+}
+
+#[test]
+fn the_end_waits_no_longer_than_it_may() {
+    let options = Options {
+        drain_timeout: Duration::from_millis(200),
+        ..Options::default()
+    };
+    let (running, brightness) = held(options);
+    let mut stream = running.connect();
+    stream
+        .write_all(&request("", "image/png", &gray(1)))
+        .unwrap();
+    until("it is at work", || brightness.batches().len() == 1);
+    let start = Instant::now();
+    let end = running.end();
+    assert!(matches!(end, Err(Error::Cut { connections: 1 })), "{end:?}");
+    assert!(start.elapsed() < Duration::from_secs(20));
+    brightness.hold(false);
+}
