@@ -1,6 +1,5 @@
 //! Digits that `gsb train` holds out, the first two of each class, as JSON: `web/models/samples.json`.
 
-
 fn main() -> Result<(), gsb_data::Error> {
     let held_out = gsb_data::digits()?.split(0.2, 0)?.test;
     let mut samples = Vec::new();

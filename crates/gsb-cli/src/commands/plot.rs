@@ -49,6 +49,9 @@ pub fn run(args: &PlotArgs) -> Result<String, Error> {
     ))
 }
 
+/// Numbers of a block, one for each group.
+type OfBlock = fn(&gsb_vit::BlockSuperpositions) -> &[f32];
+
 /// The panels that there is something for.
 fn panels(runs: &[(String, History)]) -> Vec<Panel> {
     let mut panels = vec![
@@ -83,7 +86,7 @@ fn panels(runs: &[(String, History)]) -> Vec<Panel> {
                 (epoch.epoch as f64, 100.0 * mean(flips.iter().copied()))
             });
             panels[6].push(Series::new(&title, flips.collect()));
-            let superpositions: [(usize, fn(&gsb_vit::BlockSuperpositions) -> &[f32], f64); 4] = [
+            let superpositions: [(usize, OfBlock, f64); 4] = [
                 (2, |block| &block.attention_scales, 1.0),
                 (3, |block| &block.value_scales, 1.0),
                 (4, |block| &block.shares.attention, 100.0),

@@ -23,6 +23,7 @@ use crate::model::{ModelInput, expect_file, is_packed, open_packed};
 use crate::options::numbers::{above_zero, few, positive};
 use crate::options::path;
 use crate::output::stdout;
+use crate::packed;
 use crate::signals::on_signals;
 
 /// Options of `gsb serve`.
@@ -65,6 +66,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = above_zero)]
     pub timeout: f64,
 
+    /// The page to show: a folder with index.html, such as web/dist after `just web` [default: a list of the models]
+    #[arg(long, value_name = "FOLDER", value_parser = path::option())]
+    pub page: Option<PathBuf>,
+
     /// Where checkpoints compute
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceName,
@@ -93,7 +98,11 @@ pub fn run(args: &ServeArgs) -> Result<String, Error> {
     let models = args.models.iter().map(|model| served(model, args.device));
     let models = models.collect::<Result<Vec<_>, _>>()?;
     let list: Vec<String> = models.iter().map(described).collect();
-    let bound = Server::new(models, options)?.bind(SocketAddr::new(args.host, args.port))?;
+    let mut server = Server::new(models, options)?;
+    if let Some(folder) = &args.page {
+        server = server.with_page(packed::page(folder)?);
+    }
+    let bound = server.bind(SocketAddr::new(args.host, args.port))?;
     let stopper = bound.stopper();
     on_signals(
         "answering what was accepted; once more stops at once",
