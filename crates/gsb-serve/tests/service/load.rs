@@ -43,10 +43,9 @@ fn beyond_the_limit_there_is_no_error_but_503() {
         statuses.iter().all(|status| [200, 503].contains(status)),
         "{statuses:?}"
     );
-    assert!(
-        statuses.iter().filter(|&&status| status == 200).count() >= 5,
-        "{statuses:?}"
-    );
+    // As many as wait are never refused, whether some of them are at work already or not.
+    let served = statuses.iter().filter(|&&status| status == 200).count();
+    assert!(served >= 4, "{statuses:?}");
 }
 
 /// `GSB_LOAD_ADDRESS` of a service, `GSB_LOAD_PICTURE`, `GSB_LOAD_CLIENTS` and `GSB_LOAD_SECONDS`: requests a

@@ -15,6 +15,9 @@ fn mutations() -> usize {
     count.map_or(1500, |count| count.parse().expect("a number of requests"))
 }
 
+/// What ends or begins a part of a request.
+const SEPARATORS: &[u8] = b"\r\n:;=\0\"-%&? 09";
+
 /// A sound request, changed in a few places, cut off or put together with another.
 fn mutated(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut request = seeds[random.below(seeds.len())].clone();
@@ -24,7 +27,7 @@ fn mutated(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
             0 => request[at] = random.bits() as u8,
             1 => request[at] ^= 1 << random.below(8),
             2 => drop(request.remove(at)),
-            3 => request.insert(at, b"\r\n:;=\0\"-%&? 09"[random.below(15)]),
+            3 => request.insert(at, SEPARATORS[random.below(SEPARATORS.len())]),
             4 => {
                 let end = (at + random.below(64)).min(request.len());
                 let part = request[at..end].to_vec();
