@@ -5,7 +5,8 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gsb_serve::{Options, Served};
+use gsb_packed::{Network, PackedConfig, PackedFile, PackedModel};
+use gsb_serve::{Options, PackedPredictor, Served};
 
 use crate::fixture::*;
 
@@ -50,7 +51,7 @@ fn beyond_the_limit_there_is_no_error_but_503() {
 
 /// `GSB_LOAD_ADDRESS` of a service, `GSB_LOAD_PICTURE`, `GSB_LOAD_CLIENTS` and `GSB_LOAD_SECONDS`: requests a
 /// second, their times, and the memory of the service in the course of it. Without an address a service of a
-/// network of random weights is started, which shares the processor and the memory with the clients.
+/// network of random weights (`GSB_LOAD_MODEL=deit-small`, else a tiny one) is started, which shares the processor and the memory with the clients.
 #[test]
 #[ignore = "a measurement"]
 fn load() {
@@ -62,9 +63,17 @@ fn load() {
         || picture(1).1,
         |path| std::fs::read(path).expect("a picture"),
     );
-    let own = said("ADDRESS")
-        .is_none()
-        .then(|| Running::of(vec![micro("one", 1)], Options::default()));
+    let config = match said("MODEL").as_deref() {
+        Some("deit-small") => PackedConfig::deit_small(1000),
+        None => PackedConfig::micro(),
+        Some(other) => panic!("GSB_LOAD_MODEL is {other:?}, expected deit-small"),
+    };
+    let own = said("ADDRESS").is_none().then(|| {
+        let network = Network::random(&config, 1).unwrap();
+        let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
+        let served = Served::new("random", PackedPredictor::new(model, 0).unwrap());
+        Running::of(vec![served], Options::default())
+    });
     let address = match &own {
         Some(running) => running.address,
         None => said("ADDRESS").unwrap().parse().expect("an address"),

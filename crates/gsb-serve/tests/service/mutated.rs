@@ -82,7 +82,7 @@ fn no_request_harms_the_service() {
                 scope.spawn(move || {
                     let mut random = Random::new(client as u64);
                     let mut answered = 0;
-                    for _ in 0..count / CLIENTS {
+                    for _ in 0..count.div_ceil(CLIENTS) {
                         let request = mutated(seeds, &mut random);
                         let mut stream = running.connect();
                         // It may be closed in the middle.
