@@ -1,9 +1,9 @@
 //! Weights as images.
 
 use gsb_image::Image;
+use gsb_packed::{Entries, Weight};
 
 use crate::canvas::{Canvas, Color};
-use crate::{Entries, Weight};
 
 const ZERO: Color = [220, 40, 40];
 const BETWEEN: Color = [70, 90, 160];
@@ -115,6 +115,7 @@ mod tests {
         let weight = Weight {
             name: "w".into(),
             shape: vec![2, 3],
+            bits: 1,
             entries: Entries::Signs(&signs),
         };
         let image = draw(&weight);
@@ -150,6 +151,7 @@ mod tests {
         let weight = Weight {
             name: "p".into(),
             shape: vec![5, 3, 1, 2],
+            bits: 8,
             entries: Entries::Levels(&levels),
         };
         let image = draw(&weight);

@@ -2,7 +2,7 @@
 //!
 //! - [`AttentionMaps`]: the attention of an image, head by head, and its rollout over all layers
 //! - [`overlay`] and [`sheet`]: such maps over the picture, one or all of them
-//! - [`weights`] and [`draw`]: the weights of a network as an image, a pixel or a square for each
+//! - [`draw`]: the weights of a network as an image, a pixel or a square for each
 //!
 //! ```
 //! use gsb_explain::{AttentionMaps, overlay, png};
@@ -27,11 +27,9 @@ mod bits;
 mod canvas;
 mod overlay;
 mod sheet;
-mod weights;
 
 pub use attention::AttentionMaps;
 pub use bits::draw;
 pub use canvas::png;
 pub use overlay::overlay;
 pub use sheet::sheet;
-pub use weights::{Entries, Weight, weights};

@@ -60,6 +60,7 @@ mod random;
 mod signs;
 mod trace;
 mod validate;
+mod weights;
 
 pub use config::PackedConfig;
 pub use engine::{Scratch, Stage};
@@ -75,3 +76,4 @@ pub use prediction::{Prediction, Ranked};
 pub use random::Random;
 pub use signs::SignMatrix;
 pub use trace::{BlockTrace, Trace};
+pub use weights::{Entries, Weight};

@@ -28,14 +28,20 @@ pub trait Model: Module + ModuleDisplay {
     fn weight_decay(&self) -> WeightDecay;
 
     /// Its binarizers hand on a [share](Blend) of the binarized value, where activations are binary.
-    fn with_blend(self, blend: Blend) -> Self;
+    fn with_blend(self, _blend: Blend) -> Self {
+        self
+    }
 
     /// The float weights behind its binary ones.
-    fn latent_weights(&self) -> Vec<Tensor<2>>;
+    fn latent_weights(&self) -> Vec<Tensor<2>> {
+        Vec::new()
+    }
 
     /// The parameters in the units of an attention matrix, whose elements are about one by the number of tokens:
     /// shifts and scales of its groups.
-    fn attention_matrix_parameters(&self) -> Vec<ParamId>;
+    fn attention_matrix_parameters(&self) -> Vec<ParamId> {
+        Vec::new()
+    }
 
     /// The superpositions of each block, if it has any, their groups filled by some images. Waits for the device.
     ///
@@ -60,18 +66,6 @@ impl Model for VisionTransformer {
     fn weight_decay(&self) -> WeightDecay {
         Self::weight_decay(self)
     }
-
-    fn with_blend(self, blend: Blend) -> Self {
-        Self::with_blend(self, blend)
-    }
-
-    fn latent_weights(&self) -> Vec<Tensor<2>> {
-        Self::latent_weights(self)
-    }
-
-    fn attention_matrix_parameters(&self) -> Vec<ParamId> {
-        Self::attention_matrix_parameters(self)
-    }
 }
 
 impl Model for Stage1Student {
@@ -89,16 +83,8 @@ impl Model for Stage1Student {
         Self::weight_decay(self)
     }
 
-    fn with_blend(self, blend: Blend) -> Self {
-        Self::with_blend(self, blend)
-    }
-
     fn latent_weights(&self) -> Vec<Tensor<2>> {
         Self::latent_weights(self)
-    }
-
-    fn attention_matrix_parameters(&self) -> Vec<ParamId> {
-        Self::attention_matrix_parameters(self)
     }
 }
 

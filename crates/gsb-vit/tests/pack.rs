@@ -224,7 +224,7 @@ fn shifts_of_few_bits_are_stored_exactly_in_as_many() {
             *bias = Param::from_tensor(Tensor::random(shape, normal, &Device::flex()));
         }
         let packed = pack(&student, PackOptions::default()).unwrap();
-        assert_eq!(packed.exact_storage().unwrap(), storage);
+        assert_eq!(packed.exact_storage(), storage);
         let bytes = packed.to_bytes(storage).unwrap();
         assert_eq!(PackedFile::from_bytes(&bytes).unwrap(), packed);
         // What the student adds is what the file holds.

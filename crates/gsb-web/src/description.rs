@@ -6,7 +6,7 @@ use gsb_packed::{Error, Network, PackedConfig, PackedModel, Preprocessing};
 use safetensors::SafeTensors;
 use serde::Serialize;
 
-use crate::Weights;
+use crate::weights::{matrix, weight};
 
 /// What a file holds.
 #[derive(Debug, Clone, Serialize)]
@@ -114,8 +114,9 @@ fn count_bytes(layers: &mut [LayerDescription], file: &[u8]) -> Result<usize, Er
 fn layer(network: &Network, name: String) -> LayerDescription {
     let config = &network.config;
     let (tokens, width) = (config.tokens() as u64, config.width as u64);
-    let weights = Weights::of(network, &name);
-    let entries = weights.as_ref().map_or(0, |weights| weights.values.len()) as u64;
+    let weight = weight(network, &name);
+    let shape = weight.as_ref().map(matrix);
+    let entries = shape.map_or(0, |[rows, columns]| rows * columns) as u64;
     // All heads together.
     let product = tokens * tokens * width;
     let groups = (config.attention_groups * config.value_groups) as u64;
@@ -130,10 +131,8 @@ fn layer(network: &Network, name: String) -> LayerDescription {
     LayerDescription {
         name,
         bytes: 0,
-        weights: weights
-            .as_ref()
-            .map(|weights| [weights.rows, weights.columns]),
-        bits: weights.map(|weights| weights.bits),
+        weights: shape,
+        bits: weight.map(|weight| weight.bits),
         binary_macs,
         other_macs,
     }

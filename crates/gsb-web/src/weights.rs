@@ -1,6 +1,6 @@
 //! The weights of a layer, to be looked at.
 
-use gsb_packed::{BinaryLinear, Network};
+use gsb_packed::{Entries, Network, Weight};
 
 /// Weights of few bits: a matrix of signs or levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,51 +18,33 @@ pub struct Weights {
 impl Weights {
     /// Those of the layer of a name, if there are any.
     pub(crate) fn of(network: &Network, layer: &str) -> Option<Self> {
-        let config = &network.config;
-        let levels = |rows: usize, bits: u8, values: &[i8]| Self {
-            rows,
-            columns: values.len() / rows,
-            bits,
-            values: values.to_vec(),
+        let weight = weight(network, layer)?;
+        let [rows, columns] = matrix(&weight);
+        let values = match weight.entries {
+            Entries::Levels(levels) => levels.to_vec(),
+            Entries::Signs(signs) => {
+                let row = |row| (0..columns).map(move |column| signs.sign(row, column));
+                (0..rows).flat_map(row).collect()
+            }
         };
-        match layer {
-            "patch_embedding" => {
-                let weight = &network.patch_embedding.weight;
-                return Some(levels(config.width, config.patch_bits, weight));
-            }
-            "class_head" => {
-                let weight = &network.class_head.weight;
-                return Some(levels(config.classes, config.head_bits, weight));
-            }
-            "distillation_head" => {
-                let head = network.distillation_head.as_ref()?;
-                return Some(levels(config.classes, config.head_bits, &head.weight));
-            }
-            _ => {}
-        }
-        let (block, part) = layer.strip_prefix("blocks.")?.split_once('.')?;
-        let block = network.blocks.get(block.parse::<usize>().ok()?)?;
-        let linear = match part {
-            "attention.qkv" => &block.attention.qkv,
-            "attention.output" => &block.attention.output,
-            "mlp.fc1" => &block.fc1,
-            "mlp.fc2" => &block.fc2,
-            _ => return None,
-        };
-        Some(Self::signs(linear))
-    }
-
-    fn signs(linear: &BinaryLinear) -> Self {
-        let weight = &linear.weight;
-        let (rows, columns) = (weight.rows(), weight.columns());
-        let row = |row| (0..columns).map(move |column| weight.sign(row, column));
-        Self {
+        Some(Self {
             rows,
             columns,
-            bits: 1,
-            values: (0..rows).flat_map(row).collect(),
-        }
+            bits: weight.bits,
+            values,
+        })
     }
+}
+
+/// The weight of the layer of a name, if it has one.
+pub(crate) fn weight<'a>(network: &'a Network, layer: &str) -> Option<Weight<'a>> {
+    let mut weights = network.weights().into_iter();
+    weights.find(|weight| weight.name.strip_suffix(".weight") == Some(layer))
+}
+
+/// Outputs and inputs.
+pub(crate) fn matrix(weight: &Weight<'_>) -> [usize; 2] {
+    [weight.shape[0], weight.shape[1..].iter().product()]
 }
 
 #[cfg(test)]

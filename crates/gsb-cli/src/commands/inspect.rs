@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use gsb_explain::{Weight, draw, weights};
-use gsb_packed::{PackedConfig, PackedFile, TensorLayout};
+use gsb_explain::draw;
+use gsb_packed::{PackedConfig, PackedFile, TensorLayout, Weight};
 use gsb_vit::checkpoint::{TensorFile, TensorInfo};
 use gsb_vit::{Cost, Phase, VitConfig};
 use indicatif::HumanCount;
@@ -109,7 +109,7 @@ pub fn run(args: &InspectArgs) -> Result<String, Error> {
 fn bits(args: &InspectArgs, output: &Path) -> Result<String, Error> {
     check_picture(output, &args.file)?;
     let packed = open_packed(&args.file, |path| PackedFile::open(path))?;
-    let weights = weights(&packed.network);
+    let weights = packed.network.weights();
     let name = args.tensor.trim_end_matches(".weight");
     let is_meant = |weight: &&Weight| weight.name.trim_end_matches(".weight") == name;
     let Some(weight) = weights.iter().find(is_meant) else {

@@ -90,7 +90,7 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
     };
     let storage = match args.shift {
         Some(shift) => shift.into(),
-        None => packed.exact_storage()?,
+        None => packed.exact_storage(),
     };
     packed.write(&args.output, storage)?;
     let bytes =

@@ -71,21 +71,18 @@ impl PackedFile {
 
     /// The smallest storage that keeps every attention shift as it is: 8 or 16 bits for a student that was trained
     /// with shifts of so many, else 32.
-    ///
-    /// # Errors
-    /// As [`validate`](Self::validate).
-    pub fn exact_storage(&self) -> Result<ShiftStorage, Error> {
-        for storage in [ShiftStorage::I8, ShiftStorage::F16] {
-            // A shift that cannot be stored so is not stored exactly.
-            let stored = self
-                .to_bytes(storage)
-                .and_then(|bytes| Self::from_bytes(&bytes));
-            if stored.is_ok_and(|stored| stored.network == self.network) {
-                return Ok(storage);
-            }
-        }
-        self.validate()?;
-        Ok(ShiftStorage::F32)
+    pub fn exact_storage(&self) -> ShiftStorage {
+        let heads = self.network.config.heads;
+        let shifts = || {
+            self.network
+                .blocks
+                .iter()
+                .map(|block| &block.attention.attention_shift)
+        };
+        [ShiftStorage::I8, ShiftStorage::F16]
+            .into_iter()
+            .find(|&storage| shifts().all(|shift| write::keeps(storage, shift, heads)))
+            .unwrap_or_default()
     }
 
     /// Writes a file with everything as it is, in the [smallest storage](Self::exact_storage) that does so; see
@@ -94,7 +91,7 @@ impl PackedFile {
     /// # Errors
     /// As [`write`](Self::write), of which a shift never is the cause.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.write(path, self.exact_storage()?)
+        self.write(path, self.exact_storage())
     }
 
     /// Writes a file: a temporary one beside it, which then takes its place. A failure leaves no

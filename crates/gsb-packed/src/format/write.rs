@@ -197,24 +197,46 @@ impl Tensors {
             }
             ShiftStorage::I8 => {
                 let rows = values.chunks(shape[1..].iter().product());
-                let largest =
-                    |row: &[f32]| row.iter().fold(0f32, |most, value| most.max(value.abs()));
-                let scales: Vec<f32> = rows.clone().map(|row| shift_step(largest(row))).collect();
-                let level = |value: f32, scale: f32| match scale {
-                    0.0 => 0,
-                    scale => (value / scale).round_ties_even() as i8,
-                };
+                let scales: Vec<f32> = rows.clone().map(step).collect();
                 // Of no float is the 127th part rounded up so far that 127 times it is infinite.
                 let bytes = rows
                     .zip(&scales)
-                    .flat_map(|(row, &scale)| {
-                        row.iter().map(move |&value| level(value, scale) as u8)
-                    })
+                    .flat_map(|(row, &step)| row.iter().map(move |&value| level(value, step) as u8))
                     .collect();
                 self.push(name, Dtype::I8, shape, bytes);
                 self.values(tensor.scale_name(), &scales, &shape[..1]);
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a storage keeps the attention shifts of so many heads as they are.
+pub(super) fn keeps(storage: ShiftStorage, shifts: &[f32], heads: usize) -> bool {
+    match storage {
+        ShiftStorage::F32 => true,
+        ShiftStorage::F16 => shifts
+            .iter()
+            .all(|&value| f16::from_f32(value).to_f32() == value),
+        ShiftStorage::I8 => shifts
+            .chunks((shifts.len() / heads.max(1)).max(1))
+            .all(|row| {
+                let step = step(row);
+                row.iter()
+                    .all(|&value| f32::from(level(value, step)) * step == value)
+            }),
+    }
+}
+
+/// The step of the attention shifts of a head.
+fn step(row: &[f32]) -> f32 {
+    shift_step(row.iter().fold(0f32, |most, value| most.max(value.abs())))
+}
+
+/// The multiple of a step that is nearest to a shift.
+fn level(value: f32, step: f32) -> i8 {
+    match step {
+        0.0 => 0,
+        step => (value / step).round_ties_even() as i8,
     }
 }
