@@ -4,7 +4,7 @@ mod program;
 
 use std::path::Path;
 
-use gsb_explain::{AttentionMaps, draw, overlay, weights};
+use gsb_explain::{AttentionMaps, draw, overlay};
 use gsb_packed::{PackedFile, PackedModel};
 use program::{fails, folder, gsb, misused, random_model, succeeds};
 
@@ -73,7 +73,7 @@ fn a_weight_is_drawn_by_its_name() {
         }
         let text = succeeds(&mut command);
         assert!(text.starts_with(&format!("{name}, ")), "{text}");
-        let weights = weights(&packed.network);
+        let weights = packed.network.weights();
         let weight = weights
             .iter()
             .find(|weight| weight.name == name)
