@@ -106,7 +106,6 @@ impl PhaseTrainer<'_> {
             // The optimizer knows parameters by their ids, which the record restores.
             module = restored(module, &resumption.checkpoints, resumed)?;
         }
-        module.begin_inspection();
         let schedule = settings.schedule();
         let scheduler = EpochScheduler::new(schedule, steps, self.recipe.parity.late_schedule);
         let logger = self.logger(phase, &scheduler, resumption.saved, inspector);

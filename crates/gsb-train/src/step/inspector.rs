@@ -18,14 +18,20 @@ pub struct Inspection {
 /// Inspects a model at the end of each epoch.
 #[derive(Debug, Default)]
 pub(crate) struct Inspector {
-    signs: Mutex<Vec<Vec<bool>>>,
+    /// Of the epoch before; none before the first step.
+    signs: Mutex<Option<Vec<Vec<bool>>>>,
     found: Mutex<Option<Inspection>>,
 }
 
 impl Inspector {
-    /// Begins with the weights that a model starts, or goes on, with.
-    pub fn begin(&self, model: &impl Model) {
-        *self.signs.lock().expect("nobody panics with it") = signs(model);
+    /// Begins with the weights that a model starts, or goes on, with; but once.
+    ///
+    /// To be called after a forward pass: weights are drawn when they are first read, in its order.
+    pub fn begin<M: Model>(&self, model: impl FnOnce() -> M) {
+        let mut known = self.signs.lock().expect("nobody panics with it");
+        if known.is_none() {
+            *known = Some(signs(&model()));
+        }
     }
 
     /// Looks at a model after an epoch.
@@ -35,7 +41,8 @@ impl Inspector {
             return;
         }
         let mut before = self.signs.lock().expect("nobody panics with it");
-        let flips = before.iter().zip(&signs).map(|(before, now)| {
+        let known = before.as_deref().unwrap_or_default();
+        let flips = known.iter().zip(&signs).map(|(before, now)| {
             let flipped = before.iter().zip(now).filter(|(a, b)| a != b).count();
             flipped as f64 / now.len() as f64
         });
@@ -43,7 +50,7 @@ impl Inspector {
             flips: flips.collect(),
             blocks: model.superpositions(images),
         };
-        *before = signs;
+        *before = Some(signs);
         *self.found.lock().expect("nobody panics with it") = Some(found);
     }
 

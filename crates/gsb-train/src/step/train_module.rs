@@ -65,11 +65,6 @@ impl<M: Model + Classifier + 'static> TrainModule<M> {
         &self.student
     }
 
-    /// What the inspections of the epochs are compared with at first.
-    pub fn begin_inspection(&self) {
-        self.config.inspector.begin(&self.evaluated());
-    }
-
     /// As binary as it is to be at the step.
     fn blended(mut self) -> Self {
         if let Some(blend) = self.config.progress.blend(self.steps) {
@@ -112,6 +107,7 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
         let config = &self.config;
         config.monitor.check_before(&batch);
         let (class, loss) = config.criterion.forward(&self.student, &batch);
+        config.inspector.begin(|| self.evaluated());
         config.monitor.watch(&loss, &self.student, &batch);
         let weight = config.accumulation.weight(batch.step);
         let total = match self.pull() {
