@@ -82,7 +82,7 @@ impl From<StrategyName> for Strategy {
 ///
 /// # Errors
 /// [`Error::NoDevice`] if the machine has fewer of this kind, [`Error::Option`] if the strategy is not
-/// one of so many devices.
+/// one of that number of devices.
 pub fn open_devices(config: &RunConfig) -> Result<Devices, Error> {
     if config.devices == 1 && config.strategy == Strategy::Ddp {
         return Err(Error::Option {

@@ -37,7 +37,7 @@ impl Default for Mixup {
     }
 }
 
-/// Targets of so many classes, part of which is spread evenly over all of them.
+/// Targets of a number of classes, part of which is spread evenly over all of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SmoothedTargets {
     pub classes: usize,

@@ -146,7 +146,7 @@ impl PackedModel {
         self.engine.scratch(1)
     }
 
-    /// Memory for predictions whose work so many threads share, each image's by itself: fewer threads where
+    /// Memory for predictions whose work a number of threads share, each image's by itself: fewer threads where
     /// an image has too few tokens. They are those of the rayon pool that
     /// [`logits_into`](Self::logits_into) is called in; without the feature `rayon`, the thread that calls
     /// it does everything.
@@ -309,7 +309,7 @@ impl PackedModel {
         products >= WORTH_SHARING
     }
 
-    /// Calls with memory of the pool for so many threads, which gets it back.
+    /// Calls with memory of the pool for a number of threads, which gets it back.
     fn with_scratch<T>(&self, threads: usize, call: impl FnOnce(&mut Scratch) -> T) -> T {
         let pool = || {
             self.pool

@@ -62,7 +62,7 @@ pub struct PackedPredictor {
 }
 
 impl PackedPredictor {
-    /// Serves a packed model of a file of so many bytes.
+    /// Serves a packed model of a file of a number of bytes.
     ///
     /// # Errors
     /// As [`PackedModel::transform`]: if its preprocessing is not known here.

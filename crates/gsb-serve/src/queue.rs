@@ -44,7 +44,7 @@ struct State {
 }
 
 impl Queue {
-    /// An empty queue of at most so many pictures.
+    /// An empty queue with room for a number of pictures.
     pub fn new(most: usize) -> Self {
         Self {
             state: Mutex::default(),
@@ -62,7 +62,7 @@ impl Queue {
         self.state().jobs.len()
     }
 
-    /// Whether so many more would find room.
+    /// Whether a number of pictures more would find room.
     pub fn has_room(&self, count: usize) -> bool {
         self.state().room(self.most, count)
     }

@@ -94,7 +94,7 @@ fn values<M: Model>(folder: &Path) -> Vec<(String, TensorData)> {
         .collect()
 }
 
-/// Stops the training after so many progress reports.
+/// Stops the training after a number of progress reports.
 struct Stopper {
     left: Arc<AtomicUsize>,
     interrupter: Interrupter,
@@ -163,7 +163,7 @@ mod stopping {
     }
 }
 
-/// Callbacks that stop a run after so many batches, those of evaluation included.
+/// Callbacks that stop a run after a number of batches, those of evaluation included.
 fn stopping_after(batches: usize) -> Callbacks {
     let interrupter = Interrupter::new();
     let left = Arc::new(AtomicUsize::new(batches));

@@ -12,7 +12,7 @@ impl Random {
     }
 }
 
-/// How many mutants a test makes: so many, or what `GSB_MUTATIONS` says.
+/// How many mutants a test makes: the given number, or what `GSB_MUTATIONS` says.
 pub fn mutants(few: usize) -> usize {
     let given = std::env::var("GSB_MUTATIONS").ok();
     given.map_or(few, |number| {

@@ -258,7 +258,7 @@ pub struct PhaseArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<f64>,
 
-    /// End a phase after so many epochs without better top-1
+    /// End a phase after this number of epochs without better top-1
     #[arg(long, value_name = "EPOCHS", value_parser = positive(), help_heading = "Recipe")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
@@ -404,7 +404,7 @@ pub struct StartArgs {
     pub ema: bool,
 }
 
-/// What becomes of training images.
+/// How training images are augmented.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
 pub struct AugmentationArgs {
     /// Colour jitter, where there is no RandAugment; 0 for none

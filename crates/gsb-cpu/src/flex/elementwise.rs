@@ -12,7 +12,7 @@ use super::tensor::{contiguous, elements, owned, vector};
 /// input and output stay in a core's cache.
 pub const CHUNK: usize = 1 << 14;
 
-/// A tensor of so many elements is not worth a second thread: waking one takes tens of microseconds.
+/// A tensor of fewer elements is not worth a second thread: waking one takes tens of microseconds.
 const ALONE: usize = 1 << 16;
 
 /// Partial sums kept side by side, a vector register of them or two.

@@ -54,7 +54,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Multiplications that are worth a second thread, and the rows of which a task has at least so many.
+/// Multiplications that are worth a second thread, and the fewest rows of a task.
 const WORTH_A_THREAD: usize = 1 << 22;
 const ROWS_OF_TASK: usize = 16;
 

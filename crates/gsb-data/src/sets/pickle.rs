@@ -84,7 +84,7 @@ impl<'a> Pickle<'a> {
         strings.ok_or_else(|| format!("{key:?} is not a list of strings"))
     }
 
-    /// The bytes of an array of so many of them, which lie among arguments or state of a call.
+    /// The bytes of an array of that number of them, which lie among arguments or state of a call.
     pub fn array(&self, key: &str, len: usize) -> Result<&'a [u8], String> {
         /// Arguments and state, and what is in them.
         const DEPTH: usize = 2;

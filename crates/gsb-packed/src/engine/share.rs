@@ -96,7 +96,7 @@ mod threads {
         rayon::join(first, second);
     }
 
-    /// Calls while so many other threads are kept awake.
+    /// Calls while a number of other threads are kept awake.
     pub(super) fn awake(others: usize, call: impl FnOnce() + Send) {
         let done = AtomicBool::new(false);
         let mut call = Some(call);

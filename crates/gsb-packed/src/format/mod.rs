@@ -70,7 +70,7 @@ impl PackedFile {
     }
 
     /// The smallest storage that keeps every attention shift as it is: 8 or 16 bits for a student that was trained
-    /// with shifts of so many, else 32.
+    /// with shifts of that number, else 32.
     pub fn exact_storage(&self) -> ShiftStorage {
         let heads = self.network.config.heads;
         let shifts = || {

@@ -211,7 +211,7 @@ impl Tensors {
     }
 }
 
-/// Whether a storage keeps the attention shifts of so many heads as they are.
+/// Whether a storage keeps the attention shifts of that number of heads as they are.
 pub(super) fn keeps(storage: ShiftStorage, shifts: &[f32], heads: usize) -> bool {
     match storage {
         ShiftStorage::F32 => true,

@@ -139,7 +139,7 @@ impl Ablation {
     }
 }
 
-/// Stage 1 knows no groups: all variants share one.
+/// Stage 1 has no groups: all variants share one.
 fn plain(mut recipe: Recipe) -> Recipe {
     recipe.model.attention_groups = 3;
     recipe.model.value_groups = 3;

@@ -37,11 +37,11 @@ pub struct Recipe {
     pub stage2: PhaseRecipe,
     /// What the teacher says of a training image.
     pub teacher_logits: TeacherLogits,
-    /// What becomes of training images.
+    /// How training images are brought to the model's size and augmented.
     pub augmentation: TrainTransform,
     /// Whether and how training images are mixed.
     pub mixup: Option<Mixup>,
-    /// What becomes of test images.
+    /// How test images are brought to the model's size.
     pub evaluation: EvalTransform,
     /// How often an image appears in an epoch, each time with an augmentation of its own
     /// (repeated augmentation); 1 for once.
@@ -222,7 +222,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// What becomes of stage 1's batch normalization.
+    /// How stage 2 takes over stage 1's batch normalization.
     pub fn patch_normalization(&self) -> PatchNormalization {
         if self.parity.drop_patch_normalization {
             PatchNormalization::Dropped

@@ -67,7 +67,7 @@ pub struct PhaseRecipe {
     pub accumulation: usize,
     /// Decay of a moving average of the weights, which is then what is evaluated and kept.
     pub model_ema: Option<f64>,
-    /// Ends the phase after so many epochs without better top-1.
+    /// Ends the phase after this number of epochs without better top-1.
     pub patience: Option<usize>,
     /// Epochs from one checkpoint to the next.
     pub checkpoint_every: usize,

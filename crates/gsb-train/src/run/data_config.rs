@@ -29,7 +29,7 @@ pub struct DataConfig {
     pub orientation: Orientation,
     /// Whether pictures that cannot be read are left out.
     pub skip_broken: bool,
-    /// Train on so many images of each class alone.
+    /// Train on this number of images of each class only.
     pub per_class: Option<usize>,
     /// Share of the training images with another label.
     pub label_noise: f64,

@@ -90,7 +90,7 @@ impl DeviceName {
     ///
     /// # Errors
     /// [`Error::NoDevice`] if the machine has fewer; [`Error::Option`] if there are to be none, the strategy is not one
-    /// of so many, or the program was not built for the device.
+    /// of that number, or the program was not built for the device.
     pub fn open_all(self, count: usize, strategy: Strategy) -> Result<Devices, Error> {
         match (count, strategy) {
             (0, _) => Err(Error::option("devices", "must be at least 1, got 0")),

@@ -46,7 +46,7 @@ impl InsideLoss {
     }
 }
 
-/// The hidden states of a teacher for a student of so many tokens: class token, class token again in the place of the
+/// The hidden states of a teacher for a student of that number of tokens: class token, class token again in the place of the
 /// distillation token, patches.
 fn with_tokens(x: Tensor<3>, tokens: usize) -> Tensor<3> {
     if x.dims()[1] == tokens {

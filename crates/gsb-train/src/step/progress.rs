@@ -14,13 +14,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// The share of binarized values after so many steps; none where it is always the whole.
+    /// The share of binarized values after a number of steps; none where it is always the whole.
     pub fn blend(self, step: usize) -> Option<Blend> {
         let over = self.gradual * self.steps as f64;
         (over > 0.0).then(|| Blend::new(step as f64 / over))
     }
 
-    /// How much the pull of the weights counts after so many steps.
+    /// How much the pull of the weights counts after a number of steps.
     pub fn pull(self, step: usize) -> f64 {
         let half = self.steps as f64 / 2.0;
         self.weight_pull * ((step as f64 - half) / half).clamp(0.0, 1.0)

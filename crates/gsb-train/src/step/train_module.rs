@@ -48,7 +48,7 @@ pub(crate) struct TrainModule<M: Model + Classifier + 'static> {
 }
 
 impl<M: Model + Classifier + 'static> TrainModule<M> {
-    /// A model before its first step, or after so many.
+    /// A model before its first step, or after a number of steps.
     pub fn new(model: M, config: StepConfig, steps: usize) -> Self {
         let average = config.ema_decay.map(|_| ema_start(&model));
         Self {

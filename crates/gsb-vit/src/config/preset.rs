@@ -36,7 +36,7 @@ impl VitConfig {
             .with_token_initializer(tokens)
     }
 
-    /// The configuration of a name, for teachers and students alike, with so many classes.
+    /// The configuration of a name, for teachers and students alike, with a number of classes.
     ///
     /// Names are `micro` and `deit_SIZE_patchP_I` or `deit_SIZE_distilled_patchP_I` for a model with
     /// a distillation token: sizes `tiny`, `small` and `base`; patch and image `16_224`, `16_384`,

@@ -80,7 +80,7 @@ pub struct VitConfig {
 }
 
 impl VitConfig {
-    /// A DeiT-S with a distillation token, for images of so many pixels on each side, in patches of 16
+    /// A DeiT-S with a distillation token, for images with this number of pixels on each side, in patches of 16
     /// and three channels.
     pub fn new(image_size: usize, classes: usize) -> Self {
         let normal = || Initializer::Normal {

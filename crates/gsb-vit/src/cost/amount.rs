@@ -47,7 +47,7 @@ impl Amount {
         self.binary_macs as f64 / 64.0 + (self.integer_macs + self.float_macs) as f64
     }
 
-    /// Adds weights of so many bits, packed as one tensor.
+    /// Adds weights of a number of bits, packed as one tensor.
     pub(super) fn weights(mut self, count: u64, bits: u8) -> Self {
         *self.parameters.entry(bits).or_default() += count;
         self.packed_bytes += (count * u64::from(bits)).div_ceil(8);
@@ -71,7 +71,7 @@ impl Amount {
         self
     }
 
-    /// Adds MACs whose factors have so many bits at most.
+    /// Adds MACs whose factors have that number of bits at most.
     pub(super) fn macs_of(mut self, count: u64, bits: u8) -> Self {
         match bits {
             1 => self.binary_macs += count,

@@ -11,7 +11,7 @@ pub(super) enum Linear {
     WeightBinary,
     /// `gsb_core::nn::BinaryLinear`.
     Binary,
-    /// `gsb_core::nn::QuantizedLinear`, weight and input of so many bits.
+    /// `gsb_core::nn::QuantizedLinear`, bits of its weight and input.
     Quantized(u8),
 }
 

@@ -114,7 +114,7 @@ impl Header {
         }
     }
 
-    /// Refuses sizes that are not read, or that a file of so many bytes cannot hold.
+    /// Refuses sizes that are not read, or that a file of this size cannot hold.
     pub fn check(&self, len: u64) -> Result<(), String> {
         check_size(self.width, self.height, 3)?;
         let (across, down) = self.most();
