@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gsb_train::{History, write_text};
+use gsb_train::{History, Table, write_text};
 
 use crate::error::Error;
 use crate::options::path;
@@ -12,9 +12,10 @@ use crate::output::curves::{Panel, Series, draw};
 /// Options of `gsb plot`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:\n  gsb plot runs/digits-1 -o digits.svg\n  \
-                  gsb plot runs/plain runs/gsb -o both.svg")]
+                  gsb plot runs/plain runs/gsb -o both.svg\n  \
+                  gsb plot runs/table-5 runs/table-20 -o accuracy.svg")]
 pub struct PlotArgs {
-    /// Folders of runs, in training or finished
+    /// Folders of runs, in training or finished, or of tables, which are drawn over their training images
     #[arg(value_name = "RUN", required = true, num_args = 1.., value_parser = path::argument())]
     pub runs: Vec<PathBuf>,
 
@@ -31,22 +32,86 @@ pub fn run(args: &PlotArgs) -> Result<String, Error> {
     for folder in &args.runs {
         output::check(&args.output, folder)?;
     }
+    let tables = args
+        .runs
+        .iter()
+        .filter(|folder| Table::exists(folder))
+        .count();
+    let (panels, what) = if tables == 0 {
+        of_runs(&args.runs)?
+    } else if tables == args.runs.len() {
+        of_tables(&args.runs)?
+    } else {
+        let reason = format!(
+            "expected folders of runs or of tables, got {tables} of tables among {}",
+            args.runs.len()
+        );
+        return Err(Error::Option {
+            option: "RUN",
+            reason,
+        });
+    };
+    let svg = draw(&panels).map_err(|reason| Error::file(&args.output, reason))?;
+    write_text(&args.output, &svg)?;
+    Ok(format!("{what} drawn to {}\n", args.output.display()))
+}
+
+/// The panels of tables, and what they are of.
+fn of_tables(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
+    let mut tables = folders
+        .iter()
+        .map(Table::open)
+        .collect::<Result<Vec<_>, _>>()?;
+    tables.sort_by_key(|table| table.training_images);
+    let mut names = Vec::new();
+    for row in tables.iter().flat_map(|table| &table.rows) {
+        let name = row.name();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut panel = Panel::new("Test images classified right", "top-1, %").over("training images");
+    for name in names {
+        let row = |table: &Table| table.rows.iter().find(|row| row.name() == name).cloned();
+        let rows = tables
+            .iter()
+            .filter_map(|table| Some((table.training_images as f64, row(table)?)));
+        let rows: Vec<_> = rows.collect();
+        let points = rows
+            .iter()
+            .map(|(images, row)| (*images, row.mean()))
+            .collect();
+        // One seed has no deviation.
+        let deviations = rows.iter().map(|(_, row)| row.deviation());
+        let deviations = deviations.map(|deviation| {
+            if deviation.is_finite() {
+                deviation
+            } else {
+                0.0
+            }
+        });
+        panel.push(Series::new(&name, points).with_deviations(deviations.collect()));
+    }
+    let what = match tables.len() {
+        1 => "one table".into(),
+        tables => format!("{tables} tables"),
+    };
+    Ok((vec![panel], what))
+}
+
+/// The panels of runs, and what they are of.
+fn of_runs(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
     let mut runs = Vec::new();
-    for folder in &args.runs {
+    for folder in folders {
         let name = folder.file_name().unwrap_or(folder.as_os_str());
         runs.push((name.to_string_lossy().into_owned(), History::open(folder)?));
     }
-    let svg = draw(&panels(&runs)).map_err(|reason| Error::file(&args.output, reason))?;
-    write_text(&args.output, &svg)?;
     let epochs: usize = runs.iter().map(|(_, run)| run.epochs.len()).sum();
-    Ok(format!(
-        "{epochs} epochs of {} drawn to {}\n",
-        match runs.len() {
-            1 => "one run".into(),
-            runs => format!("{runs} runs"),
-        },
-        args.output.display()
-    ))
+    let count = match runs.len() {
+        1 => "one run".into(),
+        runs => format!("{runs} runs"),
+    };
+    Ok((panels(&runs), format!("{epochs} epochs of {count}")))
 }
 
 /// Numbers of a block, one for each group.

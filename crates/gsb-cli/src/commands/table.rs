@@ -201,7 +201,7 @@ fn fewer(variants: Vec<Variant>) -> Vec<Variant> {
 }
 
 fn write(folder: &Path, table: &Table, markdown: &str) -> Result<(), Error> {
-    gsb_train::write_json(&folder.join("table.json"), table)?;
+    table.save(folder)?;
     gsb_train::write_text(&folder.join("table.md"), markdown)?;
     gsb_train::write_text(&folder.join("table.csv"), &table.to_csv())?;
     let path = folder.join("table.svg");

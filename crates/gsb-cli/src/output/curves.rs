@@ -1,4 +1,4 @@
-//! Curves over epochs, as SVG.
+//! Curves over epochs, or over training images, as SVG.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -12,6 +12,8 @@ const COLUMNS: usize = 2;
 pub struct Series {
     name: String,
     points: Vec<(f64, f64)>,
+    /// Half the height of a bar at each point; none without bars.
+    deviations: Vec<f64>,
 }
 
 impl Series {
@@ -21,7 +23,20 @@ impl Series {
         Self {
             name: name.into(),
             points: finite.collect(),
+            deviations: Vec::new(),
         }
+    }
+
+    /// With a bar from one deviation below each point to one above it; points and deviations are finite.
+    pub fn with_deviations(mut self, deviations: Vec<f64>) -> Self {
+        self.deviations = deviations;
+        self
+    }
+
+    /// Where bars are, and their lower and upper ends.
+    fn bars(&self) -> impl Iterator<Item = (f64, [f64; 2])> {
+        let points = self.points.iter().zip(&self.deviations);
+        points.map(|(&(x, y), deviation)| (x, [y - deviation, y + deviation]))
     }
 }
 
@@ -29,18 +44,27 @@ impl Series {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
     title: String,
+    /// What the curves are over.
+    over: String,
     unit: String,
     series: Vec<Series>,
 }
 
 impl Panel {
-    /// A panel without curves.
+    /// A panel without curves, over epochs.
     pub fn new(title: &str, unit: &str) -> Self {
         Self {
             title: title.into(),
+            over: "epoch".into(),
             unit: unit.into(),
             series: Vec::new(),
         }
+    }
+
+    /// Over something else than epochs.
+    pub fn over(mut self, over: &str) -> Self {
+        self.over = over.into();
+        self
     }
 
     /// Adds a curve, if it has points.
@@ -61,8 +85,14 @@ impl Panel {
     ) -> Result<(), Box<dyn std::error::Error>> {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let last = points().fold(1.0, |last, &(x, _)| f64::max(last, x));
-        let lowest = points().fold(f64::INFINITY, |low, &(_, y)| low.min(y));
-        let highest = points().fold(f64::NEG_INFINITY, |high, &(_, y)| high.max(y));
+        let bars = || self.series.iter().flat_map(Series::bars);
+        let ends = || {
+            points()
+                .map(|&(_, y)| y)
+                .chain(bars().flat_map(|(_, ends)| ends))
+        };
+        let lowest = ends().fold(f64::INFINITY, f64::min);
+        let highest = ends().fold(f64::NEG_INFINITY, f64::max);
         let room = ((highest - lowest) * 0.06)
             .max(highest.abs() * 1e-3)
             .max(1e-9);
@@ -81,7 +111,7 @@ impl Panel {
             .light_line_style(TRANSPARENT)
             .x_labels(6)
             .x_label_formatter(&|epoch| format!("{epoch:.0}"))
-            .x_desc("epoch")
+            .x_desc(&self.over)
             .y_desc(&self.unit)
             .draw()?;
         for (index, series) in self.series.iter().enumerate() {
@@ -91,6 +121,10 @@ impl Panel {
             if let [point] = points[..] {
                 chart.draw_series([Circle::new(point, 2, style.filled())])?;
             }
+            let bars = series
+                .bars()
+                .map(|(x, [low, high])| PathElement::new([(x, low), (x, high)], style));
+            chart.draw_series(bars)?;
             chart
                 .draw_series([PathElement::new(points, style)])?
                 .label(&series.name)

@@ -68,6 +68,7 @@ mod tests {
     #[test]
     fn every_row_has_a_name_and_every_seed_a_dot() {
         let table = Table {
+            training_images: 400,
             seeds: vec![0, 1],
             rows: vec![Row {
                 variant: None,

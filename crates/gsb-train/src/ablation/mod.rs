@@ -108,6 +108,7 @@ impl Ablation {
         }
         Ok(Table {
             seeds: self.seeds.clone(),
+            training_images: data.train.len(),
             rows,
         })
     }

@@ -1,16 +1,24 @@
 //! What an ablation came to.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::variant::Variant;
+use crate::error::Error;
+use crate::files::{parse, write_json};
+
+/// The name of its file in the folder of an ablation.
+const NAME: &str = "table.json";
 
 /// The accuracies of an ablation: the float teacher, then a row for each variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// The seeds, in the order of the values.
     pub seeds: Vec<u64>,
+    /// Images that each student was trained on.
+    pub training_images: usize,
     /// The rows.
     pub rows: Vec<Row>,
 }
@@ -80,6 +88,27 @@ const COLUMNS: [&str; 6] = [
 ];
 
 impl Table {
+    /// Reads the `table.json` in the folder of an ablation.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it is not there, or is none.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, Error> {
+        parse(&folder.as_ref().join(NAME))
+    }
+
+    /// Whether a folder has a `table.json`.
+    pub fn exists(folder: impl AsRef<Path>) -> bool {
+        folder.as_ref().join(NAME).exists()
+    }
+
+    /// Writes it as the `table.json` of a folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be written.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        write_json(&folder.as_ref().join(NAME), self)
+    }
+
     /// The table in Markdown: mean and sample standard deviation of top-1.
     pub fn to_markdown(&self) -> String {
         let mut text = format!(
@@ -136,6 +165,7 @@ mod tests {
         let variants = Variant::published(ThresholdScope::Sample, InitialScales::Published);
         let table = Table {
             seeds: vec![0, 1, 2],
+            training_images: 400,
             rows: vec![Row {
                 variant: Some(variants[3]),
                 top1: vec![80.0, 90.0, 100.0],

@@ -1,0 +1,62 @@
+//! Curves of runs and of tables.
+
+mod program;
+
+use program::{fails, folder, gsb, succeeds};
+use serde_json::json;
+
+#[test]
+fn tables_are_drawn_over_their_training_images() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    for (name, images, top1) in [("many", 600, [90.0, 94.0]), ("few", 50, [60.0, 70.0])] {
+        let student = json!({
+            "attention_groups": 3, "value_groups": 3, "distilled": true, "stages": 2,
+            "scope": "Row", "initial_scales": "Residual",
+        });
+        let table = json!({
+            "seeds": [0, 1],
+            "training_images": images,
+            "rows": [
+                { "variant": null, "top1": [97.0, 98.0] },
+                { "variant": student, "top1": top1 },
+            ],
+        });
+        std::fs::create_dir(path(name)).expect("a folder");
+        std::fs::write(path(name).join("table.json"), table.to_string()).expect("written");
+    }
+    let said = succeeds(gsb(folder.path()).args(["plot", "many", "few", "-o", "out.svg"]));
+    assert_eq!(said, "2 tables drawn to out.svg\n");
+    let svg = std::fs::read_to_string(path("out.svg")).expect("a picture");
+    for text in ["training images", "float", "GSB both, distilled, 2 stages"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    // Two curves of two points, in the order of the images and not of the folders, each point with a bar.
+    let curves = || {
+        svg.lines()
+            .filter(|line| line.starts_with("<polyline") && line.contains("stroke-width=\"2\""))
+    };
+    let xs = |line: &str| {
+        let points = line
+            .split("points=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let points = points.expect("points").split_whitespace();
+        let x = |point: &str| point.split(',').next().and_then(|x| x.parse::<f64>().ok());
+        points
+            .map(|point| x(point).expect("a number"))
+            .collect::<Vec<_>>()
+    };
+    let upright = curves().filter(|line| xs(line).windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!(upright.count(), 4, "{svg}");
+    let forward = curves().filter(|line| xs(line).windows(2).all(|pair| pair[0] < pair[1]));
+    // Two in the legend.
+    assert_eq!(forward.count(), 2 + 2, "{svg}");
+
+    std::fs::create_dir(path("run")).expect("a folder");
+    let said = fails(gsb(folder.path()).args(["plot", "few", "run", "-o", "out.svg"]));
+    assert!(said.contains("1 of tables among 2"), "{said}");
+    std::fs::write(path("few/table.json"), "{}").expect("written");
+    let said = fails(gsb(folder.path()).args(["plot", "few", "-o", "out.svg"]));
+    assert!(said.contains("table.json"), "{said}");
+}
