@@ -14,7 +14,7 @@ export class Answers {
     const { name, about } = student;
     const place = document.createElement("div");
     place.className = "student";
-    place.innerHTML = `<h3></h3><p class="about"></p><p class="says"><span class="class">–</span><span class="sure"></span></p><p class="trained" hidden></p><div class="bars"></div>`;
+    place.innerHTML = `<h3></h3><p class="about"></p><p class="says"><span class="class">–</span><span class="sure"></span></p><div class="bars"></div><p class="trained" hidden></p>`;
     place.querySelector("h3").textContent = name;
     place.querySelector(".about").textContent = about;
     if (remove) {
@@ -31,11 +31,6 @@ export class Answers {
     this.#place.append(place);
     this.#students.set(student, place);
     this.show(student, null);
-  }
-
-  /** What a student is said to be, if that has changed. */
-  describe(student) {
-    this.#students.get(student).querySelector(".about").textContent = student.about;
   }
 
   /** With what it says as trained, if the prediction is another. */

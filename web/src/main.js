@@ -271,9 +271,8 @@ element.compare.onclick = safely(async () => {
   try {
     const { bytes, expected } = await teacherFile();
     const { description } = students[0].model;
-    const times = Math.round(bytes.length / description.bytes);
-    const about = `floats of 32 bits, ${bytes.length.toLocaleString("en")} bytes, ${times} times the student's`;
-    teacher = { name: "Float teacher", model: { description }, network: new Teacher(bytes), about };
+    const about = `floats, ${bytes.length.toLocaleString("en")} bytes`;
+    teacher = { name: "Float teacher", model: { description }, network: new Teacher(bytes), about, times: Math.round(bytes.length / description.bytes) };
     answers.add(teacher);
     element.compare.hidden = true;
     askTeacher();
@@ -293,8 +292,7 @@ async function compare({ logits, rounding }) {
     found.forEach((logit, index) => (furthest = Math.max(furthest, Math.abs(logit - logits[at][index]))));
   }
   const verdict = furthest <= rounding ? "as near as float rounding allows" : "FURTHER than float rounding allows";
-  teacher.about += `; logits within 1e${Math.ceil(Math.log10(furthest))} of the native program's, ${verdict}`;
-  answers.describe(teacher);
+  element["teacher-note"].textContent = `The teacher has ${teacher.times} times the bytes of a student. Its logits of ${samples.length} pictures are within 1e${Math.ceil(Math.log10(furthest))} of the native program's, ${verdict}.`;
 }
 
 // Measuring.
