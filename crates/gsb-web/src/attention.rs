@@ -139,7 +139,6 @@ mod tests {
         Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage, ThresholdScope,
     };
 
-    use super::*;
     use crate::Model;
 
     const THRESHOLDS: [[f32; 3]; 3] = [
