@@ -27,7 +27,8 @@ test-wgpu:
 test-packed:
     .ci/packed
 
-# The page of `web/` in Chromium, from a file, from a server and offline. Needs Node, npm and Chromium.
+# The page of `web/` in Chromium, from a file, from a server and offline, the types of its package, and the page as
+# `gsb serve` has it built in. Needs Node, npm and Chromium.
 test-web:
     .ci/web
 
@@ -39,6 +40,11 @@ test-numpy:
 web:
     .ci/web --open
 
+# Make the page of `web/` and the program with it, which `gsb serve` then shows. Needs Node and npm.
+page:
+    .ci/web --build
+    cargo build --release -p gsb-cli --features page
+
 # A crate of its own that depends on `gsb` alone, with the versions of this workspace.
 outside:
     cargo fmt --manifest-path tests/outside/Cargo.toml -- --check
@@ -46,9 +52,9 @@ outside:
     cargo test --manifest-path tests/outside/Cargo.toml
 
 # Every combination of features of the crates without Burn, and each feature alone of `gsb`, which passes it on to
-# those with it. Needs cargo-hack.
+# those with it. The feature `page` needs the page, and `test-web` tests it. Needs cargo-hack.
 features:
-    cargo hack check --feature-powerset --exclude-features default --workspace {{ prepend("--exclude ", with_burn) }}
+    cargo hack check --feature-powerset --exclude-features default,page --workspace {{ prepend("--exclude ", with_burn) }}
     cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb
 
 with_burn := "gsb gsb-cli gsb-core gsb-cpu gsb-train gsb-vit gsb-examples gsb-benches gsb-tests gsb-pictures"
@@ -88,7 +94,7 @@ package:
 
 # What is too dear for every change, or needs the network: to be run before a release.
 release-check: ci
-    cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
+    cargo hack check --each-feature --exclude-features page,{{ gpu }} -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
     cargo deny check --hide-inclusion-graph
     cargo publish --workspace --dry-run
     RUSTDOCFLAGS="-D warnings --cfg docsrs" cargo +nightly doc --no-deps --workspace --exclude gsb-tests \

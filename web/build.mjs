@@ -45,6 +45,7 @@ const native = JSON.parse(cargo([...example, samples, ...modelFiles], { RAYON_NU
 // Bits as text, which takes less than numbers do.
 const text = (bits) => encode(new Uint8Array(Uint32Array.from(bits).buffer));
 native.answers = native.answers.map((answers) => answers.map(text));
+native.moved.flat().forEach((each) => (each.answers = each.answers.map(text)));
 native.deitSmall.logits = text(native.deitSmall.logits);
 const data = { samples: JSON.parse(readFileSync(samples)), students: students.map(({ name }) => name), native };
 
@@ -66,13 +67,17 @@ const page = readFileSync(join(web, "src/index.html"), "utf8")
 writeFileSync(join(dist, "index.html"), page);
 
 // Scripts, as a page of a file may load nothing else. Compressed here, since a file is not on its way.
-for (const [script, name, engine] of [["modern.js", "gsbModern", "simd.wasm"], ["fallback.js", "gsbFallback", "scalar.wasm"]]) {
-  const parts = [join(npm, engine), ...modelFiles].map((file) => readFileSync(file));
-  const packed = { sizes: parts.map((part) => part.length), text: encode(compress(Buffer.concat(parts), 9)) };
+function writeScript(script, name, files, more = {}) {
+  const parts = files.map((file) => readFileSync(file));
+  const packed = { sizes: parts.map((part) => part.length), text: encode(compress(Buffer.concat(parts), 9)), ...more };
   writeFileSync(join(dist, script), `globalThis.${name}=${JSON.stringify(packed)};\n`);
 }
+writeScript("modern.js", "gsbModern", [join(npm, "simd.wasm"), ...modelFiles]);
+writeScript("fallback.js", "gsbFallback", [join(npm, "scalar.wasm"), ...modelFiles]);
+const expected = JSON.parse(readFileSync(join(web, "models/teacher.json")));
+writeScript("teacher.js", "gsbTeacher", [join(web, "models/teacher.safetensors")], { expected });
 copyFileSync(join(web, "src/offline.js"), join(dist, "offline.js"));
 
 const size = (name) => readFileSync(join(dist, name)).length;
 const loaded = size("index.html") + size("modern.js");
-console.log(`web/dist/index.html: ${loaded} bytes with engine and models; ${size("fallback.js")} more where there is no SIMD128`);
+console.log(`web/dist/index.html: ${loaded} bytes with engine and models; ${size("fallback.js")} more where there is no SIMD128, ${size("teacher.js")} for the float teacher`);

@@ -14,7 +14,7 @@ export class Answers {
     const { name, about } = student;
     const place = document.createElement("div");
     place.className = "student";
-    place.innerHTML = `<h3></h3><p class="about"></p><p class="says"><span class="class">–</span><span class="sure"></span></p><div class="bars"></div>`;
+    place.innerHTML = `<h3></h3><p class="about"></p><p class="says"><span class="class">–</span><span class="sure"></span></p><div class="bars"></div><p class="trained" hidden></p>`;
     place.querySelector("h3").textContent = name;
     place.querySelector(".about").textContent = about;
     if (remove) {
@@ -33,7 +33,8 @@ export class Answers {
     this.show(student, null);
   }
 
-  show(student, prediction) {
+  /** With what it says as trained, if the prediction is another. */
+  show(student, prediction, trained = null) {
     const place = this.#students.get(student);
     if (!place) return;
     const names = student.model.description.class_names;
@@ -44,6 +45,10 @@ export class Answers {
     const best = ranked[0];
     place.querySelector(".class").textContent = best?.name ?? "–";
     place.querySelector(".sure").textContent = best ? percent(best.probability) : few ? "" : `${names.length} classes`;
+    const [before] = trained?.top(1) ?? [];
+    const note = place.querySelector(".trained");
+    note.hidden = !before;
+    note.textContent = before ? `thresholds moved; as trained: ${before.name}, ${percent(before.probability)}` : "";
     const bars = order.map((each) => {
       const probability = prediction?.probabilities[each.class] ?? 0;
       const mark = each.class === best?.class ? " best" : "";

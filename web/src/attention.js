@@ -3,29 +3,33 @@ import { TRAINED_THRESHOLDS } from "../../crates/gsb-web/npm/index.js";
 import { drawMatrix, drawOverlay, drawPicture } from "./paint.js";
 
 const GROUPS = [
-  ["first", "first group: above", "of its scale", 0, 2],
-  ["second", "second group: above", "of the largest", 0, 1],
-  ["third", "third group: above", "of the largest", 0, 1],
+  ["first", "first group: above", "of its scale", 2],
+  ["second", "second group: above", "of the largest", 1],
+  ["third", "third group: above", "of the largest", 1],
 ];
 
 export class AttentionView {
   #student;
   #picture;
   #attention;
-  #thresholds = [...TRAINED_THRESHOLDS];
+  /** Those that the network decides by. */
+  thresholds = [...TRAINED_THRESHOLDS];
   #heads = [];
   #version = 0;
 
-  constructor(element, failed) {
+  /** With what is done when thresholds were moved, which has to `show` what follows, and when something failed. */
+  constructor(element, moved, failed) {
     this.element = element;
+    this.moved = moved;
     this.failed = failed;
     for (const name of ["layer", "head"]) element[name].onchange = () => this.#ask();
     element.query.onchange = () => this.#draw();
     element.overlay.onclick = (event) => this.#click(event);
     element.thresholds.replaceChildren(...GROUPS.map((group, index) => this.#slider(group, index)));
     element.trained.onclick = () => {
-      this.#thresholds = [...TRAINED_THRESHOLDS];
-      this.#draw();
+      this.thresholds = [...TRAINED_THRESHOLDS];
+      this.#labels();
+      this.moved();
     };
   }
 
@@ -93,9 +97,8 @@ export class AttentionView {
       matrix.setAttribute("aria-label", "No picture yet");
       return;
     }
-    const groups = this.#groups(this.#attention);
     const at = Number(query.value);
-    const { tokens } = this.#attention;
+    const { tokens, groups } = this.#attention;
     drawOverlay(overlay, this.#picture, groups, { ...this.#sizes(), query: at, tokens });
     drawMatrix(matrix, groups, tokens, at);
     const count = (list) => [0, 1, 2].map((group) => list.filter((members) => (members >> group) & 1).length).join(", ");
@@ -111,14 +114,8 @@ export class AttentionView {
 
   #drawHead({ canvas, attention }) {
     if (!attention) return canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
-    const { tokens } = attention;
-    drawOverlay(canvas, this.#picture, this.#groups(attention), { ...this.#sizes(), query: Number(this.element.query.value), tokens, faint: true });
-  }
-
-  /** The engine's own where no threshold was moved. */
-  #groups(attention) {
-    const moved = this.#thresholds.some((value, index) => value !== TRAINED_THRESHOLDS[index]);
-    return moved ? attention.groupsAt(this.#thresholds) : attention.groups;
+    const { tokens, groups } = attention;
+    drawOverlay(canvas, this.#picture, groups, { ...this.#sizes(), query: Number(this.element.query.value), tokens, faint: true });
   }
 
   #sizes() {
@@ -169,16 +166,17 @@ export class AttentionView {
     }
   }
 
-  #slider([name, text, unit, least, most], index) {
+  #slider([name, text, unit, most], index) {
     const place = document.createElement("div");
     place.className = "threshold";
     place.innerHTML = `<i style="background: var(--${name})"></i><label></label><input type="range" step="0.01"><output></output>`;
     const [label, input] = [place.querySelector("label"), place.querySelector("input")];
-    [input.id, input.min, input.max, label.htmlFor] = [`threshold-${name}`, least, most, `threshold-${name}`];
+    [input.id, input.min, input.max, label.htmlFor] = [`threshold-${name}`, 0.01, most, `threshold-${name}`];
     label.textContent = text;
     input.oninput = () => {
-      this.#thresholds[index] = Number(input.value);
-      this.redraw();
+      this.thresholds = this.thresholds.map((value, group) => (group === index ? Number(input.value) : value));
+      this.#labels();
+      this.moved();
     };
     place.unit = unit;
     return place;
@@ -188,8 +186,8 @@ export class AttentionView {
     const count = this.#student?.model.description.config.attention_groups ?? 3;
     [...this.element.thresholds.children].forEach((place, index) => {
       place.hidden = index >= count;
-      const text = `${this.#thresholds[index].toFixed(2)} ${place.unit}`;
-      place.querySelector("input").value = this.#thresholds[index];
+      const text = `${this.thresholds[index].toFixed(2)} ${place.unit}`;
+      place.querySelector("input").value = this.thresholds[index];
       place.querySelector("input").setAttribute("aria-valuetext", text);
       place.querySelector("output").textContent = text;
     });

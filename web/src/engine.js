@@ -1,5 +1,6 @@
-// The engine and the models of this page. They lie in two scripts, since a page of a file may load scripts and
-// nothing else: `modern.js` is for SIMD128; `fallback.js` for older browsers, and to measure what SIMD128 gains.
+// The engine and the models of this page. They lie in scripts, since a page of a file may load scripts and nothing
+// else: `modern.js` is for SIMD128; `fallback.js` for older browsers, and to measure what SIMD128 gains; `teacher.js`
+// holds the float teacher, for whoever asks for it.
 // Its parts, as the package as a whole brings what compresses too.
 import { Decoder } from "../node_modules/lzma1/lib/decoder.js";
 import { InputBuffer, OutputBuffer } from "../node_modules/lzma1/lib/streams.js";
@@ -9,40 +10,52 @@ import { decode } from "./z85.js";
 /** Whether the browser has SIMD128. */
 export const isModern = hasSimd();
 
-let fallback;
 const compiled = new Map();
+const scripts = new Map();
 let workerUrl;
 
-function loadFallback() {
-  fallback ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "fallback.js";
-    script.onload = () => resolve(unpacked(globalThis.gsbFallback));
-    script.onerror = () => {
-      fallback = undefined;
-      script.remove();
-      reject(new Error("fallback.js, the engine without SIMD128, cannot be loaded; it belongs beside this page"));
-    };
-    document.head.append(script);
-  });
-  return fallback;
+/** What a script beside this page defines, loaded once. */
+function defined(file, name, what) {
+  if (!scripts.has(file)) {
+    const loading = new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = file;
+      script.onload = () => resolve(globalThis[name]);
+      script.onerror = () => {
+        // Another attempt may have more luck.
+        scripts.delete(file);
+        script.remove();
+        reject(new Error(`${file}, ${what}, cannot be loaded; it belongs beside this page`));
+      };
+      document.head.append(script);
+    });
+    scripts.set(file, loading);
+  }
+  return scripts.get(file);
 }
 
-/** Engine and models, which are compressed together. */
+/** Files, which are compressed together. */
 function unpacked({ sizes, text }) {
   const out = new OutputBuffer(sizes.reduce((sum, size) => sum + size, 0));
   new Decoder().decompress(new InputBuffer(decode(text)), out);
   const bytes = out.toArray();
   let end = 0;
-  const [module, ...models] = sizes.map((size) => bytes.slice(end, (end += size)));
-  return { module, models };
+  return sizes.map((size) => bytes.slice(end, (end += size)));
 }
 
-let modern;
+/** Engine and models. */
+const engines = new Map();
 function loaded(simd) {
-  if (!simd) return loadFallback();
-  modern ??= unpacked(globalThis.gsbModern);
-  return modern;
+  if (!engines.has(simd)) {
+    const packed = simd ? globalThis.gsbModern : defined("fallback.js", "gsbFallback", "the engine without SIMD128");
+    const loading = Promise.resolve(packed).then((packed) => {
+      const [module, ...models] = unpacked(packed);
+      return { module, models };
+    });
+    loading.catch(() => engines.delete(simd));
+    engines.set(simd, loading);
+  }
+  return engines.get(simd);
 }
 
 function module(simd) {
@@ -67,6 +80,12 @@ export function options(simd = isModern) {
 /** The bytes of the models that come with the page. */
 export async function models() {
   return (await loaded(isModern)).models;
+}
+
+/** The file of the float teacher, and its logits natively. */
+export async function teacherFile() {
+  const packed = await defined("teacher.js", "gsbTeacher", "the float teacher");
+  return { bytes: unpacked(packed)[0], expected: packed.expected };
 }
 
 export { PackedModel };

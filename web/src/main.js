@@ -1,13 +1,14 @@
 import { Answers, percent } from "./answers.js";
 import { AttentionView } from "./attention.js";
-import { isModern, models, options, PackedModel } from "./engine.js";
+import { isModern, models, options, PackedModel, teacherFile } from "./engine.js";
 import { isInk, ofPicture, ofStrokes } from "./ink.js";
 import { fillLayers } from "./layers.js";
 import { Pad } from "./pad.js";
 import { canvasOf, drawPicture, drawWeights } from "./paint.js";
 import { decode, grayOf, transformed } from "./picture.js";
+import { Teacher } from "./teacher.js";
 import { decode as bytesOf } from "./z85.js";
-import { hasSimd, LARGEST_FILE } from "../../crates/gsb-web/npm/index.js";
+import { hasSimd, LARGEST_FILE, Prediction, TRAINED_THRESHOLDS } from "../../crates/gsb-web/npm/index.js";
 
 // What the native program says of the samples, from when the page was made.
 const { samples, students: names, native } = DATA;
@@ -67,6 +68,7 @@ const predict = safely(async () => {
     while (again) {
       again = false;
       await Promise.all(students.map(predictOne));
+      askTeacher();
     }
   } finally {
     predicting = false;
@@ -75,19 +77,29 @@ const predict = safely(async () => {
 
 async function predictOne(student) {
   const pixels = pixelsFor(student);
-  const prediction = pixels && (await student.model.predict(pixels));
+  const trained = pixels && (await student.model.predict(pixels));
+  // Predicted last, so that attention is asked of it.
+  const { thresholds } = attention;
+  const moved = pixels && areMoved(student, thresholds) && (await student.model.predict(pixels, { thresholds }));
   if (!students.includes(student)) return;
-  student.pixels = pixels;
-  answers.show(student, prediction);
+  const prediction = moved || trained;
+  answers.show(student, prediction, moved ? trained : null);
   if (student !== chosen) return;
   const picture = pixels && canvasOf(pixels, student.model.description.config);
   drawPicture(element.seen, picture);
   const { image_size: size } = student.model.description.config;
   element["seen-caption"].textContent = `what it sees: ${size} x ${size}`;
   const best = prediction?.top(1)[0];
-  element.spoken.textContent = best ? `${student.name} says ${best.name}, ${percent(best.probability)}` : "";
+  const which = moved ? " at moved thresholds" : "";
+  element.spoken.textContent = best ? `${student.name} says ${best.name}, ${percent(best.probability)}${which}` : "";
   // Not awaited: a prediction does not wait for all heads.
   attention.show(picture);
+}
+
+/** Whether thresholds of groups that a student has are not the trained ones. */
+function areMoved({ model }, thresholds) {
+  const own = thresholds.slice(0, model.description.config.attention_groups);
+  return own.some((value, group) => value !== TRAINED_THRESHOLDS[group]);
 }
 
 function look(next) {
@@ -97,7 +109,7 @@ function look(next) {
 }
 
 const answers = new Answers(element.answers);
-const attention = new AttentionView(element, complain);
+const attention = new AttentionView(element, predict, complain);
 const pad = new Pad(element.pad, () => look(pad.strokes.length ? { strokes: pad.strokes } : null));
 
 element.clear.onclick = () => {
@@ -245,6 +257,44 @@ async function open(file, name) {
 }
 picked(element.open, openFile);
 
+// The float teacher, which is fetched when it is asked for.
+let teacher;
+function askTeacher() {
+  if (!teacher) return;
+  const [student] = students;
+  const pixels = pixelsFor(student);
+  const { class_names: names, preprocessing } = student.model.description;
+  answers.show(teacher, pixels && new Prediction(teacher.network.logits(pixels, preprocessing), names));
+}
+element.compare.onclick = safely(async () => {
+  element.compare.disabled = true;
+  try {
+    const { bytes, expected } = await teacherFile();
+    const { description } = students[0].model;
+    const about = `floats, ${bytes.length.toLocaleString("en")} bytes`;
+    teacher = { name: "Float teacher", model: { description }, network: new Teacher(bytes), about, times: Math.round(bytes.length / description.bytes) };
+    answers.add(teacher);
+    element.compare.hidden = true;
+    askTeacher();
+    await compare(expected);
+  } finally {
+    element.compare.disabled = false;
+  }
+});
+
+/** Says how near the teacher's logits are to those that the native program computes of the samples. */
+async function compare({ logits, rounding }) {
+  let furthest = 0;
+  for (const [at, { pixels }] of samples.entries()) {
+    // The page stays alive meanwhile.
+    await new Promise((resolve) => setTimeout(resolve));
+    const found = teacher.network.logits(pixels, students[0].model.description.preprocessing);
+    found.forEach((logit, index) => (furthest = Math.max(furthest, Math.abs(logit - logits[at][index]))));
+  }
+  const verdict = furthest <= rounding ? "as near as float rounding allows" : "FURTHER than float rounding allows";
+  element["teacher-note"].textContent = `The teacher has ${teacher.times} times the bytes of a student. Its logits of ${samples.length} pictures are within 1e${Math.ceil(Math.log10(furthest))} of the native program's, ${verdict}.`;
+}
+
 // Measuring.
 let line = "";
 async function measured(button, name, model) {
@@ -359,6 +409,7 @@ safely(async () => {
   const opened = await Promise.all(files.map((bytes, index) => open(bytes, names[index])));
   opened.forEach((model, index) => add(names[index], model, files[index]));
   await choose(students[0]);
+  element.compare.disabled = false;
   // Something to look at from the beginning; whoever has begun to draw keeps it.
   if (!source) element.samples.children[6].click();
   await predict();

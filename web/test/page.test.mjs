@@ -175,7 +175,7 @@ async function changes(id, action) {
   await page.waitForFunction(([id, before]) => document.getElementById(id).toDataURL() !== before, [id, before], { timeout: 15_000 });
 }
 
-test("attention changes with the head, the layer, the query, the student and the threshold", async () => {
+test("attention changes with the head, the layer, the query and the student", async () => {
   await page.locator("#samples button").nth(4).click();
   await page.waitForFunction(() => document.querySelector("#samples button:nth-child(5)").getAttribute("aria-pressed") === "true" && document.querySelector("#matrix").ariaLabel !== "No picture yet");
   await changes("matrix", () => page.selectOption("#head", "1"));
@@ -186,26 +186,87 @@ test("attention changes with the head, the layer, the query, the student and the
   // A click on a patch asks for it.
   await changes("overlay", () => page.locator("#overlay").click({ position: { x: 5, y: 5 } }));
   assert.equal(await page.locator("#query").inputValue(), "2");
-  await changes("matrix", () => page.locator("#threshold-second").fill("0.1"));
-  await changes("matrix", () => page.click("#trained"));
   await changes("matrix", () => page.selectOption("#student", "1"));
   assert.equal(await page.locator(".threshold:visible").count(), 1);
   await page.selectOption("#student", "0");
 });
 
-test("groups at the trained thresholds are the engine's, of all layers and heads", async () => {
+const bars = () => page.locator(".student").first().locator(".bars .value").allTextContents();
+
+async function probabilitiesChange(action) {
+  const before = await bars();
+  await action();
+  await page.waitForFunction((before) => {
+    const values = [...document.querySelectorAll(".student")][0].querySelectorAll(".bars .value");
+    return [...values].some((value, index) => value.textContent !== before[index]);
+  }, before, { timeout: 15_000 });
+}
+
+test("the prediction follows the thresholds, and goes back to the trained ones", async () => {
+  const trained = await bars();
+  const note = page.locator(".student .trained").first();
+  assert.ok(!(await note.isVisible()));
+  await probabilitiesChange(() => changes("matrix", () => page.locator("#threshold-second").fill("0.1")));
+  assert.match(await note.textContent(), /^thresholds moved; as trained: \d, [\d.]+ %$/);
+  assert.ok(await note.isVisible());
+  // A student of one group has no second threshold.
+  assert.ok(!(await page.locator(".student .trained").nth(1).isVisible()));
+  await page.locator("#threshold-first").fill("1.2");
+  await page.waitForFunction(() => !document.querySelectorAll(".student .trained")[1].hidden);
+  await changes("matrix", () => page.click("#trained"));
+  await page.waitForFunction(() => [...document.querySelectorAll(".student .trained")].every((note) => note.hidden));
+  assert.deepEqual(await bars(), trained);
+});
+
+test("logits at moved thresholds are the native program's, bit for bit", async () => {
+  const [equal, all, same] = await page.evaluate(async () => {
+    const { students, samples, native, areEqual } = globalThis.gsb;
+    let [equal, all, same] = [0, 0, 0];
+    for (const [index, { model }] of students.entries()) {
+      for (const { thresholds, answers } of native.moved[index]) {
+        for (const [at, answer] of answers.entries()) {
+          const { pixels } = samples[(samples.length / answers.length) * at];
+          const { logits } = await model.predict(Uint8Array.from(pixels), { thresholds });
+          const trained = await model.predict(Uint8Array.from(pixels));
+          all++;
+          equal += areEqual(logits, answer);
+          same += logits.every((logit, at) => logit === trained.logits[at]);
+        }
+      }
+    }
+    return [equal, all, same];
+  });
+  assert.equal(all, 16);
+  assert.equal(equal, all);
+  assert.equal(same, 0);
+});
+
+test("impossible thresholds are refused with the reason", async () => {
+  const reasons = await page.evaluate(() => {
+    const { students, samples } = globalThis.gsb;
+    const pixels = Uint8Array.from(samples[0].pixels);
+    const reason = (thresholds) => students[0].model.predict(pixels, { thresholds }).catch((error) => error.message);
+    return Promise.all([reason([0.5, 1.5, 0.9]), reason([0.5, 0.7])]);
+  });
+  assert.match(reasons[0], /1\.5 for the second group, expected a number from 0\.001 to 1/);
+  assert.match(reasons[1], /expected a threshold for each of three groups/);
+});
+
+test("groups at given thresholds are the engine's, of all layers and heads", async () => {
   const [same, members] = await page.evaluate(async () => {
     const { students, samples } = globalThis.gsb;
     let [same, members] = [true, [0, 0, 0]];
     for (const { model } of students) {
-      await model.predict(Uint8Array.from(samples[11].pixels));
       const { depth, heads } = model.description.config;
-      for (let layer = 0; layer < depth; layer++) {
-        for (let head = 0; head < heads; head++) {
-          const attention = await model.attention(layer, head);
-          const groups = attention.groupsAt([0.5, 0.7, 0.9]);
-          same &&= groups.every((value, index) => value === attention.groups[index]);
-          members = members.map((count, group) => count + groups.filter((value) => (value >> group) & 1).length);
+      for (const thresholds of [[0.5, 0.7, 0.9], [0.9, 0.4, 0.6]]) {
+        await model.predict(Uint8Array.from(samples[11].pixels), { thresholds });
+        for (let layer = 0; layer < depth; layer++) {
+          for (let head = 0; head < heads; head++) {
+            const attention = await model.attention(layer, head);
+            const groups = attention.groupsAt(thresholds);
+            same &&= groups.every((value, index) => value === attention.groups[index]);
+            members = members.map((count, group) => count + groups.filter((value) => (value >> group) & 1).length);
+          }
         }
       }
     }
@@ -287,6 +348,20 @@ test("a file that is opened stands beside the others, and can be closed", async 
   assert.equal(await page.locator(".student").count(), 2);
 });
 
+test("the float teacher stands beside the students once it is asked for", async () => {
+  assert.equal(await page.evaluate(() => typeof globalThis.gsbTeacher), "undefined");
+  await page.click("#compare");
+  await page.getByRole("heading", { name: "Float teacher" }).waitFor();
+  await draw(page, STROKES[3]);
+  await saying(3, 2);
+  assert.equal(await page.locator(".student .about").nth(2).textContent(), "floats, 814,296 bytes");
+  await page.waitForFunction(() => document.getElementById("teacher-note").textContent, null, { timeout: 60_000 });
+  const note = await page.locator("#teacher-note").textContent();
+  assert.match(note, /^The teacher has 9 times the bytes .* of 20 pictures are within 1e-\d of .* as near as float rounding allows\.$/);
+  await page.click("#clear");
+  await saying("–", 2);
+});
+
 test("every control has a name, and a narrow page does not scroll sideways", async () => {
   const unnamed = await page.evaluate(() =>
     [...document.querySelectorAll("button, select, input, canvas[tabindex], canvas[role]")]
@@ -324,6 +399,10 @@ test("served, it works offline, even when it is loaded again", async () => {
   served.on("request", (request) => requests.push(request.url()));
   const { page } = await opened(served, address);
   await page.evaluate(() => navigator.serviceWorker.ready);
+  // Through the worker that keeps it.
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+  await page.click("#compare");
+  await page.getByRole("heading", { name: "Float teacher" }).waitFor();
   await served.setOffline(true);
   end();
   await draw(page, STROKES[5]);
@@ -333,6 +412,8 @@ test("served, it works offline, even when it is loaded again", async () => {
   await page.waitForSelector("html[data-ready]", { timeout: 60_000 });
   await draw(page, STROKES[7]);
   await page.waitForFunction(() => document.querySelector(".student .class").textContent === "7");
+  await page.click("#compare");
+  await page.waitForFunction(() => document.querySelectorAll(".student .class")[2]?.textContent === "7");
   assert.deepEqual(requests.filter((url) => !url.startsWith(address) && !/^(blob|data):/.test(url)), []);
   await served.close();
 });

@@ -16,6 +16,8 @@ for (const [name, options] of [
 ]) {
   const { page } = await opened(await browser.newContext(options), FILE);
   await draw(page, STROKES[5]);
+  await page.click("#compare");
+  await page.waitForFunction(() => document.getElementById("teacher-note").textContent, null, { timeout: 60_000 });
   // All heads follow.
   await page.waitForTimeout(1500);
   await page.evaluate(() => {

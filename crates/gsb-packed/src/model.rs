@@ -10,7 +10,9 @@ use rayon::iter::ParallelIterator;
 use crate::engine::{Engine, EngineBlock, Scratch, check_scratch};
 use crate::format::{read_blocks, with_bytes};
 use crate::kernel::{Isa, Kernels};
-use crate::{Error, Image, PackedConfig, PackedFile, Prediction, Preprocessing, Trace};
+use crate::{
+    Error, GROUP_THRESHOLDS, Image, PackedConfig, PackedFile, Prediction, Preprocessing, Trace,
+};
 
 /// A network of a packed file, ready to predict from any number of threads.
 ///
@@ -139,6 +141,45 @@ impl PackedModel {
     /// The instruction set that it runs on.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// The thresholds that the groups of attention matrices are trained with: 0.5, 0.7 and 0.9.
+    pub const TRAINED_THRESHOLDS: [f32; 3] = [0.5, GROUP_THRESHOLDS[0], GROUP_THRESHOLDS[1]];
+
+    /// Decides the groups of attention matrices by other thresholds from now on, to see what depends on
+    /// them; files hold none. An element of the shifted softmax belongs to the first group if it is above
+    /// the first threshold times the group's scale, to the second and third if it is above theirs times the
+    /// largest element of its scope. [`TRAINED_THRESHOLDS`](Self::TRAINED_THRESHOLDS) give the trained
+    /// network back.
+    ///
+    /// ```
+    /// # use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random};
+    /// # let network = Network::random(&PackedConfig::micro(), 1)?;
+    /// # let mut model = PackedModel::new(PackedFile::unnamed(network))?;
+    /// # let image = Random::new(2).image(model.config());
+    /// let trained = model.predict(&image)?;
+    /// model.set_attention_thresholds([0.5, 0.2, 0.3])?;
+    /// assert_ne!(model.predict(&image)?.logits(), trained.logits());
+    /// model.set_attention_thresholds(PackedModel::TRAINED_THRESHOLDS)?;
+    /// assert_eq!(model.predict(&image)?.logits(), trained.logits());
+    /// # Ok::<(), gsb_packed::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Config`] if one is below 0.001, the first above 1000, or another above 1.
+    pub fn set_attention_thresholds(&mut self, thresholds: [f32; 3]) -> Result<(), Error> {
+        let names = ["first", "second", "third"].into_iter().zip([1000, 1, 1]);
+        for ((name, most), threshold) in names.zip(thresholds) {
+            if !(0.001..=most as f32).contains(&threshold) {
+                return Err(Error::Config {
+                    field: "a threshold of attention groups",
+                    value: format!("{threshold} for the {name} group"),
+                    expected: format!("a number from 0.001 to {most}"),
+                });
+            }
+        }
+        self.engine.set_attention_thresholds(thresholds);
+        Ok(())
     }
 
     /// Memory for predictions of one thread, to be reused with [`logits_into`](Self::logits_into).

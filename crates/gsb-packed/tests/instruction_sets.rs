@@ -6,10 +6,17 @@ use common::{KINDS, Kind, config, model, network, trace};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use gsb_packed::{Image, Isa, PackedConfig, Random};
+use gsb_packed::{Image, Isa, PackedConfig, PackedModel, Random};
 
 /// Networks of a test: all kinds many times, few where an interpreter runs them.
 const CASES: u32 = if cfg!(miri) { 1 } else { 48 };
+
+/// As trained, the third group within the second, and the other way round.
+const THRESHOLDS: [[f32; 3]; 3] = [
+    PackedModel::TRAINED_THRESHOLDS,
+    [0.8, 0.3, 0.6],
+    [1.2, 0.9, 0.2],
+];
 
 /// Otherwise the other tests would pass without any kernels but the scalar ones.
 #[test]
@@ -45,12 +52,17 @@ proptest! {
 
     /// A trace multiplies planes where a prediction may multiply lists, and does more of the last block.
     #[test]
-    fn sparse_and_dense_groups_agree(seed: u64, kind in select(&KINDS)) {
+    fn sparse_and_dense_groups_agree(
+        seed: u64,
+        kind in select(&KINDS),
+        thresholds in select(&THRESHOLDS),
+    ) {
         let config = config(seed);
         let network = network(&config, seed, kind);
         let image = Random::new(seed).image(&config);
         for isa in Isa::available() {
-            let model = model(&network, isa);
+            let mut model = model(&network, isa);
+            model.set_attention_thresholds(thresholds).unwrap();
             let trace = trace(&model, &image);
             let mut logits = trace.class_logits.clone();
             for (logit, other) in logits.iter_mut().zip(&trace.distillation_logits) {
@@ -140,7 +152,7 @@ fn a_full_size_image_is_shared() {
 #[cfg(all(feature = "rayon", not(target_family = "wasm")))]
 #[test]
 fn threads_make_no_difference() {
-    use gsb_packed::{Network, PackedFile, PackedModel};
+    use gsb_packed::{Network, PackedFile};
 
     let network = Network::random(&PackedConfig::micro(), 5).unwrap();
     let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();

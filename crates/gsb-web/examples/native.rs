@@ -1,11 +1,17 @@
-//! What the page compares itself with: logits of packed models for pictures, computed here, and the time of a
-//! DeiT-S of random weights on one thread. `native SAMPLES MODEL...` writes JSON; logits are the bits of
-//! their floats.
+//! What the page compares itself with: logits of packed models for pictures, computed here, as trained and with
+//! other thresholds of the attention's groups, and the time of a DeiT-S of random weights on one thread.
+//! `native SAMPLES MODEL...` writes JSON; logits are the bits of their floats.
 
 use std::time::Instant;
 
 use gsb_packed::{Image, Network, PackedConfig, PackedFile, PackedModel, Random};
 use serde_json::{Value, json};
+
+/// Other thresholds, with the third group within the second and the other way round.
+const MOVED: [[f32; 3]; 2] = [[0.9, 0.4, 0.6], [0.2, 0.8, 0.3]];
+
+/// With those, every so many samples are predicted.
+const APART: usize = 5;
 
 /// Images of DeiT-S that are timed.
 const ROUNDS: usize = 30;
@@ -20,15 +26,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .iter()
         .map(|sample| serde_json::from_value(sample["pixels"].clone()));
     let samples = samples.collect::<Result<Vec<Vec<u8>>, _>>()?;
-    let mut answers = Vec::new();
+    let (mut answers, mut moved) = (Vec::new(), Vec::new());
     let mut instructions = "";
     for path in arguments {
-        let model = PackedModel::open(&path)?;
+        let mut model = PackedModel::open(&path)?;
         instructions = model.isa().name();
-        let logits = samples
-            .iter()
-            .map(|pixels| Ok(bits(model.predict(pixels)?.logits())));
-        answers.push(logits.collect::<Result<Vec<_>, gsb_packed::Error>>()?);
+        answers.push(logits_of(&model, &samples)?);
+        let at = |thresholds: [f32; 3]| {
+            model.set_attention_thresholds(thresholds)?;
+            let some: Vec<Vec<u8>> = samples.iter().step_by(APART).cloned().collect();
+            Ok(json!({ "thresholds": thresholds, "answers": logits_of(&model, &some)? }))
+        };
+        moved.push(
+            MOVED
+                .into_iter()
+                .map(at)
+                .collect::<Result<Vec<_>, gsb_packed::Error>>()?,
+        );
     }
     let packed = PackedFile::unnamed(Network::random(&PackedConfig::deit_small(1000), 1)?);
     let model = PackedModel::new(packed)?;
@@ -45,10 +59,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "instructions": instructions,
         "processor": std::env::consts::ARCH,
         "answers": answers,
+        "moved": moved,
         "deitSmall": { "least": times[0], "median": times[ROUNDS / 2], "logits": bits(&logits) },
     });
     println!("{native}");
     Ok(())
+}
+
+fn logits_of(model: &PackedModel, samples: &[Vec<u8>]) -> Result<Vec<Vec<u32>>, gsb_packed::Error> {
+    let logits = samples.iter();
+    logits
+        .map(|pixels| Ok(bits(model.predict(pixels)?.logits())))
+        .collect()
 }
 
 fn bits(logits: &[f32]) -> Vec<u32> {

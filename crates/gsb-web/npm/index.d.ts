@@ -29,9 +29,12 @@ export class PackedModel {
   static randomDeitSmall(options?: Options): Promise<PackedModel>;
   /** What the file holds. */
   readonly description: Description;
-  /** Classifies pixels from 0 to 255: `height x width x channels`. */
-  predict(pixels: Uint8Array | Uint8ClampedArray): Promise<Prediction>;
-  /** The attention of a head for the picture that was predicted last. Both are counted from 0. */
+  /**
+   * Classifies pixels from 0 to 255: `height x width x channels`. With other thresholds than the trained ones, the
+   * whole network decides by them: what a layer attends to changes what the next one sees.
+   */
+  predict(pixels: Uint8Array | Uint8ClampedArray, options?: { thresholds?: Thresholds }): Promise<Prediction>;
+  /** The attention of a head for what was predicted last, at its thresholds. Both are counted from 0. */
   attention(layer: number, head: number): Promise<Attention>;
   /** The weights of a layer that has some of few bits. */
   weights(layer: string): Promise<Weights>;
@@ -62,7 +65,10 @@ export interface Ranked {
   probability: number;
 }
 
-/** Of the first group in parts of its scale; of the others in parts of the largest element. */
+/**
+ * Of the first group in parts of its scale, from 0.001 to 1000; of the others in parts of the largest element, from
+ * 0.001 to 1.
+ */
 export type Thresholds = [first: number, second: number, third: number];
 
 /** The attention of a head; matrices are `[queries, keys]`, tokens as `[class, distillation?, patches...]`. */
@@ -77,7 +83,7 @@ export class Attention {
   readonly largest: Float32Array;
   /** What each group counts for; as many as there are groups. */
   readonly scales: Float32Array;
-  /** The groups at other thresholds; the prediction keeps the trained ones. */
+  /** The groups that the same elements would belong to at other thresholds, without what that changes elsewhere. */
   groupsAt(thresholds: Thresholds): Uint8Array;
   /** The matrix that multiplies the value, of the groups. */
   weightsOf(groups: Uint8Array): Float32Array;

@@ -85,8 +85,8 @@ export class PackedModel {
     return model;
   }
 
-  async predict(pixels) {
-    const logits = await this.#ask("predict", { pixels: bytesOf(pixels) });
+  async predict(pixels, { thresholds = TRAINED_THRESHOLDS } = {}) {
+    const logits = await this.#ask("predict", { pixels: bytesOf(pixels), thresholds: numbersOf(thresholds) });
     return new Prediction(logits, this.description.class_names);
   }
 
@@ -134,6 +134,12 @@ export class PackedModel {
 function bytesOf(pixels) {
   if (pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) return new Uint8Array(pixels);
   throw new TypeError("expected pixels as a Uint8Array: height x width x channels, each from 0 to 255");
+}
+
+function numbersOf(thresholds) {
+  const numbers = Array.from(thresholds);
+  if (numbers.length === 3 && numbers.every((number) => typeof number === "number")) return numbers;
+  throw new TypeError("expected a threshold for each of three groups: [first, second, third]");
 }
 
 export class Prediction {

@@ -5,6 +5,7 @@ let model;
 let description;
 let pixels;
 let followed = false;
+let thresholds;
 
 const calls = {
   start({ module }) {
@@ -26,6 +27,7 @@ const calls = {
   },
 
   predict(question) {
+    decide(question.thresholds);
     const logits = model.predict(question.pixels);
     pixels = question.pixels;
     followed = false;
@@ -76,6 +78,13 @@ const calls = {
     };
   },
 };
+
+/** Takes the thresholds of a question. */
+function decide(asked) {
+  if (asked.every((value, group) => value === thresholds?.[group])) return;
+  model.setThresholds(...asked);
+  thresholds = asked;
+}
 
 function describe() {
   description = JSON.parse(model.description());

@@ -1,13 +1,13 @@
 //! The attention of a head, and the elements that its groups are taken from.
 
 use gsb_numerics::guarded;
-use gsb_packed::{Attention, BlockTrace, GROUP_THRESHOLDS, PackedConfig, ThresholdScope};
+use gsb_packed::{Attention, BlockTrace, PackedConfig, ThresholdScope};
 
 /// The attention of a head for a picture.
 ///
 /// An element of the shifted attention matrix belongs to the first group if it is above half of the first
 /// group's scale, and to the second and third if it is above 0.7 and 0.9 of the largest element of its
-/// scope.
+/// scope, or above [other thresholds](crate::Model::set_thresholds).
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadAttention {
     /// The groups that each element belongs to, the first the lowest bit: `[queries, keys]`.
@@ -72,9 +72,6 @@ impl HeadAttention {
         };
         self.elements.iter().enumerate().map(group).collect()
     }
-
-    /// The thresholds that the network was trained with.
-    pub const TRAINED: [f32; 3] = [0.5, GROUP_THRESHOLDS[0], GROUP_THRESHOLDS[1]];
 }
 
 /// Softmax and shift of a head from the signs of its queries and keys, in the engine's order of operations,
@@ -142,10 +139,16 @@ mod tests {
         Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage, ThresholdScope,
     };
 
-    use super::*;
     use crate::Model;
 
-    /// The engine's groups are the definition's, of every layer and head, for each scope and number of groups.
+    const THRESHOLDS: [[f32; 3]; 3] = [
+        PackedModel::TRAINED_THRESHOLDS,
+        [0.9, 0.4, 0.6],
+        [0.2, 0.8, 0.3],
+    ];
+
+    /// The engine's groups are the definition's, of every layer and head, for each scope and number of groups,
+    /// as trained and elsewhere: what a layer decides goes into the next.
     #[test]
     fn groups_follow_from_the_elements() {
         let mut members = [0; 3];
@@ -160,16 +163,18 @@ mod tests {
                 attention_groups: groups,
                 ..PackedConfig::micro()
             };
-            let model = Model::random(&config, seed).unwrap();
-            let picture = model.look(&Random::new(seed).image(&config)).unwrap();
-            for (layer, head) in
-                (0..config.depth).flat_map(|layer| (0..config.heads).map(move |head| (layer, head)))
-            {
+            let mut model = Model::random(&config, seed).unwrap();
+            let pixels = Random::new(seed).image(&config);
+            let heads = 0..config.depth * config.heads;
+            let of_thresholds = THRESHOLDS
+                .into_iter()
+                .flat_map(|at| heads.clone().map(move |head| (at, head)));
+            for (thresholds, head) in of_thresholds {
+                let (layer, head) = (head / config.heads, head % config.heads);
+                model.set_thresholds(thresholds).unwrap();
+                let picture = model.look(&pixels).unwrap();
                 let attention = model.attention(&picture, layer, head).unwrap();
-                assert_eq!(
-                    attention.groups,
-                    attention.groups_at(HeadAttention::TRAINED)
-                );
+                assert_eq!(attention.groups, attention.groups_at(thresholds));
                 let group = |group: u8| {
                     attention
                         .groups

@@ -69,6 +69,12 @@ impl OpenModel {
         Random::new(seed.into()).image(&self.model.description().config)
     }
 
+    /// Takes other thresholds of the attention's groups from now on.
+    #[wasm_bindgen(js_name = setThresholds)]
+    pub fn set_thresholds(&mut self, first: f32, second: f32, third: f32) -> Result<(), JsError> {
+        Ok(self.model.set_thresholds([first, second, third])?)
+    }
+
     /// The logits of pixels.
     pub fn predict(&self, pixels: &[u8]) -> Result<Vec<f32>, JsError> {
         Ok(self.model.predict(pixels)?.logits().to_vec())

@@ -76,6 +76,15 @@ impl Model {
         &self.description
     }
 
+    /// Takes other thresholds of the attention's groups from now on, for what is predicted and looked at. See
+    /// [`PackedModel::set_attention_thresholds`].
+    ///
+    /// # Errors
+    /// If one is out of range.
+    pub fn set_thresholds(&mut self, thresholds: [f32; 3]) -> Result<(), Error> {
+        Ok(self.engine.set_attention_thresholds(thresholds)?)
+    }
+
     /// Classifies pixels from 0 to 255, `[height, width, channels]`.
     ///
     /// # Errors

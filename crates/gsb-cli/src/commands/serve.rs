@@ -66,7 +66,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = above_zero)]
     pub timeout: f64,
 
-    /// The page to show: a folder with index.html, such as web/dist after `just web` [default: a list of the models]
+    /// The page to show: a folder with index.html, such as web/dist after `just web` [default: the one that is built in]
     #[arg(long, value_name = "FOLDER", value_parser = path::option())]
     pub page: Option<PathBuf>,
 

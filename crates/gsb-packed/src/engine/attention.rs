@@ -400,9 +400,12 @@ impl BinaryAttention {
         let lane = &mut queries.lanes[0];
         let candidates = &mut lane.candidates[of_head.index];
         candidates.list.clear();
-        candidates.overflow = false;
+        let [second, third] = self.groups.later;
+        // Those of the third group are looked for among those of the second.
+        candidates.overflow = third < second && !self.groups.by_row;
         candidates.most = most;
         candidates.max = max;
+        candidates.second = second;
         let [second, third] = &mut lane.later_groups;
         attention.kernels.run(FirstGroups {
             head: attention.head(self, of_head.head),

@@ -4,6 +4,6 @@ mod bits;
 mod floats;
 mod weight;
 
-pub(super) use bits::{BitLayer, level_threshold};
+pub(super) use bits::{BitLayer, level_threshold, quotient_threshold};
 pub(super) use floats::FloatLayer;
 pub(super) use weight::{BitRows, BitWeight, SumScratch, factors};

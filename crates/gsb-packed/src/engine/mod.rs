@@ -88,6 +88,13 @@ impl Engine {
         }
     }
 
+    /// Takes other thresholds of the attention matrices' groups.
+    pub(crate) fn set_attention_thresholds(&mut self, thresholds: [f32; 3]) {
+        for block in &mut self.blocks {
+            block.attention.set_thresholds(thresholds);
+        }
+    }
+
     pub(crate) fn config(&self) -> &PackedConfig {
         &self.config
     }

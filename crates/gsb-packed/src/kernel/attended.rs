@@ -10,7 +10,6 @@ use super::micro::common::{Halves, ValuePlane};
 use super::norm::Zero;
 use super::simd::{LANES, Line};
 use super::value::{Entry, HeadValue};
-use crate::GROUP_THRESHOLDS;
 use crate::products::{Products, limit_offset};
 
 /// The most planes of the value that are counted: its groups, and where it is 0.
@@ -64,8 +63,8 @@ pub(crate) struct Attended<'a> {
     pub(crate) entries: &'a [Entry],
     /// Elements of the attention matrix that planes do not hold, all of the second group.
     pub(crate) candidates: &'a [Candidate],
-    /// The largest element that candidates are compared with.
-    pub(crate) max: f32,
+    /// What candidates must exceed to belong to the third group as well.
+    pub(crate) third: f32,
     pub(crate) value: HeadValue<'a>,
     /// What a channel's sum must exceed: the negative shift; infinity for padding. `[padded head width]`.
     pub(crate) thresholds: &'a [f64],
@@ -324,10 +323,9 @@ impl Attended<'_> {
     #[inline(always)]
     fn add_candidates<S: InstructionSet>(&mut self, s: S) {
         self.tile.fill(Line64::default());
-        let third = self.max * GROUP_THRESHOLDS[1];
         let [_, of_second, of_third] = self.products.groups;
         for candidate in self.candidates {
-            let worth = if candidate.value > third {
+            let worth = if candidate.value > self.third {
                 std::array::from_fn(|group| of_second[group] + of_third[group])
             } else {
                 of_second

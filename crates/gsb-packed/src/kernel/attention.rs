@@ -2,8 +2,8 @@
 //!
 //! Lanes are queries, 16 a block, so that a softmax is a sum of vectors. The products of a query with a
 //! key take `head width + 1` values, so the exponential is looked up. The superposition's second and
-//! third group need the largest element of the whole image, which is known last: elements above 0.7
-//! of the largest so far are kept as candidates, a superset of the two groups. They are few, or so
+//! third group need the largest element of the whole image, which is known last: elements above the
+//! second group's part of the largest so far are kept as candidates, a superset of the two groups. They are few, or so
 //! many that the groups are better computed again as planes.
 
 mod scores;
@@ -69,7 +69,7 @@ impl Task for FirstGroups<'_> {
                     shift: head.shift(block),
                     planes: [&mut second[lines.clone()], &mut third[lines]],
                 };
-                planes.run(s, sum, largest);
+                planes.run(s, sum, largest, head.groups.later);
             }
         }
     }
@@ -102,7 +102,7 @@ impl Task for LaterGroups<'_> {
                 shift: head.shift(block),
                 planes: [&mut second[lines.clone()], &mut third[lines]],
             };
-            planes.run(s, sum, s.splat_f(self.max));
+            planes.run(s, sum, s.splat_f(self.max), head.groups.later);
         }
     }
 }
@@ -129,6 +129,8 @@ pub(crate) struct Candidates {
     pub(crate) most: usize,
     /// The largest element so far, of this head and those before.
     pub(crate) max: f32,
+    /// Elements above this part of the largest belong to the second group.
+    pub(crate) second: f32,
 }
 
 impl FirstGroup<'_> {
@@ -153,7 +155,7 @@ impl FirstGroup<'_> {
             s.store_u(bits, &mut plane.0);
             largest = s.max(largest, largest_here);
             if search {
-                let bound = s.splat_f(self.candidates.max * crate::GROUP_THRESHOLDS[0]);
+                let bound = s.splat_f(self.candidates.max * self.candidates.second);
                 if s.mask_bits(s.gt(largest_here, bound)) != 0 {
                     let first = word * KEYS;
                     self.candidates.search(
@@ -181,7 +183,7 @@ fn element<S: Simd>(s: S, score: &Line<f32>, reciprocal: S::F, shift: &Line<f32>
 impl Candidates {
     /// Forgets those that do not belong to the second group of a largest element.
     pub(crate) fn prune(&mut self, max: f32) {
-        let bound = max * crate::GROUP_THRESHOLDS[0];
+        let bound = max * self.second;
         self.list.retain(|candidate| candidate.value > bound);
     }
 
@@ -204,7 +206,7 @@ impl Candidates {
         if self.overflow {
             return;
         }
-        let bound = s.splat_f(self.max * crate::GROUP_THRESHOLDS[0]);
+        let bound = s.splat_f(self.max * self.second);
         for (key, (score, shift)) in scores.iter().zip(shift).enumerate() {
             let p = element(s, score, reciprocal, shift);
             let mut near = s.mask_bits(s.gt(p, bound));
@@ -238,11 +240,12 @@ struct GroupPlanes<'a> {
 }
 
 impl GroupPlanes<'_> {
-    /// With the largest element that each query is compared with.
+    /// With the largest element that each query is compared with, and the parts of it that the groups
+    /// are above.
     #[inline(always)]
-    fn run<S: Simd>(self, s: S, sum: S::F, max: S::F) {
+    fn run<S: Simd>(self, s: S, sum: S::F, max: S::F, later: [f32; 2]) {
         let reciprocal = s.div(s.splat_f(1.0), sum);
-        let bounds = crate::GROUP_THRESHOLDS.map(|threshold| s.mul(max, s.splat_f(threshold)));
+        let bounds = later.map(|threshold| s.mul(max, s.splat_f(threshold)));
         let keys = self.scores.chunks(KEYS).zip(self.shift.chunks(KEYS));
         let [second, third] = self.planes;
         for ((scores, shift), planes) in keys.zip(second.iter_mut().zip(third)) {

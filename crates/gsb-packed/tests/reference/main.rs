@@ -10,8 +10,8 @@ mod ends;
 use common::{KINDS, config, model, network, trace};
 use ends::{check_embedding, check_heads};
 use gsb_packed::{
-    Attention, BinaryLinear, Block, BlockTrace, Isa, LayerNorm, Network, PackedConfig, Random,
-    ThresholdScope,
+    Attention, BinaryLinear, Block, BlockTrace, Isa, LayerNorm, Network, PackedConfig, PackedModel,
+    Random, ThresholdScope,
 };
 
 /// Counts decisions, and those that differ because they are near.
@@ -20,6 +20,8 @@ struct Decisions {
     all: usize,
     near: usize,
     context: String,
+    /// Those of the attention's groups.
+    thresholds: [f32; 3],
 }
 
 impl Decisions {
@@ -239,7 +241,8 @@ fn check_groups(
         config.head_width(),
     );
     let scale = guarded(attention.query_scale) * guarded(attention.key_scale) / (d as f64).sqrt();
-    let first = guarded(attention.attention_scales[0]) / 2.0;
+    let [first, second, third] = decisions.thresholds.map(f64::from);
+    let first = guarded(attention.attention_scales[0]) * first;
     let mut matrix = Vec::with_capacity(heads * tokens * tokens);
     for head in 0..heads {
         let row = |signs: &[i8], token: usize| signs[token * width + head * d..][..d].to_vec();
@@ -273,7 +276,7 @@ fn check_groups(
     for (matrix, found) in matrix.chunks(scope).zip(found.attention.chunks(scope)) {
         let max = matrix.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         for (&p, &found) in matrix.iter().zip(found) {
-            for (group, bound) in [first, 0.7 * max, 0.9 * max].into_iter().enumerate() {
+            for (group, bound) in [first, second * max, third * max].into_iter().enumerate() {
                 let (found, expected) = (found >> group & 1, u8::from(p > bound));
                 if group < config.attention_groups {
                     decisions.compare(
@@ -338,11 +341,20 @@ fn check_attended(
     }
 }
 
-fn check(network: &Network, image: &[u8], isa: Isa, context: String) -> (usize, usize) {
+fn check(
+    network: &Network,
+    image: &[u8],
+    isa: Isa,
+    thresholds: [f32; 3],
+    context: String,
+) -> (usize, usize) {
     let config = &network.config;
-    let trace = trace(&model(network, isa), image);
+    let mut model = model(network, isa);
+    model.set_attention_thresholds(thresholds).unwrap();
+    let trace = trace(&model, image);
     let mut decisions = Decisions {
         context,
+        thresholds,
         ..Default::default()
     };
     let mut input = &trace.embedding;
@@ -366,11 +378,15 @@ fn decisions_are_those_of_the_equations() {
         let kind = KINDS[seed as usize % KINDS.len()];
         let network = network(&config, seed, kind);
         let image = Random::new(seed).image(&config);
+        // The third group within the second, or the other way round, for each kind.
+        let moved = [[0.8, 0.3, 0.6], [1.2, 0.9, 0.2]][seed as usize / KINDS.len() % 2];
         for isa in Isa::available().filter(|&isa| isa != Isa::Scalar || seed % 4 == 0) {
-            let context = format!("seed {seed}, {kind:?}, {isa}, {config:?}");
-            let (of_all, of_near) = check(&network, &image, isa, context);
-            all += of_all;
-            near += of_near;
+            for thresholds in [PackedModel::TRAINED_THRESHOLDS, moved] {
+                let context = format!("seed {seed}, {kind:?}, {isa}, {thresholds:?}, {config:?}");
+                let (of_all, of_near) = check(&network, &image, isa, thresholds, context);
+                all += of_all;
+                near += of_near;
+            }
         }
     }
     println!("{near} of {all} decisions near a threshold differ");
@@ -387,6 +403,24 @@ fn decisions_of_a_wide_network_are_those_of_the_equations() {
     let network = Network::random(&config, 1).unwrap();
     let image = Random::new(2).image(&config);
     let isa = Isa::available().next().unwrap();
-    let (all, near) = check(&network, &image, isa, "wide".into());
+    let trained = PackedModel::TRAINED_THRESHOLDS;
+    let (all, near) = check(&network, &image, isa, trained, "wide".into());
     assert!(near <= 5, "{near} of {all}");
+}
+
+#[test]
+fn impossible_thresholds_are_refused_and_change_nothing() {
+    let network = Network::random(&PackedConfig::micro(), 1).unwrap();
+    let mut model = model(&network, Isa::Scalar);
+    let image = Random::new(2).image(model.config());
+    let expected = model.predict(&image).unwrap();
+    for (thresholds, reason) in [
+        ([0.5, 1.5, 0.9], "1.5 for the second group"),
+        ([0.5, 0.7, 0.0], "0 for the third group"),
+        ([f32::NAN, 0.7, 0.9], "NaN for the first group"),
+    ] {
+        let error = model.set_attention_thresholds(thresholds).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    assert_eq!(model.predict(&image).unwrap(), expected);
 }

@@ -221,11 +221,11 @@ fn the_page_is_the_one_that_was_given() {
         (page.status, page.header("content-type")),
         (200, Some("text/html; charset=utf-8"))
     );
-    assert!(
-        String::from_utf8(page.body)
-            .unwrap()
-            .contains("/v1/predict")
-    );
+    let built_in = match cfg!(feature = "page") {
+        true => "<h1>See the bits</h1>",
+        false => "/v1/predict",
+    };
+    assert!(String::from_utf8(page.body).unwrap().contains(built_in));
     let server = Server::new(vec![micro("one", 1)], Options::default()).unwrap();
     let running = Running::new(server.with_page(&[
         ("/index.html", "text/html", b"<p>"),
@@ -246,6 +246,32 @@ fn the_page_is_the_one_that_was_given() {
     );
     assert_eq!(running.get("/app/").status, 404);
     assert_eq!(running.get("/healthz").json(), json!({"status": "ok"}));
+}
+
+/// Every file, none else, as it was made.
+#[cfg(feature = "page")]
+#[test]
+fn the_page_of_the_repository_is_built_in() {
+    let running = Running::of(vec![micro("one", 1)], Options::default());
+    let made = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/dist");
+    let mut count = 0;
+    for file in std::fs::read_dir(made).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        let found = running.get(&format!("/{name}"));
+        let kind = match name.ends_with(".html") {
+            true => "text/html; charset=utf-8",
+            false => "text/javascript; charset=utf-8",
+        };
+        assert_eq!(
+            (found.status, found.header("content-type")),
+            (200, Some(kind)),
+            "{name}"
+        );
+        assert!(found.body == std::fs::read(file.path()).unwrap(), "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 5);
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl BinaryAttention {
                 groups,
                 entries,
                 candidates: here,
-                max,
+                third: max * self.groups.later[1],
                 value,
                 thresholds,
                 limits,

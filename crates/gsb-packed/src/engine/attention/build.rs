@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::BinaryAttention;
 use gsb_numerics::guarded;
 
-use crate::engine::linear::{BitLayer, BitWeight, FloatLayer, factors, level_threshold};
+use crate::engine::linear::{BitLayer, BitWeight, FloatLayer, factors, quotient_threshold};
 use crate::engine::lines::lines;
 use crate::engine::norm::fold;
 use crate::engine::scratch::Sizes;
@@ -15,7 +15,7 @@ use crate::kernel::micro::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::ValueShape;
 use crate::products::Products;
-use crate::{Attention, LayerNorm, PackedConfig, ThresholdScope};
+use crate::{Attention, LayerNorm, PackedConfig, PackedModel, ThresholdScope};
 
 impl BinaryAttention {
     pub(in crate::engine) fn new(
@@ -65,6 +65,7 @@ impl BinaryAttention {
             sizes.tokens,
         );
         let output = attention.output;
+        let [first, second, third] = PackedModel::TRAINED_THRESHOLDS;
         let threshold = |row: usize| -f64::from(output.input_shift[row]);
         let thresholds: Vec<f64> = (0..config.heads * sizes.padded)
             .map(|at| row(0, at).map_or(f64::INFINITY, threshold))
@@ -88,7 +89,8 @@ impl BinaryAttention {
             rows: kernels.rows(),
             groups: Groups {
                 exponentials: Exponentials::new(width, product * (width as f32).sqrt().recip()),
-                first: level_threshold(attention_scales[0]),
+                first: quotient_threshold(attention_scales[0], first),
+                later: [second, third],
                 count: config.attention_groups,
                 by_row,
             },
@@ -106,6 +108,14 @@ impl BinaryAttention {
                 |row| output.bias[row],
             ),
         }
+    }
+}
+
+impl BinaryAttention {
+    /// Takes other thresholds of the groups, as [`PackedModel::set_attention_thresholds`] says.
+    pub(in crate::engine) fn set_thresholds(&mut self, [first, second, third]: [f32; 3]) {
+        self.groups.first = quotient_threshold(self.scales[0], first);
+        self.groups.later = [second, third];
     }
 }
 

@@ -61,8 +61,16 @@ fn is_level(sum: i32, factor: f32, bias: f32, shift: f32, level: f32) -> i8 {
 
 /// The largest number whose quotient with a scale does not round to 1: beyond it, levels are 1.
 pub(in crate::engine) fn level_threshold(scale: f32) -> f32 {
-    let mut threshold = scale / 2.0;
-    while threshold.next_up() / scale <= 0.5 {
+    quotient_threshold(scale, 0.5)
+}
+
+/// The largest number whose quotient with a scale is, in single precision, at most a bound.
+pub(in crate::engine) fn quotient_threshold(scale: f32, bound: f32) -> f32 {
+    let mut threshold = scale * bound;
+    while threshold / scale > bound {
+        threshold = threshold.next_down();
+    }
+    while threshold.next_up() / scale <= bound {
         threshold = threshold.next_up();
     }
     threshold

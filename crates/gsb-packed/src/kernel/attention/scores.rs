@@ -47,6 +47,8 @@ pub(crate) struct Groups {
     pub(crate) exponentials: Exponentials,
     /// Elements above belong to the first group.
     pub(crate) first: f32,
+    /// Elements above these parts of the largest belong to the second and third group.
+    pub(crate) later: [f32; 2],
     /// Number of groups.
     pub(crate) count: usize,
     /// Whether each query has thresholds of its own.
