@@ -39,8 +39,8 @@ use crate::cli::Cli;
 use crate::error::Error;
 use crate::output::{say, stdout};
 
-// A training step allocates and frees the same tensors as the one before. The system's allocator gives large ones back
-// each time, and fetching them again takes a fifth of the processor time of a small model.
+// A training step allocates and frees the same tensors as the one before. Where the system's allocator gives large ones
+// back each time, fetching them again takes up to a fifth of the time of a small model.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -12,7 +12,7 @@ fn tables_are_drawn_over_their_training_images() {
     for (name, images, top1) in [("many", 600, [90.0, 94.0]), ("few", 50, [60.0, 70.0])] {
         let student = json!({
             "attention_groups": 3, "value_groups": 3, "distilled": true, "stages": 2,
-            "scope": "Row", "initial_scales": "Residual",
+            "scope": "Row", "initial_scales": "residual",
         });
         let table = json!({
             "seeds": [0, 1],

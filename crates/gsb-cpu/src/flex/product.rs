@@ -95,6 +95,20 @@ pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
     out
 }
 
+/// Whether `matrixmultiply` is faster than `gemm`, which has kernels for AVX-512 and takes half the time there.
+///
+/// On AVX2 alone its kernel is up to 1.8 times as fast, but it packs `a` first: not worth it for rows that have to be
+/// transposed and are multiplied with few columns. The number of rows does not count, so that a product has the same
+/// bits however many threads share it.
+fn packs_better(a: Matrix, b: Matrix) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let narrow = !is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    let narrow = false;
+    let transposed = a.steps.1 != 1;
+    narrow && a.columns * b.columns >= 1 << 12 && (transposed || b.columns >= 1 << 7)
+}
+
 /// Writes `a b` to all of `out`, on this thread.
 ///
 /// # Panics
@@ -102,33 +116,45 @@ pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
 pub(super) fn multiply<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
     assert_eq!(a.columns, b.rows);
     assert_eq!(a.rows * b.columns, out.len());
-    // The product takes no value from the output (`read_dst` is false) and writes all of it.
+    let (rows, inner, columns) = (a.rows, a.columns, b.columns);
+    let to = out.as_mut_ptr().cast::<f32>();
+    let steps = |(row, column): (usize, usize)| (row as isize, column as isize);
+    let ((a_row, a_column), (b_row, b_column)) = (steps(a.steps), steps(b.steps));
+    let row = columns as isize;
+    // The product takes no value from the output (`read_dst` is false, `beta` is 0) and writes all of it.
     #[allow(unsafe_code)]
     // SAFETY: a `Matrix` is made of a slice that holds all of its elements (`within`), and keeps
     // them when it is transposed or cut; the output has a place for each element of the product,
     // all of which are written before they are read as floats.
     unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            out.as_mut_ptr().cast::<f32>(),
-            1,
-            b.columns as isize,
-            false,
-            a.values.as_ptr(),
-            a.steps.1 as isize,
-            a.steps.0 as isize,
-            b.values.as_ptr(),
-            b.steps.1 as isize,
-            b.steps.0 as isize,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+        if packs_better(a, b) {
+            let (a, b) = (a.values.as_ptr(), b.values.as_ptr());
+            matrixmultiply::sgemm(
+                rows, inner, columns, 1.0, a, a_row, a_column, b, b_row, b_column, 0.0, to, row, 1,
+            );
+        } else {
+            gemm::gemm(
+                rows,
+                columns,
+                inner,
+                to,
+                1,
+                row,
+                false,
+                a.values.as_ptr(),
+                a_column,
+                a_row,
+                b.values.as_ptr(),
+                b_column,
+                b_row,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
         std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<f32>(), out.len())
     }
 }
