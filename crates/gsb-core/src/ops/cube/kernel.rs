@@ -84,8 +84,8 @@ pub(super) fn superpose_backward_kernel(
         for k in 0..further {
             let scale = usable(scales.read(k + 1), guard, guarded);
             let threshold = *thresholds.index(k);
-            let scope = i / len;
-            let member = is_member(x, &extrema, scope, threshold, signs);
+            let index = i / len;
+            let member = is_member(x, &extrema, index, threshold, signs);
             let count = select(member, 1.0f32, 0.0f32);
             sums[(groups + k + 1) * UNITS + unit_pos] += count;
             if comptime![signs] {
@@ -95,8 +95,8 @@ pub(super) fn superpose_backward_kernel(
                 let term = (unit(x, signs) - inner) * g;
                 sums[(k + 1) * UNITS + unit_pos] += select(member, term, 0.0f32);
                 // Off its group the part is 0 and lets the gradient pass, unless the scope has no such group.
-                let max = extrema.read(2 * scope);
-                let min = extrema.read(2 * scope + 1);
+                let max = extrema.read(2 * index);
+                let min = extrema.read(2 * index + 1);
                 let present = max > max * threshold || min < min * threshold;
                 factor += select((member && inside) || (!member && present), 1.0f32, 0.0f32);
             } else {
@@ -165,8 +165,8 @@ pub(super) fn extrema_kernel(
 ) {
     let unit_pos = UNIT_POS as usize;
     // The cubes beyond the last scope repeat it: a cube that left would not reach the barriers.
-    let scope = select(CUBE_POS < scopes, CUBE_POS, scopes - 1);
-    let start = scope * len;
+    let index = select(CUBE_POS < scopes, CUBE_POS, scopes - 1);
+    let start = index * len;
     let mut ends = Shared::<[f32]>::new_slice(comptime![2 * UNITS]);
     let mut max = x.read(start);
     let mut min = x.read(start);
@@ -191,8 +191,8 @@ pub(super) fn extrema_kernel(
         half /= 2;
     }
     if unit_pos == 0 {
-        extrema.write(2 * scope, ends[0]);
-        extrema.write(2 * scope + 1, ends[UNITS]);
+        extrema.write(2 * index, ends[0]);
+        extrema.write(2 * index + 1, ends[UNITS]);
     }
 }
 
@@ -313,13 +313,13 @@ fn is_within(q: f32, low: f32, high: f32) -> bool {
 fn is_member(
     x: f32,
     extrema: &LinearView<'_, f32>,
-    scope: usize,
+    index: usize,
     threshold: f32,
     #[comptime] signs: bool,
 ) -> bool {
-    let above = x > extrema.read(2 * scope) * threshold;
+    let above = x > extrema.read(2 * index) * threshold;
     if comptime![signs] {
-        above || x < extrema.read(2 * scope + 1) * threshold
+        above || x < extrema.read(2 * index + 1) * threshold
     } else {
         above
     }

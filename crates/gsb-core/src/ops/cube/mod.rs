@@ -10,7 +10,7 @@
 
 mod kernel;
 
-use burn::backend::{Backend, TensorMetadata, ops::FloatTensorOps};
+use burn::backend::TensorMetadata;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::prelude::{CubeCount, CubeDim, SequenceArg};

@@ -1,7 +1,7 @@
 //! The kernels against the primitive operations on the same device.
 
-use burn::backend::TensorData;
-use burn::tensor::Slice;
+use burn::backend::ops::FloatTensorOps;
+use burn::tensor::{Slice, TensorData};
 use burn_cubecl::CubeDevice;
 use burn_cubecl::ops::into_data_sync;
 
