@@ -53,6 +53,9 @@ impl BinaryOps for CubeBackend {
     }
 
     fn lsq(x: CubeTensor, scale: CubeTensor, levels: Levels, guarded: bool) -> CubeTensor {
+        if x.shape().num_elements() == 0 {
+            return x;
+        }
         if !has_kernel(&[&x, &scale]) || scale.shape().num_elements() != 1 {
             return primitive::lsq::<Self>(x, scale, levels, guarded);
         }
@@ -79,6 +82,9 @@ impl BinaryOps for CubeBackend {
         extrema: CubeTensor,
         spec: Superposition,
     ) -> CubeTensor {
+        if x.shape().num_elements() == 0 {
+            return x;
+        }
         if !has_kernel(&[&x, &scales, &extrema]) {
             return primitive::superpose::<Self>(x, scales, extrema, spec);
         }
