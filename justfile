@@ -21,7 +21,8 @@ test:
 
 # The golden tests on WGPU. Needs a Vulkan driver; VK_DRIVER_FILES chooses among several.
 test-wgpu:
-    cargo test -p gsb-tests --features wgpu --test golden
+    cargo test -p gsb-core -p gsb-tests --features wgpu --lib ops::cube
+    cargo test -p gsb-core -p gsb-tests --features wgpu --test golden
 
 # Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
 test-packed:

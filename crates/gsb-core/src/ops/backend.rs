@@ -32,14 +32,14 @@ use super::superposition::Superposition;
 )]
 pub trait BinaryOps: Backend {
     /// Maximum and minimum of every scope of `x`, shape `[scopes, 2]`; never tracked.
-    #[fusion(default)]
+    #[fusion(dtype = x, shape = primitive::extrema_shape(x, scope))]
     fn extrema(x: FloatTensor<Self>, scope: ThresholdScope) -> FloatTensor<Self> {
         primitive::extrema::<Self>(x, scope)
     }
 
     /// `level(x / scale) * scale`. The scale has the rank of `x` and shape `[1, ..]` (one scale)
     /// or `[c, 1, ..]` (one for each entry of the first dimension).
-    #[fusion(default)]
+    #[fusion(dtype = x, shape = x)]
     fn lsq(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -50,7 +50,7 @@ pub trait BinaryOps: Backend {
     }
 
     /// Gradients of [`lsq`](BinaryOps::lsq) to `x` and to the scale.
-    #[fusion(default)]
+    #[fusion(meta = |x, scale, _grad, _levels, _guarded| (x.clone(), scale.clone()))]
     fn lsq_backward(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -63,7 +63,7 @@ pub trait BinaryOps: Backend {
 
     /// A superposition; `scales` has shape `[groups]`, `extrema` comes from
     /// [`extrema`](BinaryOps::extrema).
-    #[fusion(default)]
+    #[fusion(dtype = x, shape = x)]
     fn superpose(
         x: FloatTensor<Self>,
         scales: FloatTensor<Self>,
@@ -74,7 +74,7 @@ pub trait BinaryOps: Backend {
     }
 
     /// Gradients of [`superpose`](BinaryOps::superpose) to `x` and the scales.
-    #[fusion(default)]
+    #[fusion(meta = |x, scales, _extrema, _grad, _spec| (x.clone(), scales.clone()))]
     fn superpose_backward(
         x: FloatTensor<Self>,
         scales: FloatTensor<Self>,
@@ -87,7 +87,7 @@ pub trait BinaryOps: Backend {
 
     /// `sign(w - mean(w)) * mean|w|`, the second mean over the whole tensor or, with `output`,
     /// over everything but that dimension. The gradient is the identity.
-    #[fusion(default)]
+    #[fusion(dtype = w, shape = w)]
     fn binarize_weight(w: FloatTensor<Self>, output: Option<usize>) -> FloatTensor<Self> {
         primitive::binarize_weight::<Self>(w, output)
     }
@@ -97,5 +97,3 @@ pub trait BinaryOps: Backend {
 #[cfg(feature = "tch")]
 #[allow(deprecated)] // Burn marks its LibTorch backend as deprecated since 0.22.
 impl BinaryOps for burn::backend::LibTorch {}
-#[cfg(feature = "cube")]
-impl BinaryOps for burn_cubecl::CubeBackend {}

@@ -2,14 +2,16 @@
 //!
 //! [`BinaryOps`] extends a Burn backend with the forward and backward passes of every binarizer.
 //! Its default bodies are primitive tensor operations, so each backend works; on `Autodiff` the
-//! backward passes are hand-written; the CPU backend (`flex`) runs fused loops. Nothing here reads
-//! a tensor back to the host. [`gsb_cpu`] does the same for what lies between binarizers.
+//! backward passes are hand-written; the CPU backend (`flex`) runs fused loops, CubeCL's backends
+//! fused kernels. Nothing here reads a tensor back to the host. [`gsb_cpu`] does the same for what lies between binarizers.
 //!
 //! Most users want the modules of [`binarize`](crate::binarize); the functions below are for those
 //! who keep their scales elsewhere.
 
 mod autodiff;
 mod backend;
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 mod primitive;

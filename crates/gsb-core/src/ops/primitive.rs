@@ -20,6 +20,12 @@ pub(super) fn extrema<B: Backend>(x: Float<B>, scope: ThresholdScope) -> Float<B
     B::float_cat(vec![max, min], 1)
 }
 
+/// The shape of [`extrema`].
+#[cfg(feature = "cube")]
+pub(super) fn extrema_shape(x: &Shape, scope: &ThresholdScope) -> Shape {
+    Shape::new([scope.split(x.as_slice()).0, 2])
+}
+
 pub(super) fn lsq<B: Backend>(
     x: Float<B>,
     scale: Float<B>,
