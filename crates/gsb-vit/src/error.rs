@@ -66,6 +66,22 @@ pub enum Error {
         /// Number of bits asked for.
         bits: u8,
     },
+    /// There is no such level sum.
+    #[error("attention_bits: the attention matrix has levels of 1 to 4 bits, got {bits}")]
+    AttentionBits {
+        /// Number of bits asked for.
+        bits: u8,
+    },
+    /// Levels and groups of an attention matrix at once.
+    #[error(
+        "attention_bits: levels of {bits} bits take the place of groups: attention_groups must be 1, got {groups}"
+    )]
+    LevelSum {
+        /// Bits of the levels.
+        bits: u8,
+        /// Number of groups.
+        groups: usize,
+    },
     /// Shifts of attention matrices cannot be stored so.
     #[error("the shifts of attention matrices have 8, 16 or 32 bits, got {bits}")]
     ShiftBits {

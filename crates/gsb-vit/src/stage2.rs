@@ -46,14 +46,16 @@ impl VitConfig {
     pub fn init_stage2(&self, device: &Device) -> Result<Stage2Student, Error> {
         self.validate()?;
         let patch = [self.patch_size; 2];
+        let attention = match self.attention_bits {
+            1 => AttentionBinarizerConfig::new().with_groups(self.attention_groups),
+            bits => AttentionBinarizerConfig::level_sum(bits),
+        };
+        let attention = attention
+            .with_initial(self.initial_scales)
+            .with_scope(self.scope);
         let block = |drop_path| {
             Stage2BlockConfig::new(self.width, self.heads, self.tokens(), self.mlp_width)
-                .with_attention(
-                    AttentionBinarizerConfig::new()
-                        .with_groups(self.attention_groups)
-                        .with_initial(self.initial_scales)
-                        .with_scope(self.scope),
-                )
+                .with_attention(attention.clone())
                 .with_value(
                     ValueBinarizerConfig::new()
                         .with_groups(self.value_groups)

@@ -241,3 +241,19 @@ fn shifts_of_few_bits_are_stored_exactly_in_as_many() {
     assert_eq!(sizes[2] - sizes[1], 2 * elements);
     assert_eq!(sizes[2] - sizes[0], 3 * elements - 4 * 4 * 4);
 }
+
+#[test]
+fn variants_of_the_model_have_no_packed_form() {
+    let complaint = |config: VitConfig| {
+        pack(&student(&config), PackOptions::default())
+            .unwrap_err()
+            .to_string()
+    };
+    let levels = VitConfig::micro()
+        .with_attention_groups(1)
+        .with_attention_bits(2);
+    assert_eq!(
+        complaint(levels),
+        "cannot pack attention_bits: packed attention matrices have groups of one bit, not levels of several"
+    );
+}

@@ -125,6 +125,11 @@ pub struct ModelArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_groups: Option<usize>,
 
+    /// Bits of the levels of the attention matrix, 1 to 4; more than one take the place of groups
+    #[arg(long, value_name = "BITS", help_heading = "Model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_bits: Option<u8>,
+
     /// Groups of the value, 1 (plain) to 3 (GSB)
     #[arg(long, value_name = "GROUPS", help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -565,7 +570,7 @@ mod tests {
         let given = overrides(
             "--device flex --devices 1 --strategy multi --data-set digits --data-path x \
              --inat-category genus --download --orientation upright --skip-broken --per-class 2 \
-             --label-noise 0.5 --input-size 8 --attention-groups 1 --value-groups 1 --shift-bits 8 --scope batch \
+             --label-noise 0.5 --input-size 8 --attention-groups 1 --attention-bits 2 --value-groups 1 --shift-bits 8 --scope batch \
              --initial-scales residual --drop 0.5 --drop-path 0.5 --seed 1 --workers 2 \
              --phase teacher,stage1 --cache-teacher --repeated-aug 2 --epochs 2 --batch-size 2 \
              --accumulation 2 --lr 0.5 --min-lr 0.25 --warmup-epochs 1 --warmup-lr 0.25 \

@@ -86,6 +86,42 @@ pub struct AttentionBinarizer {
 }
 
 impl AttentionBinarizerConfig {
+    /// The level sum: `2^bits` levels with one learned step `a`, in place of groups.
+    ///
+    /// It is the first group alone, with `Qp = 2^bits - 1`:
+    ///
+    /// - forward: `y = clamp(round(x / a'), 0, Qp) * a'`, rounding half to even, which is the sum
+    ///   `a' * (B1 + .. + B_Qp)` of nested matrices `Bk = 1[round(x / a') >= k]` of equal scale
+    ///
+    /// Surrogate gradients, with `q = x / a'`, `mid = 1[0 <= q <= Qp]` and `n` elements:
+    ///
+    /// - `dx = mid * g`
+    /// - `da = sum((1[q > Qp] Qp + mid * (round(q) - q)) * g) / sqrt(n * Qp)`
+    ///
+    /// A superposition as well, but its thresholds lie on a grid of the learned step where those of GSB are shares of
+    /// the maximum, and its matrices share one scale. One bit is the plain binarizer.
+    ///
+    /// Source: after the attention decomposition of BHViT (CVPR 2025), trained as LSQ (arXiv 1902.08153).
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use gsb_core::binarize::AttentionBinarizerConfig;
+    ///
+    /// let device = Device::default();
+    /// let binarizer = AttentionBinarizerConfig::level_sum(2).init(&device); // scale 1
+    /// let x = Tensor::<1>::from_floats([0.4, 0.6, 1.7, 9.0], &device);
+    /// let y = binarizer.forward(x);
+    /// assert_eq!(y.into_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 2.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// On [`init`](Self::init), if the bits are not in `1..=7`.
+    pub fn level_sum(bits: u8) -> Self {
+        // The published quantizer of several bits has half as many levels as they hold.
+        let bits = if bits == 1 { 1 } else { bits.saturating_add(1) };
+        Self::new().with_groups(1).with_bits(bits)
+    }
+
     /// Makes an uncalibrated binarizer, all scales 1.
     ///
     /// # Panics
@@ -281,6 +317,64 @@ mod tests {
             .try_to_vec::<f32>()
             .unwrap();
         assert_eq!(scales, [1.0, ops::SCALE_GUARD, 1.0]);
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn a_level_sum_is_made_of_nested_matrices_of_equal_scale() {
+        use burn::tensor::Distribution;
+
+        let device = Device::flex().autodiff();
+        for bits in 1..=3u8 {
+            let highest = (1u16 << bits) - 1;
+            let mut binarizer = AttentionBinarizerConfig::level_sum(bits).init(&device);
+            let step = 0.3f32;
+            binarizer.scales = Param::from_floats([step], &device);
+            // From below the first level to beyond the last.
+            let spread = Distribution::Uniform(-0.5, f64::from(highest) * 0.45);
+            let x = Tensor::<3>::random([2, 5, 7], spread, &device).require_grad();
+            let g = Tensor::<3>::random([2, 5, 7], Distribution::Normal(0.0, 1.0), &device);
+            let y = binarizer.forward(x.clone());
+            let gradients = (y.clone() * g.clone()).sum().backward();
+
+            let q = x.clone().detach() / f64::from(step);
+            let mut matrices = Vec::new();
+            for k in 1..=highest {
+                matrices.push(q.clone().round().greater_equal_scalar(f32::from(k)).float());
+            }
+            for pair in matrices.windows(2) {
+                let outside = (pair[1].clone() - pair[0].clone())
+                    .max()
+                    .into_scalar::<f32>();
+                assert_eq!(outside, 0.0);
+            }
+            let sum = matrices
+                .into_iter()
+                .reduce(|sum, matrix| sum + matrix)
+                .unwrap();
+            let close = burn::tensor::Tolerance::<f32>::absolute(1e-6);
+            let expected = sum.clone() * f64::from(step);
+            y.into_data().assert_approx_eq(&expected.into_data(), close);
+
+            let qp = f32::from(highest);
+            let above = q.clone().greater_scalar(qp).float();
+            let below = q.clone().lower_scalar(0.0).float();
+            let mid = above.ones_like() - above.clone() - below;
+            let expected = mid.clone() * g.clone();
+            x.grad(&gradients)
+                .unwrap()
+                .into_data()
+                .assert_eq(&expected.into_data(), false);
+            let n = q.shape().num_elements() as f32;
+            let slope = above * f64::from(qp) + mid * (q.clone().round() - q);
+            let expected = (slope * g).sum() / f64::from((n * qp).sqrt());
+            let found = binarizer.scales.val().grad(&gradients).unwrap();
+            // Seventy terms of about 1 in another order.
+            let close = burn::tensor::Tolerance::<f32>::absolute(1e-5);
+            found
+                .into_data()
+                .assert_approx_eq(&expected.into_data(), close);
+        }
     }
 
     #[test]

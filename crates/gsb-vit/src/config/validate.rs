@@ -10,8 +10,9 @@ impl VitConfig {
     ///
     /// # Errors
     /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
-    /// that the heads cannot share, a drop path or dropout outside `[0, 1)`, an epsilon outside `(0, 1)`, impossible initial weights, a
-    /// number of groups outside `1..=3`, bits outside `1..=8`, shifts of other than 8, 16 or 32 bits, or a model too large to count.
+    /// that the heads cannot share, a drop path or dropout outside `[0, 1)`, an epsilon outside `(0, 1)`, impossible initial
+    /// weights, a number of groups outside `1..=3`, levels of the attention matrix outside `1..=4` bits or beside groups,
+    /// bits outside `1..=8`, shifts of other than 8, 16 or 32 bits, or a model too large to count.
     pub fn validate(&self) -> Result<(), Error> {
         self.validate_sizes()?;
         self.validate_training()?;
@@ -100,6 +101,17 @@ impl VitConfig {
             ("heads", self.head_bits),
             ("patch embedding", self.patch_bits),
         ];
+        if !(1..=4).contains(&self.attention_bits) {
+            return Err(Error::AttentionBits {
+                bits: self.attention_bits,
+            });
+        }
+        if self.attention_bits > 1 && self.attention_groups > 1 {
+            return Err(Error::LevelSum {
+                bits: self.attention_bits,
+                groups: self.attention_groups,
+            });
+        }
         if ![8, 16, 32].contains(&self.shift_bits) {
             return Err(Error::ShiftBits {
                 bits: self.shift_bits,
@@ -118,8 +130,8 @@ const MAX_DEPTH: usize = 10_000;
 /// Whether no size, count of operations, nor sum of them, exceeds 64 bits, and the blocks can be listed.
 ///
 /// With `n` tokens and `s` the sum of all widths there are, no layer has more than `9 n s^2` MACs
-/// (the superposed product), `32 s^2` bits or `16 n s` elements, and of the MACs of a block no more than
-/// `20 n s^2`.
+/// (the superposed product; `45 n s^2` of a level sum), `32 s^2` bits or `48 n s` elements, and of the MACs of a block no
+/// more than `56 n s^2`.
 fn is_countable(config: &VitConfig) -> bool {
     let [image, patch, channels, classes, width, mlp_width, depth] = [
         config.image_size,
@@ -193,6 +205,14 @@ mod tests {
         assert_eq!(
             complaint(micro().with_value_groups(4)),
             "the superposition of the value has 1 to 3 groups, got 4"
+        );
+        assert_eq!(
+            complaint(micro().with_attention_bits(5)),
+            "attention_bits: the attention matrix has levels of 1 to 4 bits, got 5"
+        );
+        assert_eq!(
+            complaint(micro().with_attention_bits(2)),
+            "attention_bits: levels of 2 bits take the place of groups: attention_groups must be 1, got 3"
         );
         let mut config = micro();
         config.image_size = 1 << 40;

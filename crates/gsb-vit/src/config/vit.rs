@@ -62,6 +62,9 @@ pub struct VitConfig {
     pub scope: ThresholdScope,
     /// Stage 2: groups of the attention matrix's superposition, 1 (the plain binarizer) to 3.
     pub attention_groups: usize,
+    /// Stage 2: bits of the levels of the attention matrix, 1 to 4. More than one: a
+    /// [level sum](gsb_core::binarize::AttentionBinarizerConfig::level_sum) in the place of groups.
+    pub attention_bits: u8,
     /// Stage 2: groups of the value's superposition, 1 (the plain binarizer) to 3.
     pub value_groups: usize,
     /// Stage 2: how the initial scales of the superpositions follow from data.
@@ -103,6 +106,7 @@ impl VitConfig {
             norm_epsilon: None,
             scope: ThresholdScope::Sample,
             attention_groups: 3,
+            attention_bits: 1,
             value_groups: 3,
             initial_scales: InitialScales::Published,
             head_bits: 8,
@@ -173,6 +177,7 @@ setters! {
     with_norm_epsilon norm_epsilon: Option<f64>;
     with_scope scope: ThresholdScope;
     with_attention_groups attention_groups: usize;
+    with_attention_bits attention_bits: u8;
     with_value_groups value_groups: usize;
     with_initial_scales initial_scales: InitialScales;
     with_head_bits head_bits: u8;

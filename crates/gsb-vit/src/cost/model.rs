@@ -128,9 +128,17 @@ fn block(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<(&'static str, 
             _ => added,
         };
         layers.push(("attention.attention_shift", added));
-        let (a, v) = (config.attention_groups as u64, config.value_groups as u64);
+        let v = config.value_groups as u64;
+        // Nested matrices of the attention, and their scales: a level sum has one for all.
+        let (a, scales) = match config.attention_bits {
+            1 => (
+                config.attention_groups as u64,
+                config.attention_groups as u64,
+            ),
+            bits => ((1 << bits) - 1, 1),
+        };
         let superposed = Amount::default()
-            .floats(a + v)
+            .floats(scales + v)
             .macs_of(a * v * product, 1)
             .elements(a * attention + v * tokens * width) // members of each group
             .elements(a * v * tokens * width); // scaled sum of the products

@@ -182,6 +182,21 @@ fn one_group_costs_one_product() {
 }
 
 #[test]
+fn a_level_sum_costs_a_product_for_each_of_its_matrices() {
+    let cost = |bits| {
+        let config = tiny().with_attention_groups(1).with_value_groups(1);
+        let config = config.with_attention_bits(bits);
+        config.cost(Phase::Stage2).unwrap().total
+    };
+    let (one, three) = (cost(1), cost(3));
+    // 2 * 36 * 2 binary MACs of a product, seven instead of one; the scale is the same one.
+    assert_eq!(three.binary_macs - one.binary_macs, 6 * 144);
+    assert_eq!(three.parameters, one.parameters);
+    // Members of six more, 72 elements each, and sums of their products, 24 each.
+    assert_eq!(three.elementwise - one.elementwise, 6 * (72 + 24));
+}
+
+#[test]
 fn a_few_bits_are_counted_by_their_number() {
     let total = |bits| {
         let config = tiny().with_head_bits(bits).with_patch_bits(bits);

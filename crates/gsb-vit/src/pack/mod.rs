@@ -10,7 +10,7 @@ use gsb_packed::{Network, PackedConfig, PackedFile, Preprocessing};
 
 use crate::{Error, Stage2Student, VitConfig, uncalibrated};
 use layers::{block, head, norm, patch_embedding};
-use read::parameter;
+use read::{parameter, refusal};
 
 /// What a packed file holds beside the network.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,6 +56,10 @@ pub struct PackOptions {
 /// ```
 pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<PackedFile, Error> {
     let config = student.config();
+    if config.attention_bits > 1 {
+        let reason = "packed attention matrices have groups of one bit, not levels of several";
+        return Err(refusal("attention_bits", reason));
+    }
     let tokens = &student.tokens;
     let blocks = student.blocks.iter().enumerate();
     let network = Network {
