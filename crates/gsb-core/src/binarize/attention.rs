@@ -329,7 +329,8 @@ mod tests {
             let highest = (1u16 << bits) - 1;
             let mut binarizer = AttentionBinarizerConfig::level_sum(bits).init(&device);
             let step = 0.3f32;
-            binarizer.scales = Param::from_floats([step], &device);
+            let scales = Tensor::from_floats([step], &device).require_grad();
+            binarizer.scales = Param::initialized(burn::module::ParamId::new(), scales);
             // From below the first level to beyond the last.
             let spread = Distribution::Uniform(-0.5, f64::from(highest) * 0.45);
             let x = Tensor::<3>::random([2, 5, 7], spread, &device).require_grad();
