@@ -19,7 +19,7 @@ check:
 test:
     cargo test --workspace
 
-# The golden tests on WGPU. Needs a Vulkan driver; VK_DRIVER_FILES chooses among several.
+# The golden tests and the fused kernels on WGPU. Needs a Vulkan driver; VK_DRIVER_FILES chooses among several.
 test-wgpu:
     cargo test -p gsb-core -p gsb-tests --features wgpu --lib ops::cube
     cargo test -p gsb-core -p gsb-tests --features wgpu --test golden
