@@ -6,11 +6,10 @@
 
 use burn::Tensor;
 use burn::tensor::activation::softmax;
-use burn::tensor::module::linear;
 use burn::tensor::s;
 use gsb_core::binarize::{SCALE_GUARD, SignedBinarizer, ThresholdScope};
 use gsb_core::nn::{BinaryLinear, QuantizedLinear, Stage2Block};
-use gsb_cpu::gelu;
+use gsb_cpu::{gelu, linear};
 use gsb_packed::{BlockTrace, Image, PackedModel, Prediction};
 use gsb_vit::Stage2Student;
 

@@ -68,6 +68,11 @@ pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
     let spare = &mut out.spare_capacity_mut()[..rows * columns];
     let run = |first: usize, chunk: &mut [MaybeUninit<f32>]| {
         let rows = chunk.len() / columns;
+        let multiply = if packs_better(a, b) {
+            multiply_packed
+        } else {
+            multiply
+        };
         let chunk = multiply(a.some_rows(first, rows), b, chunk);
         if let Some(bias) = bias {
             for row in chunk.chunks_exact_mut(columns) {
@@ -109,52 +114,68 @@ fn packs_better(a: Matrix, b: Matrix) -> bool {
     narrow && a.columns * b.columns >= 1 << 12 && (transposed || b.columns >= 1 << 7)
 }
 
-/// Writes `a b` to all of `out`, on this thread.
+/// Writes `a b` to all of `out`, on this thread, as Burn multiplies.
 ///
 /// # Panics
 /// If the sizes do not go together.
 pub(super) fn multiply<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
     assert_eq!(a.columns, b.rows);
     assert_eq!(a.rows * b.columns, out.len());
-    let (rows, inner, columns) = (a.rows, a.columns, b.columns);
-    let to = out.as_mut_ptr().cast::<f32>();
-    let steps = |(row, column): (usize, usize)| (row as isize, column as isize);
-    let ((a_row, a_column), (b_row, b_column)) = (steps(a.steps), steps(b.steps));
-    let row = columns as isize;
-    // The product takes no value from the output (`read_dst` is false, `beta` is 0) and writes all of it.
+    // The product takes no value from the output (`read_dst` is false) and writes all of it.
     #[allow(unsafe_code)]
     // SAFETY: a `Matrix` is made of a slice that holds all of its elements (`within`), and keeps
     // them when it is transposed or cut; the output has a place for each element of the product,
     // all of which are written before they are read as floats.
     unsafe {
-        if packs_better(a, b) {
-            let (a, b) = (a.values.as_ptr(), b.values.as_ptr());
-            matrixmultiply::sgemm(
-                rows, inner, columns, 1.0, a, a_row, a_column, b, b_row, b_column, 0.0, to, row, 1,
-            );
-        } else {
-            gemm::gemm(
-                rows,
-                columns,
-                inner,
-                to,
-                1,
-                row,
-                false,
-                a.values.as_ptr(),
-                a_column,
-                a_row,
-                b.values.as_ptr(),
-                b_column,
-                b_row,
-                0.0,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            out.as_mut_ptr().cast::<f32>(),
+            1,
+            b.columns as isize,
+            false,
+            a.values.as_ptr(),
+            a.steps.1 as isize,
+            a.steps.0 as isize,
+            b.values.as_ptr(),
+            b.steps.1 as isize,
+            b.steps.0 as isize,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+        std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<f32>(), out.len())
+    }
+}
+
+/// As [`multiply`], by `matrixmultiply`.
+fn multiply_packed<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
+    assert_eq!(a.columns, b.rows);
+    assert_eq!(a.rows * b.columns, out.len());
+    // The product takes no value from the output (`beta` is 0) and writes all of it.
+    #[allow(unsafe_code)]
+    // SAFETY: as in `multiply`.
+    unsafe {
+        matrixmultiply::sgemm(
+            a.rows,
+            a.columns,
+            b.columns,
+            1.0,
+            a.values.as_ptr(),
+            a.steps.0 as isize,
+            a.steps.1 as isize,
+            b.values.as_ptr(),
+            b.steps.0 as isize,
+            b.steps.1 as isize,
+            0.0,
+            out.as_mut_ptr().cast::<f32>(),
+            b.columns as isize,
+            1,
+        );
         std::slice::from_raw_parts_mut(out.as_mut_ptr().cast::<f32>(), out.len())
     }
 }
