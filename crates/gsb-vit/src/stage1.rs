@@ -40,6 +40,7 @@ impl VitConfig {
         self.validate()?;
         let block = |drop_path| {
             Stage1BlockConfig::new(self.width, self.heads, self.mlp_width)
+                .with_token_shift(self.token_shift())
                 .with_attention_dropout(self.attention_dropout)
                 .with_dropout(self.dropout)
                 .with_drop_path(drop_path)

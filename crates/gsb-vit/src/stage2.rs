@@ -55,6 +55,7 @@ impl VitConfig {
             .with_scope(self.scope);
         let block = |drop_path| {
             Stage2BlockConfig::new(self.width, self.heads, self.tokens(), self.mlp_width)
+                .with_token_shift(self.token_shift())
                 .with_attention(attention.clone())
                 .with_value(
                     ValueBinarizerConfig::new()

@@ -256,4 +256,8 @@ fn variants_of_the_model_have_no_packed_form() {
         complaint(levels),
         "cannot pack attention_bits: packed attention matrices have groups of one bit, not levels of several"
     );
+    assert_eq!(
+        complaint(VitConfig::micro().with_token_shifts(true)),
+        "cannot pack token_shifts: packed networks add no copies of neighbouring tokens"
+    );
 }

@@ -35,6 +35,6 @@ pub use linear::{
     BinaryLinear, BinaryLinearConfig, InputBinarizer, QuantizedLinear, QuantizedLinearConfig,
     WeightBinaryLinear, WeightBinaryLinearConfig,
 };
-pub use mlp::{BinaryMlp, BinaryMlpConfig, WeightBinaryMlp, WeightBinaryMlpConfig};
+pub use mlp::{BinaryMlp, BinaryMlpConfig, TokenShift, WeightBinaryMlp, WeightBinaryMlpConfig};
 pub use norm::{LAYER_NORM_EPSILON, LayerNorm, LayerNormConfig, layer_norm};
 pub use shift::{Shift, ShiftConfig};

@@ -202,6 +202,7 @@ impl Published {
             let scope = hints.scope.unwrap_or(beside.scope);
             return Ok(VitConfig {
                 scope,
+                token_shifts: beside.token_shifts,
                 attention_bits: beside.attention_bits,
                 initial_scales: beside.initial_scales,
                 head_bits: beside.head_bits,

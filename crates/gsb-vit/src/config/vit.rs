@@ -2,6 +2,7 @@
 
 use burn::nn::Initializer;
 use gsb_core::binarize::{InitialScales, ThresholdScope};
+use gsb_core::nn::TokenShift;
 use serde::Serialize;
 
 /// Configuration of the Vision Transformers of all three phases.
@@ -58,6 +59,9 @@ pub struct VitConfig {
     pub drop_path: f64,
     /// Teacher: what its normalizations add to the variance; without a number 1e-6, as those of DeiT.
     pub norm_epsilon: Option<f64>,
+    /// Students: whether copies of neighbouring tokens are added before each layer of the MLPs, see
+    /// [`TokenShift`](gsb_core::nn::TokenShift).
+    pub token_shifts: bool,
     /// Stage 2: the elements of attention and value that share thresholds.
     pub scope: ThresholdScope,
     /// Stage 2: groups of the attention matrix's superposition, 1 (the plain binarizer) to 3.
@@ -104,6 +108,7 @@ impl VitConfig {
             attention_dropout: 0.0,
             drop_path: 0.0,
             norm_epsilon: None,
+            token_shifts: false,
             scope: ThresholdScope::Sample,
             attention_groups: 3,
             attention_bits: 1,
@@ -142,6 +147,12 @@ impl VitConfig {
         1 + usize::from(self.distillation_token) + self.patches()
     }
 
+    /// The copies of neighbouring tokens that the MLPs of students add.
+    pub(crate) fn token_shift(&self) -> Option<TokenShift> {
+        self.token_shifts
+            .then(|| TokenShift::new(self.image_size / self.patch_size))
+    }
+
     /// The drop path of each block.
     pub(crate) fn drop_paths(&self) -> impl Iterator<Item = f64> + '_ {
         let last = (self.depth - 1).max(1) as f64;
@@ -175,6 +186,7 @@ setters! {
     with_attention_dropout attention_dropout: f64;
     with_drop_path drop_path: f64;
     with_norm_epsilon norm_epsilon: Option<f64>;
+    with_token_shifts token_shifts: bool;
     with_scope scope: ThresholdScope;
     with_attention_groups attention_groups: usize;
     with_attention_bits attention_bits: u8;

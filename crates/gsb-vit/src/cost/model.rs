@@ -157,9 +157,14 @@ fn block(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<(&'static str, 
         Phase::Stage1 => ("mlp.fc1", "mlp.fc2", tokens * hidden),
         Phase::Stage2 => ("mlp.fc1", "mlp.fc2", 2 * tokens * hidden), // GELU, clamp
     };
+    // A copy of each patch is added.
+    let copies = match phase {
+        Phase::Stage1 | Phase::Stage2 if config.token_shifts => sizes.patches,
+        _ => 0,
+    };
     let first = in_mlp.amount(tokens, width, hidden);
-    layers.push((fc1, first.elements(activation)));
+    layers.push((fc1, first.elements(activation + copies * width)));
     let second = in_mlp.amount(tokens, hidden, width);
-    layers.push((fc2, second.elements(residual)));
+    layers.push((fc2, second.elements(residual + copies * hidden)));
     layers
 }

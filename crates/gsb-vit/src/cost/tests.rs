@@ -197,6 +197,22 @@ fn a_level_sum_costs_a_product_for_each_of_its_matrices() {
 }
 
 #[test]
+fn copies_of_neighbours_cost_an_addition_each() {
+    let cost = |phase, shifts| {
+        let config = tiny().with_token_shifts(shifts);
+        config.cost(phase).unwrap().total
+    };
+    assert_eq!(cost(Phase::Teacher, true), cost(Phase::Teacher, false));
+    for phase in [Phase::Stage1, Phase::Stage2] {
+        let (plain, shifted) = (cost(phase, false), cost(phase, true));
+        // Of four patches, 4 channels before the first layer and 8 before the second.
+        assert_eq!(shifted.elementwise - plain.elementwise, 4 * (4 + 8));
+        assert_eq!(shifted.operations(), plain.operations());
+        assert_eq!(shifted.parameters, plain.parameters);
+    }
+}
+
+#[test]
 fn a_few_bits_are_counted_by_their_number() {
     let total = |bits| {
         let config = tiny().with_head_bits(bits).with_patch_bits(bits);

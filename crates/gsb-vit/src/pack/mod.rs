@@ -60,6 +60,10 @@ pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<PackedFile,
         let reason = "packed attention matrices have groups of one bit, not levels of several";
         return Err(refusal("attention_bits", reason));
     }
+    if config.token_shifts {
+        let reason = "packed networks add no copies of neighbouring tokens";
+        return Err(refusal("token_shifts", reason));
+    }
     let tokens = &student.tokens;
     let blocks = student.blocks.iter().enumerate();
     let network = Network {

@@ -7,8 +7,8 @@ use burn::nn::Initializer;
 use burn::tensor::Device;
 
 use crate::nn::{
-    DropPath, DropPathConfig, LayerNorm, ShiftedAttention, ShiftedAttentionConfig, WeightBinaryMlp,
-    WeightBinaryMlpConfig, layer_norm,
+    DropPath, DropPathConfig, LayerNorm, ShiftedAttention, ShiftedAttentionConfig, TokenShift,
+    WeightBinaryMlp, WeightBinaryMlpConfig, layer_norm,
 };
 
 /// Configuration of a [`Stage1Block`].
@@ -20,6 +20,8 @@ pub struct Stage1BlockConfig {
     pub heads: usize,
     /// Width of the MLP's hidden layer, in the paper `4 * width`.
     pub mlp_width: usize,
+    /// Copies of neighbouring tokens that are added before each layer of the MLP.
+    pub token_shift: Option<TokenShift>,
     /// Dropout of the attention matrix.
     #[config(default = 0.0)]
     pub attention_dropout: f64,
@@ -77,6 +79,7 @@ impl Stage1BlockConfig {
             .with_dropout(self.dropout)
             .with_initializer(self.initializer.clone());
         let mlp = WeightBinaryMlpConfig::new(self.width, self.mlp_width)
+            .with_token_shift(self.token_shift)
             .with_dropout(self.dropout)
             .with_initializer(self.initializer.clone());
         Stage1Block {

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use crate::binarize::{AttentionBinarizerConfig, Blend, FirstForward, ValueBinarizerConfig};
 use crate::nn::{
     BinaryAttention, BinaryAttentionConfig, BinaryMlp, BinaryMlpConfig, DropPath, DropPathConfig,
-    GroupShares, LayerNorm, layer_norm,
+    GroupShares, LayerNorm, TokenShift, layer_norm,
 };
 
 /// Configuration of a [`Stage2Block`].
@@ -23,6 +23,8 @@ pub struct Stage2BlockConfig {
     pub tokens: usize,
     /// Width of the MLP's hidden layer, in the paper `4 * width`.
     pub mlp_width: usize,
+    /// Copies of neighbouring tokens that are added before each layer of the MLP.
+    pub token_shift: Option<TokenShift>,
     /// Superposition of the attention matrix.
     #[config(default = "AttentionBinarizerConfig::new()")]
     pub attention: AttentionBinarizerConfig,
@@ -94,6 +96,7 @@ impl Stage2BlockConfig {
             .with_dropout(self.dropout)
             .with_initializer(self.initializer.clone());
         let mlp = BinaryMlpConfig::new(self.width, self.mlp_width)
+            .with_token_shift(self.token_shift)
             .with_dropout(self.dropout)
             .with_initializer(self.initializer.clone());
         Stage2Block {

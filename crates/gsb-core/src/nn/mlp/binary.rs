@@ -7,6 +7,7 @@ use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
 use gsb_cpu::{bounded_gelu, gelu};
 
+use super::token_shift::{TokenShift, shifted};
 use crate::binarize::{Blend, Levels};
 use crate::nn::{BinaryLinear, BinaryLinearConfig};
 
@@ -20,6 +21,8 @@ pub struct BinaryMlpConfig {
     pub width: usize,
     /// Width of the hidden layer, in the paper `4 * width`.
     pub mlp_width: usize,
+    /// Copies of neighbouring tokens that are added before each layer.
+    pub token_shift: Option<TokenShift>,
     /// Dropout after the activation and of the output.
     #[config(default = 0.0)]
     pub dropout: f64,
@@ -54,6 +57,8 @@ pub struct BinaryMlp {
     pub fc2: BinaryLinear,
     /// Dropout after the activation and of the output.
     pub dropout: Dropout,
+    #[module(skip)]
+    token_shift: Option<TokenShift>,
 }
 
 impl BinaryMlpConfig {
@@ -72,6 +77,7 @@ impl BinaryMlpConfig {
             fc1: linear(self.width, self.mlp_width, Levels::Signed(1)),
             fc2: linear(self.mlp_width, self.width, Levels::Unsigned(1)),
             dropout: DropoutConfig::new(self.dropout).init(),
+            token_shift: self.token_shift,
         }
     }
 }
@@ -82,8 +88,9 @@ impl BinaryMlp {
     /// # Shapes
     /// - x and output: `[.., width]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let hidden = self.activate(self.fc1.forward(x));
-        self.dropout.forward(self.fc2.forward(hidden))
+        let hidden = self.activate(self.fc1.forward(shifted(self.token_shift, x)));
+        self.dropout
+            .forward(self.fc2.forward(shifted(self.token_shift, hidden)))
     }
 
     /// Both layers hand on a [share](Blend) of their binarized values.
@@ -102,9 +109,9 @@ impl BinaryMlp {
 
     /// [Calibrates](Self::calibrate) with a batch and applies the layers to it.
     pub fn calibrate_forward<const D: usize>(mut self, x: Tensor<D>) -> (Self, Tensor<D>) {
-        let (fc1, hidden) = self.fc1.calibrate_forward(x);
+        let (fc1, hidden) = self.fc1.calibrate_forward(shifted(self.token_shift, x));
         self.fc1 = fc1;
-        let hidden = self.activate(hidden);
+        let hidden = shifted(self.token_shift, self.activate(hidden));
         let (fc2, y) = self.fc2.calibrate_forward(hidden);
         self.fc2 = fc2;
         let y = self.dropout.forward(y);
@@ -141,6 +148,22 @@ impl ModuleDisplay for BinaryMlp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copies_of_neighbours_are_added_before_both_layers() {
+        let device = Device::default();
+        let x = Tensor::<3>::random([2, 5, 6], burn::tensor::Distribution::Default, &device);
+        let shift = TokenShift::new(2);
+        let config = BinaryMlpConfig::new(6, 12).with_token_shift(Some(shift));
+        let mlp = config.init(&device).calibrate(&x);
+        let hidden = mlp.activate(mlp.fc1.forward(shift.forward(x.clone())));
+        let expected = mlp.fc2.forward(shift.forward(hidden)).into_data();
+        mlp.forward(x.clone())
+            .into_data()
+            .assert_eq(&expected, true);
+        let (_, y) = mlp.calibrate_forward(x);
+        y.into_data().assert_eq(&expected, true);
+    }
 
     #[test]
     fn display_names_bits_and_shapes() {

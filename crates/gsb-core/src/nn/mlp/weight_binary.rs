@@ -7,6 +7,7 @@ use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::Device;
 use gsb_cpu::gelu;
 
+use super::token_shift::{TokenShift, shifted};
 use crate::nn::{WeightBinaryLinear, WeightBinaryLinearConfig};
 
 /// Configuration of a [`WeightBinaryMlp`].
@@ -16,6 +17,8 @@ pub struct WeightBinaryMlpConfig {
     pub width: usize,
     /// Width of the hidden layer, in the paper `4 * width`.
     pub mlp_width: usize,
+    /// Copies of neighbouring tokens that are added before each layer.
+    pub token_shift: Option<TokenShift>,
     /// Dropout after the activation and of the output.
     #[config(default = 0.0)]
     pub dropout: f64,
@@ -47,6 +50,8 @@ pub struct WeightBinaryMlp {
     pub fc2: WeightBinaryLinear,
     /// Dropout after the activation and of the output.
     pub dropout: Dropout,
+    #[module(skip)]
+    token_shift: Option<TokenShift>,
 }
 
 impl WeightBinaryMlpConfig {
@@ -65,6 +70,7 @@ impl WeightBinaryMlpConfig {
             fc1: linear(self.width, self.mlp_width),
             fc2: linear(self.mlp_width, self.width),
             dropout: DropoutConfig::new(self.dropout).init(),
+            token_shift: self.token_shift,
         }
     }
 }
@@ -75,7 +81,9 @@ impl WeightBinaryMlp {
     /// # Shapes
     /// - x and output: `[.., width]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let x = shifted(self.token_shift, x);
         let hidden = self.dropout.forward(gelu(self.fc1.forward(x)));
+        let hidden = shifted(self.token_shift, hidden);
         self.dropout.forward(self.fc2.forward(hidden))
     }
 }
