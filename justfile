@@ -132,9 +132,10 @@ bench:
 pictures:
     cargo run -p gsb-pictures
 
-# A packed DeiT-S against float models of candle and Burn, on one thread. Builds both.
+# A packed DeiT-S against candle, Burn and ONNX Runtime in turns, on one thread and two. Builds the first two; needs
+# Python with onnxruntime and onnx.
 compare:
-    RAYON_NUM_THREADS=1 cargo run --release --manifest-path benches/comparison/Cargo.toml
+    cargo run --release --manifest-path benches/comparison/Cargo.toml
 
 # Train a float teacher, a stage-1 and a stage-2 student on the embedded digits.
 demo:

@@ -1,119 +1,130 @@
-//! Times a packed DeiT-S against the same network in floats: our teacher on Burn's `flex` backend, and
-//! candle, which computes with the teacher's weights and must come to its logits.
+//! Times a packed DeiT-S against the same network in floats, one image of 224 pixels: our teacher on Burn's `flex`
+//! backend, candle, and ONNX Runtime in floats and in 8 bits. All have the teacher's weights, but the packed model,
+//! and must come to its logits.
 //!
-//! `RAYON_NUM_THREADS` is the number of threads of all of them.
+//! Each engine is a process of its own for each number of threads, for most fix it once in a process. They take
+//! turns: while one computes, the others wait for a line on their standard input.
 
 mod deit;
 mod engines;
+mod race;
+mod worker;
 
 use std::error::Error;
-use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::process::Command;
 
 use burn::tensor::{Device, TensorData};
-use clap::{Parser, value_parser};
-use gsb_vit::VitConfig;
+use clap::{Parser, Subcommand, value_parser};
+use gsb_packed::Isa;
 use gsb_vit::checkpoint::Published;
+use gsb_vit::{VisionTransformer, VitConfig};
 
-use crate::engines::{Engine, tensors};
+use crate::engines::EngineName;
+use crate::race::Runner;
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// Times a packed DeiT-S against float models of other engines.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Role>,
     /// Rounds, in each of which every engine has its turn.
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Batches that are timed in a turn, after one that is not.
+    /// Images that are timed in a turn, after one that is not.
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
     turn: u32,
-    /// Images of a batch.
-    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
-    batch: u32,
-    /// Write the float weights, an image and its logits to a file, for `onnx_runtime.py`, and end.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rounds", "turn", "batch"])]
-    write: Option<PathBuf>,
+    /// Threads that share an image; several numbers are several columns.
+    #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = value_parser!(u32).range(1..))]
+    threads: Vec<u32>,
+    /// The Python that has onnxruntime and onnx.
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Leave ONNX Runtime out.
+    #[arg(long)]
+    no_onnx: bool,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// One engine that computes when it is told to.
+    #[command(hide = true)]
+    Worker {
+        engine: EngineName,
+        /// What the model's files are in.
+        folder: PathBuf,
+    },
 }
 
 fn main() -> Fallible<()> {
     let args = Args::parse();
-    // Each engine reads the variable itself: the threads cannot be an option.
-    let threads = std::env::var("RAYON_NUM_THREADS")
-        .map_err(|_| "RAYON_NUM_THREADS is not set; 1 is one thread")?;
-    let config = VitConfig::preset("deit_small_distilled_patch16_224", 1000)?;
-    let model = config.init_teacher(&Device::flex())?;
-    let weights = Published::of(&model);
-    let (config, batch) = (config.packed(), args.batch as usize);
-    let images = engines::images(&config, batch);
-    let teacher = engines::teacher(model, images.clone());
-    if let Some(path) = args.write {
-        return write(&path, &weights, images, teacher.classify()?);
+    if let Some(Role::Worker { engine, folder }) = args.command {
+        return worker::serve(&engines::open(&engine, &folder)?);
     }
-
-    let candle = engines::candle(&config, &weights, &images)?;
-    let difference = difference(&candle.classify()?, &teacher.classify()?);
-    let sizes = tensors(&weights).map(|(_, data)| data.num_elements());
-    let parameters: usize = sizes.sum();
-    println!("DeiT-S of {parameters} parameters, batch {batch}, {threads} thread(s)");
-    println!("logits of candle and of our teacher differ by {difference:.1e} of the largest\n");
-    if difference.is_nan() || difference > 1e-3 {
-        return Err("candle's model and our teacher are not the same network".into());
-    }
-    let mut engines = engines::packed(&config, batch)?;
-    engines.extend([candle, teacher]);
-    for engine in &engines {
-        let logits = engine.classify()?;
-        if logits.len() != batch * config.classes || !logits.iter().all(|x| x.is_finite()) {
-            return Err(format!("{} gives no logits", engine.name).into());
+    let folder = tempfile::tempdir()?;
+    let parameters = write_model(folder.path())?;
+    println!("DeiT-S of {parameters} parameters, one image of 224 pixels\n");
+    let mut rows = Vec::new();
+    for command in commands(&args, folder.path())? {
+        let mut runners = Vec::new();
+        for &threads in &args.threads {
+            runners.push(Runner::start(command(threads))?);
         }
+        rows.push(runners);
     }
-    print_table(&engines, race(&engines, &args)?);
+    let times = race::race(&mut rows, args.rounds, args.turn)?;
+    race::print_table(&rows, &args.threads, times);
     Ok(())
 }
 
-/// Milliseconds of an image, of all batches of each engine.
-fn race(engines: &[Engine], args: &Args) -> Fallible<Vec<Vec<f64>>> {
-    let mut times = vec![Vec::new(); engines.len()];
-    for _ in 0..args.rounds {
-        for (engine, times) in engines.iter().zip(&mut times) {
-            // What the others left in the caches is not this one's affair.
-            engine.classify()?;
-            for _ in 0..args.turn {
-                let start = Instant::now();
-                black_box(engine.classify()?);
-                times.push(start.elapsed().as_secs_f64() * 1e3 / f64::from(args.batch));
-            }
-        }
+/// How each engine is started with a number of threads, the packed model on the fastest instruction set first.
+fn commands(args: &Args, folder: &Path) -> Fallible<Vec<Box<dyn Fn(u32) -> Command>>> {
+    let program = std::env::current_exe()?;
+    let packed = Isa::available().map(EngineName::Packed);
+    let ours = packed.chain([EngineName::Candle, EngineName::Teacher]);
+    let mut commands: Vec<Box<dyn Fn(u32) -> Command>> = Vec::new();
+    for engine in ours {
+        let (program, folder) = (program.clone(), folder.to_path_buf());
+        commands.push(Box::new(move |threads| {
+            let mut command = Command::new(&program);
+            command.arg("worker").arg(engine.to_string()).arg(&folder);
+            command.env("RAYON_NUM_THREADS", threads.to_string());
+            command
+        }));
     }
-    Ok(times)
-}
-
-/// The last column is the median over that of the first engine.
-fn print_table(engines: &[Engine], times: Vec<Vec<f64>>) {
-    let mut first = None;
-    println!("| ms per image | min | median | ratio |");
-    println!("| --- | --: | --: | --: |");
-    for (engine, mut times) in engines.iter().zip(times) {
-        times.sort_by(f64::total_cmp);
-        let (min, median) = (times[0], times[times.len() / 2]);
-        let ratio = median / *first.get_or_insert(median);
-        println!("| {} | {min:.2} | {median:.2} | {ratio:.1} |", engine.name);
+    let bits: &[u32] = if args.no_onnx { &[] } else { &[32, 8] };
+    for bits in bits {
+        let (python, folder) = (args.python.clone(), folder.to_path_buf());
+        commands.push(Box::new(move |threads| {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx_runtime.py");
+            let mut command = Command::new(&python);
+            command.arg(script).arg(&folder);
+            command.args([
+                "--threads",
+                &threads.to_string(),
+                "--bits",
+                &bits.to_string(),
+            ]);
+            command
+        }));
     }
+    Ok(commands)
 }
 
-fn write(path: &Path, weights: &Published, image: TensorData, logits: Vec<f32>) -> Fallible<()> {
-    let shape = [1, logits.len()];
-    let extra = [("image", image), ("logits", TensorData::new(logits, shape))];
-    let weights = tensors(weights).map(|(name, data)| (name, data.clone()));
-    let all = weights.chain(extra).map(|(name, data)| (name.into(), data));
-    Ok(Published::new(all).write(path)?)
-}
-
-/// The largest difference, relative to the largest expected value.
-fn difference(found: &[f32], expected: &[f32]) -> f32 {
-    let pairs = found.iter().zip(expected);
-    let most = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    most / expected.iter().map(|x| x.abs()).fold(0.0, f32::max)
+/// Writes the weights of a teacher, an image and its logits; the number of weights.
+fn write_model(folder: &Path) -> Fallible<usize> {
+    let config = VitConfig::preset("deit_small_distilled_patch16_224", 1000)?;
+    let model: VisionTransformer = config.init_teacher(&Device::flex())?;
+    let image = engines::image(&config.packed());
+    let logits = engines::teacher_logits(&model, &image)?;
+    let logits = TensorData::new(logits, [1, config.classes]);
+    let weights = Published::of(&model);
+    weights.write(folder.join(engines::WEIGHTS))?;
+    let example = [("image".into(), image), ("logits".into(), logits)];
+    Published::new(example).write(folder.join(engines::EXAMPLE))?;
+    let sizes = weights.names().filter_map(|name| weights.get(name));
+    Ok(sizes.map(TensorData::num_elements).sum())
 }
