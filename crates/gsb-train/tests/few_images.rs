@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gsb_data::{DataSplits, Normalization, per_class};
-use gsb_train::{Callbacks, Init, Recipe, Report, Run, RunConfig, Start, TeacherLogits};
+use gsb_train::{Callbacks, History, Init, Recipe, Report, Run, RunConfig, Start, TeacherLogits};
 use gsb_vit::checkpoint::load;
 use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 
@@ -168,27 +168,6 @@ fn what_does_not_go_together_is_named() {
     );
 }
 
-#[test]
-fn a_teacher_of_another_width_is_refused_before_the_run_begins() {
-    let _turn = turn();
-    let folder = tempfile::tempdir().unwrap();
-    let first = folder.path().join("teacher");
-    train(&first, still(&[Phase::Teacher]));
-    let mut config = still(&[Phase::Stage2]);
-    config.recipe.model = config.recipe.model.with_width(32);
-    config.recipe.stage2.distillation_hidden = 1.0;
-    config.start.teacher = Some(first.join("teacher.bpk"));
-    let error = Run::new(folder.path().join("stage2"), config.clone()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "stage2.distillation_hidden: the teacher has a width of 16, the student 32"
-    );
-    // Attention matrices have no width.
-    config.recipe.stage2.distillation_hidden = 0.0;
-    config.recipe.stage2.distillation_attention = 1.0;
-    train(&folder.path().join("attention"), config);
-}
-
 /// A run that moves, of one phase that starts from a float model.
 fn moving(folder: &Path, phase: Phase) -> RunConfig {
     let file = folder.join("teacher").join("teacher.bpk");
@@ -293,6 +272,46 @@ fn similarities_are_learned_from_a_teacher_of_another_width() {
         gsb_train::History::open(&path).unwrap().epochs[0].train_loss
     };
     assert!(loss("similar", 1.0) > loss("plain", 0.0));
+}
+
+/// Two epochs of a student of width 32 that learns from the hidden states of a teacher of width 16.
+fn wider(folder: &Path, weight: f64) -> RunConfig {
+    let mut config = moving(folder, Phase::Stage2);
+    config.start.init = Init::Fresh;
+    config.recipe.model = config.recipe.model.with_width(32);
+    config.recipe.stage2.distillation_hidden = weight;
+    config.recipe.stage2.clip_grad = Some(1.0);
+    config.recipe.stage2.model_ema = Some(0.9);
+    config
+}
+
+#[test]
+fn hidden_states_are_learned_from_a_teacher_of_another_width_by_a_map_that_is_trained() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, weight: f64| {
+        let path = folder.path().join(name);
+        train(&path, wider(folder.path(), weight));
+        path
+    };
+    let first_loss = |path: &Path| History::open(path).unwrap().epochs[0].train_loss;
+    let (plain, hidden) = (run("plain", 0.0), run("hidden", 1.0));
+    assert!(first_loss(&hidden) > first_loss(&plain));
+    // The map is in the checkpoints, moves, and is not in what is kept.
+    let map = |epoch: usize| {
+        let path = hidden.join(format!("stage2/checkpoint/model-{epoch}.bpk"));
+        let record = burn::store::ModuleRecord::from_bytes(std::fs::read(path).unwrap());
+        let record = record.unwrap();
+        let (_, tensor) = record
+            .iter()
+            .find(|(name, _)| *name == "hidden_map.weight")
+            .unwrap();
+        tensor.clone()
+    };
+    assert_ne!(map(1), map(2));
+    let kept = std::fs::read(hidden.join("stage2.bpk")).unwrap();
+    let named = |name: &[u8]| kept.windows(name.len()).any(|bytes| bytes == name);
+    assert!(named(b"tokens.position") && !named(b"hidden_map"));
 }
 
 #[test]

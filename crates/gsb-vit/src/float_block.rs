@@ -4,6 +4,7 @@ use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::Device;
+use gsb_core::binarize::token_sign;
 use gsb_core::nn::{DropPath, DropPathConfig, LayerNorm, LayerNormConfig};
 use gsb_cpu::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
 
@@ -20,7 +21,8 @@ pub(crate) fn float_norm(config: &VitConfig, device: &Device) -> LayerNorm {
         .init(device)
 }
 
-/// Float multi-head self-attention: `softmax(q k^T / sqrt(d)) v`, then the output layer.
+/// Float multi-head self-attention: `softmax(q k^T / sqrt(d)) v`, then the output layer. As a variant, query and key
+/// have [one bit](token_sign) with a scale for each token and head.
 #[derive(Module, Debug)]
 pub struct FloatAttention {
     /// Query, key and value side by side, weight `[width, 3 * width]`.
@@ -33,6 +35,8 @@ pub struct FloatAttention {
     pub dropout: Dropout,
     /// Number of heads.
     pub heads: usize,
+    /// Whether query and key have one bit.
+    pub binary_query_key: bool,
 }
 
 impl FloatAttention {
@@ -41,7 +45,7 @@ impl FloatAttention {
     /// # Shapes
     /// - x and output: `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        if self.attention_dropout.prob > 0.0 {
+        if self.attention_dropout.prob > 0.0 || self.binary_query_key {
             return self.forward_with_attention(x).0;
         }
         let [.., width] = x.dims();
@@ -63,7 +67,11 @@ impl FloatAttention {
         let [.., width] = x.dims();
         let qkv = apply(&self.qkv, x);
         let part = |part| split_heads(qkv.clone(), self.heads, 3, part);
-        let scores = part(0).matmul(part(1).swap_dims(2, 3));
+        let (query, key) = match self.binary_query_key {
+            true => (token_sign(part(0)), token_sign(part(1))),
+            false => (part(0), part(1)),
+        };
+        let scores = query.matmul(key.swap_dims(2, 3));
         let matrix = scaled_softmax(scores, self.scale(width));
         let attention = self.attention_dropout.forward(matrix);
         let attended = attention.clone().matmul(part(2));
@@ -115,6 +123,7 @@ impl FloatBlock {
                 output: linear(width, width),
                 dropout: dropout.clone(),
                 heads: config.heads,
+                binary_query_key: config.binary_query_key,
             },
             norm2: float_norm(config, device),
             fc1: linear(width, hidden),
@@ -151,5 +160,48 @@ impl EncoderBlock for FloatBlock {
         let normalized = self.norm1.forward(x.clone());
         let (branch, attention) = self.attention.forward_with_attention(normalized);
         (self.add_branches(x, branch), attention)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+
+    #[test]
+    fn scores_of_one_bit_are_counts_of_equal_signs_with_two_scales() {
+        let device = Device::default();
+        let config = VitConfig::micro();
+        let float = FloatBlock::new(&config, 0.0, &device).attention;
+        let mut binary = float.clone();
+        binary.binary_query_key = true;
+        let x = Tensor::random([2, 5, config.width], Distribution::Default, &device);
+        let (y, attention) = binary.forward_with_attention(x.clone());
+        binary.forward(x.clone()).into_data().assert_eq(&y.into_data(), true);
+
+        let qkv = apply(&float.qkv, x);
+        let width = config.width / config.heads;
+        let [query, key] = [0, 1].map(|part| {
+            let part = split_heads(qkv.clone(), config.heads, 3, part);
+            part.into_data().try_to_vec::<f32>().unwrap()
+        });
+        let found = attention.into_data().try_to_vec::<f32>().unwrap();
+        let magnitude = |x: &[f32]| x.iter().map(|x| x.abs()).sum::<f32>() / width as f32;
+        for (row, scores) in found.chunks(5).enumerate() {
+            let q = &query[row * width..][..width];
+            let head = row / 5;
+            let expected = (0..5).map(|token| {
+                let k = &key[(head * 5 + token) * width..][..width];
+                let equal = q.iter().zip(k).filter(|(q, k)| (**q > 0.0) == (**k > 0.0));
+                let count = 2.0 * equal.count() as f32 - width as f32;
+                (magnitude(q) * magnitude(k) * count / (width as f32).sqrt()).exp()
+            });
+            let expected: Vec<f32> = expected.collect();
+            let sum: f32 = expected.iter().sum();
+            for (found, expected) in scores.iter().zip(expected) {
+                // A few roundings of numbers of at most 1.
+                assert!((found - expected / sum).abs() < 1e-6, "{found} {}", expected / sum);
+            }
+        }
     }
 }

@@ -150,6 +150,11 @@ pub struct ModelArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shift_bits: Option<u8>,
 
+    /// Give query and key of the teacher one bit, with a scale for each token
+    #[arg(long, help_heading = "Model")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub binary_query_key: bool,
+
     /// Add copies of the neighbouring patches before each layer of the students' MLPs
     #[arg(long, help_heading = "Model")]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -575,7 +580,7 @@ mod tests {
         let given = overrides(
             "--device flex --devices 1 --strategy multi --data-set digits --data-path x \
              --inat-category genus --download --orientation upright --skip-broken --per-class 2 \
-             --label-noise 0.5 --input-size 8 --attention-groups 1 --attention-bits 2 --token-shifts --value-groups 1 --shift-bits 8 --scope batch \
+             --label-noise 0.5 --input-size 8 --attention-groups 1 --attention-bits 2 --binary-query-key --token-shifts --value-groups 1 --shift-bits 8 --scope batch \
              --initial-scales residual --drop 0.5 --drop-path 0.5 --seed 1 --workers 2 \
              --phase teacher,stage1 --cache-teacher --repeated-aug 2 --epochs 2 --batch-size 2 \
              --accumulation 2 --lr 0.5 --min-lr 0.25 --warmup-epochs 1 --warmup-lr 0.25 \

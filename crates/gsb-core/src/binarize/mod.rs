@@ -8,6 +8,7 @@
 //! | [`ChannelQuantizer`] | to signed levels, one learned scale per output channel | patch embedding |
 //! | [`AttentionBinarizer`] | to a superposition of nested `{0, a_k}` groups | attention matrix |
 //! | [`ValueBinarizer`] | to a superposition of nested `{-a_k, 0, a_k}` groups | value |
+//! | [`token_sign`] | to `{-m, m}`, `m` computed for each token | query and key alone |
 //!
 //! A learned scale starts at 1. `calibrate` sets it from data once, before training; that it has
 //! been set is part of the module's state and of its record. An uncalibrated binarizer is a
@@ -20,6 +21,7 @@ mod groups;
 mod pull;
 mod scale;
 mod signed;
+mod token;
 mod unsigned;
 mod value;
 mod weight;
@@ -31,6 +33,7 @@ pub use channel::{ChannelQuantizer, ChannelQuantizerConfig};
 pub use pull::weight_pull;
 pub use scale::{FirstForward, InitialScales, ScaleRule};
 pub use signed::{SignedBinarizer, SignedBinarizerConfig};
+pub use token::token_sign;
 pub use unsigned::{UnsignedBinarizer, UnsignedBinarizerConfig};
 pub use value::{ValueBinarizer, ValueBinarizerConfig};
 pub use weight::{WeightBinarizer, WeightBinarizerConfig, WeightScale};

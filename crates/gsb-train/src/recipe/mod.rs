@@ -152,18 +152,13 @@ impl Recipe {
     /// Checks that the inside of a teacher can be compared with that of the students that learn from it.
     ///
     /// # Errors
-    /// [`Error::Option`] if widths or patches differ.
+    /// [`Error::Option`] if patches differ.
     pub(crate) fn validate_inside(&self, teacher: &VitConfig) -> Result<(), Error> {
         for phase in [Phase::Stage1, Phase::Stage2] {
             let settings = self.phase(phase);
             if !self.trains(phase) || !settings.distils_inside() {
                 continue;
             }
-            let differs = |option: &str, what: &str, of_teacher: usize, of_student: usize| {
-                let reason =
-                    format!("the teacher has {what} {of_teacher}, the student {of_student}");
-                Err(Error::option(format!("{phase}.{option}"), reason))
-            };
             let (of_teacher, of_student) = (teacher.patch_size, self.model.patch_size);
             if of_teacher != of_student {
                 let option = if settings.distillation_hidden > 0.0 {
@@ -173,11 +168,9 @@ impl Recipe {
                 } else {
                     "distillation_similarity"
                 };
-                return differs(option, "patches of", of_teacher, of_student);
-            }
-            let (of_teacher, of_student) = (teacher.width, self.model.width);
-            if settings.distillation_hidden > 0.0 && of_teacher != of_student {
-                return differs("distillation_hidden", "a width of", of_teacher, of_student);
+                let reason =
+                    format!("the teacher has patches of {of_teacher}, the student {of_student}");
+                return Err(Error::option(format!("{phase}.{option}"), reason));
             }
         }
         Ok(())

@@ -33,7 +33,8 @@ pub struct PhaseRecipe {
     /// The temperature of soft distillation.
     pub distillation_tau: f64,
     /// How much the hidden states after each block count that differ from the teacher's, beside the loss of the logits;
-    /// 0 for not at all. See [`hidden_state_loss`](gsb_core::distill::hidden_state_loss).
+    /// 0 for not at all. See [`hidden_state_loss`](gsb_core::distill::hidden_state_loss). Where the teacher has another width,
+    /// a linear map makes the student's as wide; it is trained with the student, and no part of what is kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub distillation_hidden: f64,
     /// How much the attention matrices count that differ from the teacher's; 0 for not at all. See

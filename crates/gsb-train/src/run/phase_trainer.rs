@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
 use burn_train::metric::{
     AccuracyMetric, LearningRateMetric, LossMetric, Metric, TopKAccuracyMetric,
 };
@@ -76,6 +77,7 @@ impl PhaseTrainer<'_> {
             self.folder.diverged_model(phase),
         ));
         let inspector = Arc::new(Inspector::default());
+        let hidden_map = self.hidden_map(phase, &teacher);
         let config = StepConfig {
             criterion: Criterion {
                 teacher,
@@ -101,7 +103,7 @@ impl PhaseTrainer<'_> {
             inspector: Arc::clone(&inspector),
             monitor: Arc::clone(&monitor),
         };
-        let mut module = TrainModule::new(model, config, resumed * steps);
+        let mut module = TrainModule::new(model, hidden_map, config, resumed * steps);
         if resumed > 0 {
             // The optimizer knows parameters by their ids, which the record restores.
             module = restored(module, &resumption.checkpoints, resumed)?;
@@ -115,6 +117,17 @@ impl PhaseTrainer<'_> {
         let scheduler = ModuleLrScheduler::new(scheduler);
         let result = training.launch(Learner::new(module, optimizer, scheduler));
         self.finish(result, &resumption.checkpoints, &monitor, &logger)
+    }
+
+    /// What makes hidden states of the student as wide as the teacher's, where they are compared and are not.
+    fn hidden_map(&self, phase: Phase, teacher: &Teacher) -> Option<Linear> {
+        let (of_student, of_teacher) = (self.recipe.model.width, teacher.live()?.width());
+        let needed = self.recipe.phase(phase).distillation_hidden > 0.0 && of_student != of_teacher;
+        needed.then(|| {
+            LinearConfig::new(of_student, of_teacher)
+                .with_bias(false)
+                .init(&self.devices.main().clone().autodiff())
+        })
     }
 
     /// Where a phase goes on, with the log as it was then.

@@ -1,6 +1,7 @@
 //! The loss of a batch.
 
 use burn::Tensor;
+use burn::nn::Linear;
 use gsb_core::distill::{DistillationLoss, Logits, Targets};
 use gsb_vit::Classifier;
 
@@ -18,8 +19,14 @@ pub(crate) struct Criterion {
 }
 
 impl Criterion {
-    /// The logits of the class head, `[batch, classes]`, and the loss, `[1]`, of a student on a batch.
-    pub fn forward(&self, student: &impl Classifier, batch: &TrainBatch) -> (Tensor<2>, Tensor<1>) {
+    /// The logits of the class head, `[batch, classes]`, and the loss, `[1]`, of a student on a batch. Hidden states
+    /// are compared with the teacher's after the map, if there is one.
+    pub fn forward(
+        &self,
+        student: &impl Classifier,
+        hidden_map: Option<&Linear>,
+        batch: &TrainBatch,
+    ) -> (Tensor<2>, Tensor<1>) {
         let images = batch.images.clone();
         let (Some(inside), Some(teacher)) = (&self.inside, self.teacher.live()) else {
             let logits = student.forward(images);
@@ -34,7 +41,7 @@ impl Criterion {
         let teacher_logits = expected.logits.clone().mean();
         let class = found.logits.class.clone();
         let outside = self.of_logits(found.logits.clone(), Some(teacher_logits), batch);
-        (class, outside + inside.forward(&found, &expected))
+        (class, outside + inside.forward(&found, &expected, hidden_map))
     }
 
     fn of_logits(

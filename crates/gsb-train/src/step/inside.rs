@@ -1,6 +1,7 @@
 //! What a student learns from what happens inside its teacher.
 
 use burn::Tensor;
+use burn::nn::Linear;
 use burn::tensor::s;
 use gsb_core::distill::{attention_loss, hidden_similarity_loss, hidden_state_loss};
 use gsb_vit::Activations;
@@ -20,8 +21,14 @@ impl InsideLoss {
     /// The weighted loss, `[1]`. Of models that differ in depth, each block of the student learns from the block
     /// that lies as far from the end of the teacher, relative to its depth.
     ///
-    /// A student's distillation token learns from the class token of a teacher that has none.
-    pub fn forward(self, student: &Activations, teacher: &Activations) -> Tensor<1> {
+    /// A student's distillation token learns from the class token of a teacher that has none. The hidden states of a
+    /// student of another width pass a linear map first, one for all blocks.
+    pub fn forward(
+        self,
+        student: &Activations,
+        teacher: &Activations,
+        hidden_map: Option<&Linear>,
+    ) -> Tensor<1> {
         let depth = student.blocks.len();
         let mut total = Tensor::zeros([1], &student.features.device());
         for block in 0..depth {
@@ -33,6 +40,10 @@ impl InsideLoss {
                 total = total + loss.mul_scalar(self.similarity);
             }
             if self.hidden > 0.0 {
+                let found = match hidden_map {
+                    Some(map) => map.forward(found),
+                    None => found,
+                };
                 total = total + hidden_state_loss(found, expected).mul_scalar(self.hidden);
             }
             if self.attention > 0.0 {

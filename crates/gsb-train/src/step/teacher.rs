@@ -27,6 +27,11 @@ impl LiveTeacher {
         Self(Box::new(model))
     }
 
+    /// The width of its tokens.
+    pub fn width(&self) -> usize {
+        self.0.config().width
+    }
+
     fn logits(&self, batch: &TrainBatch) -> Tensor<2> {
         let logits = self.0.infer(self.images(batch));
         logits.autodiff().to_device(&batch.images.device())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::Tensor;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use gsb_core::binarize::{Blend, weight_pull};
@@ -33,13 +34,16 @@ pub(crate) struct StepConfig {
     pub monitor: Arc<LossMonitor>,
 }
 
-/// A model in training and the moving average of its weights.
+/// A model in training, the moving average of its weights, and the map by which its hidden states are compared with those
+/// of a teacher of another width.
 ///
 /// Checkpoints hold its fields by their names.
 #[derive(Module, Debug)]
 pub(crate) struct TrainModule<M: Model + Classifier + 'static> {
     student: M,
     average: Option<M>,
+    /// Trained with the student, and left behind with the phase; weight `[width, width of the teacher]`.
+    hidden_map: Option<Linear>,
     #[module(skip)]
     config: Arc<StepConfig>,
     /// Steps taken.
@@ -49,11 +53,17 @@ pub(crate) struct TrainModule<M: Model + Classifier + 'static> {
 
 impl<M: Model + Classifier + 'static> TrainModule<M> {
     /// A model before its first step, or after a number of steps.
-    pub fn new(model: M, config: StepConfig, steps: usize) -> Self {
+    pub fn new(
+        model: M,
+        hidden_map: Option<Linear>,
+        config: StepConfig,
+        steps: usize,
+    ) -> Self {
         let average = config.ema_decay.map(|_| ema_start(&model));
         Self {
             student: model,
             average,
+            hidden_map,
             config: Arc::new(config),
             steps,
         }
@@ -63,6 +73,11 @@ impl<M: Model + Classifier + 'static> TrainModule<M> {
     /// The model that the optimizer moves.
     pub fn model(&self) -> &M {
         &self.student
+    }
+
+    /// Everything that gradients move.
+    fn trained(&self) -> (M, Option<Linear>) {
+        (self.student.clone(), self.hidden_map.clone())
     }
 
     /// As binary as it is to be at the step.
@@ -106,7 +121,9 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
     fn step(&self, batch: TrainBatch) -> TrainOutput<ClassificationOutput> {
         let config = &self.config;
         config.monitor.check_before(&batch);
-        let (class, loss) = config.criterion.forward(&self.student, &batch);
+        let (class, loss) = config
+            .criterion
+            .forward(&self.student, self.hidden_map.as_ref(), &batch);
         config.inspector.begin(|| self.evaluated());
         config.monitor.watch(&loss, &self.student, &batch);
         let weight = config.accumulation.weight(batch.step);
@@ -116,7 +133,7 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
         };
         let gradients = total.mul_scalar(weight).backward();
         TrainOutput {
-            grads: GradientsParams::from_grads(gradients, &self.student),
+            grads: GradientsParams::from_grads(gradients, &self.trained()),
             item: ClassificationOutput::new(per_image(loss, &batch), class, batch.labels),
         }
     }
@@ -128,9 +145,16 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
         mut gradients: GradientsParams,
     ) -> Self {
         if let Some(highest) = self.config.clip {
-            gradients = clip_by_norm(&self.student, gradients, highest);
+            gradients = clip_by_norm(&self.trained(), gradients, highest);
         }
-        self.student = optimizer.step(rate, self.student, gradients);
+        self.student = match self.hidden_map.take() {
+            None => optimizer.step(rate, self.student, gradients),
+            Some(map) => {
+                let (student, map) = optimizer.step(rate, (self.student, map), gradients);
+                self.hidden_map = Some(map);
+                student
+            }
+        };
         if let (Some(average), Some(decay)) = (self.average.take(), self.config.ema_decay) {
             self.average = Some(ema_update(average, &self.student, decay));
         }

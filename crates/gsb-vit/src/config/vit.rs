@@ -59,6 +59,8 @@ pub struct VitConfig {
     pub drop_path: f64,
     /// Teacher: what its normalizations add to the variance; without a number 1e-6, as those of DeiT.
     pub norm_epsilon: Option<f64>,
+    /// Teacher: whether query and key have [one bit](gsb_core::binarize::token_sign) each; the rest stays float.
+    pub binary_query_key: bool,
     /// Students: whether copies of neighbouring tokens are added before each layer of the MLPs, see
     /// [`TokenShift`](gsb_core::nn::TokenShift).
     pub token_shifts: bool,
@@ -108,6 +110,7 @@ impl VitConfig {
             attention_dropout: 0.0,
             drop_path: 0.0,
             norm_epsilon: None,
+            binary_query_key: false,
             token_shifts: false,
             scope: ThresholdScope::Sample,
             attention_groups: 3,
@@ -186,6 +189,7 @@ setters! {
     with_attention_dropout attention_dropout: f64;
     with_drop_path drop_path: f64;
     with_norm_epsilon norm_epsilon: Option<f64>;
+    with_binary_query_key binary_query_key: bool;
     with_token_shifts token_shifts: bool;
     with_scope scope: ThresholdScope;
     with_attention_groups attention_groups: usize;

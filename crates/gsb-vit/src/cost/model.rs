@@ -144,7 +144,15 @@ fn block(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<(&'static str, 
             .elements(a * v * tokens * width); // scaled sum of the products
         layers.push(("attention.attended", superposed));
     } else {
-        layers.push(("attention.scores", scores.macs_of(product, FLOAT_BITS)));
+        let scores = if phase == Phase::Teacher && config.binary_query_key {
+            // Signs and magnitudes of query and key; two factors of each score.
+            scores
+                .macs_of(product, 1)
+                .elements(4 * tokens * width + 2 * attention)
+        } else {
+            scores.macs_of(product, FLOAT_BITS)
+        };
+        layers.push(("attention.scores", scores));
         let attended = Amount::default().macs_of(product, FLOAT_BITS);
         layers.push(("attention.attended", attended));
     }

@@ -197,6 +197,23 @@ fn a_level_sum_costs_a_product_for_each_of_its_matrices() {
 }
 
 #[test]
+fn one_bit_scores_of_a_teacher_are_binary_macs() {
+    let cost = |phase, bits| {
+        let config = tiny().with_binary_query_key(bits);
+        config.cost(phase).unwrap().total
+    };
+    for phase in [Phase::Stage1, Phase::Stage2] {
+        assert_eq!(cost(phase, true), cost(phase, false));
+    }
+    let [float, binary] = [false, true].map(|bits| cost(Phase::Teacher, bits));
+    // Six tokens of four channels, whose two heads have 36 scores each.
+    assert_eq!(binary.binary_macs, 6 * 6 * 4);
+    assert_eq!(float.float_macs - binary.float_macs, 6 * 6 * 4);
+    assert_eq!(binary.elementwise - float.elementwise, 4 * 6 * 4 + 2 * 72);
+    assert_eq!(binary.parameters, float.parameters);
+}
+
+#[test]
 fn copies_of_neighbours_cost_an_addition_each() {
     let cost = |phase, shifts| {
         let config = tiny().with_token_shifts(shifts);
