@@ -13,8 +13,9 @@ const root = join(web, "..");
 const npm = join(root, "crates/gsb-web/npm");
 const dist = join(web, "dist");
 const targetFolder = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-const { students } = JSON.parse(readFileSync(join(web, "models/models.json")));
-const modelFiles = students.map(({ file }) => join(web, "models", file));
+const { students, more } = JSON.parse(readFileSync(join(web, "models/models.json")));
+const fileOf = ({ file }) => join(web, "models", file);
+const modelFiles = students.map(fileOf);
 
 function cargo(options, environment = {}) {
   const env = { ...process.env, CARGO_TARGET_DIR: targetFolder, ...environment };
@@ -41,13 +42,15 @@ writeFileSync(join(npm, "gsb_web.js"), glues.simd);
 // What the native program says.
 const samples = join(web, "models/samples.json");
 const example = ["run", "--quiet", "--release", "--locked", "-p", "gsb-web", "--example", "native", "--"];
-const native = JSON.parse(cargo([...example, samples, ...modelFiles], { RAYON_NUM_THREADS: "1" }));
+const native = JSON.parse(cargo([...example, samples, ...modelFiles, "--more", ...more.map(fileOf)], { RAYON_NUM_THREADS: "1" }));
 // Bits as text, which takes less than numbers do.
 const text = (bits) => encode(new Uint8Array(Uint32Array.from(bits).buffer));
 native.answers = native.answers.map((answers) => answers.map(text));
 native.moved.flat().forEach((each) => (each.answers = each.answers.map(text)));
+const moreAnswers = native.more.map((answers) => answers.map(text));
+delete native.more;
 native.deitSmall.logits = text(native.deitSmall.logits);
-const data = { samples: JSON.parse(readFileSync(samples)), students: students.map(({ name }) => name), native };
+const data = { samples: JSON.parse(readFileSync(samples)), students: students.map(({ name }) => name), more: more.map(({ name, id }) => ({ name, id })), native };
 
 async function bundled(entry, define) {
   const options = { entryPoints: [entry], bundle: true, minify: true, write: false, format: "iife", charset: "utf8", define };
@@ -76,8 +79,11 @@ writeScript("modern.js", "gsbModern", [join(npm, "simd.wasm"), ...modelFiles]);
 writeScript("fallback.js", "gsbFallback", [join(npm, "scalar.wasm"), ...modelFiles]);
 const expected = JSON.parse(readFileSync(join(web, "models/teacher.json")));
 writeScript("teacher.js", "gsbTeacher", [join(web, "models/teacher.safetensors")], { expected });
+for (const [index, student] of more.entries()) {
+  writeScript(`${student.id}.js`, `gsb_${student.id}`, [fileOf(student)], { expected: moreAnswers[index] });
+}
 copyFileSync(join(web, "src/offline.js"), join(dist, "offline.js"));
 
 const size = (name) => readFileSync(join(dist, name)).length;
 const loaded = size("index.html") + size("modern.js");
-console.log(`web/dist/index.html: ${loaded} bytes with engine and models; ${size("fallback.js")} more where there is no SIMD128, ${size("teacher.js")} for the float teacher`);
+console.log(`web/dist/index.html: ${loaded} bytes with engine and models; ${size("fallback.js")} more where there is no SIMD128, ${size("teacher.js")} for the float teacher${more.map(({ name, id }) => `, ${size(`${id}.js`)} for the student of ${name}`).join("")}`);

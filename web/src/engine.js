@@ -1,6 +1,6 @@
 // The engine and the models of this page. They lie in scripts, since a page of a file may load scripts and nothing
 // else: `modern.js` is for SIMD128; `fallback.js` for older browsers, and to measure what SIMD128 gains; `teacher.js`
-// holds the float teacher, for whoever asks for it.
+// holds the float teacher and `mnist.js` another student, for whoever asks for them.
 // Its parts, as the package as a whole brings what compresses too.
 import { Decoder } from "../node_modules/lzma1/lib/decoder.js";
 import { InputBuffer, OutputBuffer } from "../node_modules/lzma1/lib/streams.js";
@@ -82,10 +82,20 @@ export async function models() {
   return (await loaded(isModern)).models;
 }
 
-/** The file of the float teacher, and its logits natively. */
-export async function teacherFile() {
-  const packed = await defined("teacher.js", "gsbTeacher", "the float teacher");
+/** A file, and its logits natively. */
+async function fetched(file, name, what) {
+  const packed = await defined(file, name, what);
   return { bytes: unpacked(packed)[0], expected: packed.expected };
+}
+
+/** The float teacher, and its logits of the samples. */
+export function teacherFile() {
+  return fetched("teacher.js", "gsbTeacher", "the float teacher");
+}
+
+/** Another student, and its logits of random pictures, the first of seed 0. */
+export function studentFile({ name, id }) {
+  return fetched(`${id}.js`, `gsb_${id}`, `the student of ${name}`);
 }
 
 export { PackedModel };

@@ -1,6 +1,6 @@
 import { Answers, percent } from "./answers.js";
 import { AttentionView } from "./attention.js";
-import { isModern, models, options, PackedModel, teacherFile } from "./engine.js";
+import { isModern, models, options, PackedModel, studentFile, teacherFile } from "./engine.js";
 import { isInk, ofPicture, ofStrokes } from "./ink.js";
 import { fillLayers } from "./layers.js";
 import { Pad } from "./pad.js";
@@ -11,7 +11,7 @@ import { decode as bytesOf } from "./z85.js";
 import { hasSimd, LARGEST_FILE, Prediction, TRAINED_THRESHOLDS } from "../../crates/gsb-web/npm/index.js";
 
 // What the native program says of the samples, from when the page was made.
-const { samples, students: names, native } = DATA;
+const { samples, students: names, more, native } = DATA;
 
 const element = new Proxy({}, { get: (_, id) => document.getElementById(id) });
 const students = [];
@@ -49,7 +49,7 @@ function pixelsFor({ model: { description } }) {
   const { config } = description;
   const size = config.image_size;
   if (!source) return null;
-  if (source.pixels) return source.pixels.length === size * size * config.channels ? source.pixels : null;
+  if (source.pixels?.length === size * size * config.channels) return source.pixels;
   if (isInk(config)) return source.strokes ? ofStrokes(source.strokes, size) : ofPicture(source.gray, size);
   return transformed(source.image ?? strokesAsImage(), description);
 }
@@ -187,7 +187,7 @@ element.take.onclick = safely(async () => {
 element.stop.onclick = stopCamera;
 
 // Students.
-function add(name, model, file) {
+function add(name, model, file, closed) {
   const { bytes, config } = model.description;
   const groups = config.attention_groups;
   const about = `${groups === 1 ? "one group" : `${groups} groups`}, ${bytes.toLocaleString("en")} bytes`;
@@ -198,6 +198,7 @@ function add(name, model, file) {
     model.close();
     fillStudents();
     choose(students[0]);
+    closed?.();
   };
   answers.add(student, students.length > names.length ? close : undefined);
   fillStudents();
@@ -256,6 +257,39 @@ async function open(file, name) {
   }
 }
 picked(element.open, openFile);
+
+// Students of other data, which are fetched when they are asked for.
+function fillMore() {
+  const buttons = more.map((student) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.disabled = true;
+    button.textContent = `Add the student of ${student.name}`;
+    button.onclick = safely(async () => {
+      button.disabled = true;
+      try {
+        const { bytes, expected } = await studentFile(student);
+        const model = await open(bytes, student.name);
+        let equal = 0;
+        for (const [seed, logits] of expected.entries()) {
+          const prediction = await model.predict(await model.randomPixels(seed));
+          if (areEqual(prediction.logits, logits)) equal++;
+        }
+        const good = equal === expected.length;
+        element["more-note"].textContent = `The student of ${student.name}: logits of ${equal} of ${expected.length} random pictures equal the native program's, bit for bit${good ? "" : "; the OTHERS DIFFER"}.`;
+        button.hidden = true;
+        await choose(add(student.name, model, bytes, () => {
+          button.hidden = false;
+          element["more-note"].textContent = "";
+        }));
+      } finally {
+        button.disabled = false;
+      }
+    });
+    return button;
+  });
+  element.more.replaceChildren(...buttons);
+}
 
 // The float teacher, which is fetched when it is asked for.
 let teacher;
@@ -382,7 +416,10 @@ function fillSamples() {
     button.onclick = () => {
       const copy = canvasOf(sample.pixels, { image_size: Math.sqrt(sample.pixels.length), channels: 1 });
       pad.show(copy);
-      look({ pixels: Uint8Array.from(sample.pixels), sample: index });
+      const pixels = Uint8Array.from(sample.pixels);
+      const size = Math.sqrt(pixels.length);
+      // Students of other sizes see it as a picture of a digit.
+      look({ pixels, gray: { width: size, height: size, gray: pixels }, image: picture.getContext("2d").getImageData(0, 0, size, size), sample: index });
     };
     return button;
   });
@@ -403,13 +440,14 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 
 safely(async () => {
   fillSamples();
+  fillMore();
   showState();
   if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly");
   const files = await models();
   const opened = await Promise.all(files.map((bytes, index) => open(bytes, names[index])));
   opened.forEach((model, index) => add(names[index], model, files[index]));
   await choose(students[0]);
-  element.compare.disabled = false;
+  for (const button of [element.compare, ...element.more.children]) button.disabled = false;
   // Something to look at from the beginning; whoever has begun to draw keeps it.
   if (!source) element.samples.children[6].click();
   await predict();

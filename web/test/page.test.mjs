@@ -362,6 +362,57 @@ test("the float teacher stands beside the students once it is asked for", async 
   await saying("–", 2);
 });
 
+test("the student of MNIST is fetched once it is asked for, equals the native program and reads what is drawn", async () => {
+  assert.equal(await page.evaluate(() => typeof globalThis.gsb_mnist), "undefined");
+  await page.getByRole("button", { name: "Add the student of MNIST" }).click();
+  await page.getByRole("heading", { name: "MNIST", exact: true }).waitFor();
+  assert.match(await page.locator("#more-note").textContent(), /^The student of MNIST: logits of 20 of 20 random pictures equal/);
+  // After the two students of the digits and their teacher.
+  for (const digit of [0, 2, 3, 7]) {
+    await draw(page, STROKES[digit]);
+    await saying(digit, 3);
+  }
+  assert.equal(await page.locator("#seen-caption").textContent(), "what it sees: 28 x 28");
+  // A sample of the digits is a picture to it.
+  await page.locator("#samples button").first().click();
+  await page.waitForFunction(() => document.querySelectorAll(".student .class")[3].textContent !== "–");
+  await page.getByRole("button", { name: "Close MNIST" }).click();
+  assert.equal(await page.locator(".student").count(), 3);
+  assert.ok(await page.getByRole("button", { name: "Add the student of MNIST" }).isVisible());
+});
+
+test("mutated files are refused by a message or opened, and never end the worker", async () => {
+  const [opened, refused, traps] = await page.evaluate(async () => {
+    const { students, open } = globalThis.gsb;
+    const sound = students[1].file;
+    const header = 8 + new DataView(sound.buffer, sound.byteOffset).getUint32(0, true);
+    let [state, opened, refused] = [1, 0, 0];
+    const traps = [];
+    const random = (below) => (state = (state * 48271) % 2147483647) % below;
+    for (let round = 0; round < 400; round++) {
+      const bytes = sound.slice(0, round % 7 === 6 ? random(sound.length) : sound.length);
+      // Mostly the header, whose contents no checksum guards from being read.
+      const within = round % 3 === 2 ? bytes.length : Math.min(header, bytes.length);
+      for (let change = 0; change <= random(4) && within > 0; change++) bytes[random(within)] = random(256);
+      try {
+        const model = await open(bytes);
+        await model.predict(await model.randomPixels(round));
+        model.close();
+        opened++;
+      } catch (error) {
+        refused++;
+        if (!error.message || /unreachable|trap|memory access|RuntimeError|panicked/.test(`${error.name}: ${error.message}`)) traps.push(error.message);
+      }
+    }
+    return [opened, refused, traps];
+  });
+  console.log(`mutated files: ${opened} opened, ${refused} refused`);
+  assert.deepEqual(traps, []);
+  assert.ok(refused > 300, `${refused}`);
+  await draw(page, STROKES[2]);
+  await saying(2);
+});
+
 test("every control has a name, and a narrow page does not scroll sideways", async () => {
   const unnamed = await page.evaluate(() =>
     [...document.querySelectorAll("button, select, input, canvas[tabindex], canvas[role]")]

@@ -34,6 +34,7 @@ pub const INDEX: &[PageFile] = {
         ("modern.js", JAVASCRIPT, made_by_just_page!("modern.js")),
         ("fallback.js", JAVASCRIPT, made_by_just_page!("fallback.js")),
         ("teacher.js", JAVASCRIPT, made_by_just_page!("teacher.js")),
+        ("mnist.js", JAVASCRIPT, made_by_just_page!("mnist.js")),
         ("offline.js", JAVASCRIPT, made_by_just_page!("offline.js")),
     ]
 };

@@ -1,6 +1,7 @@
 //! What the page compares itself with: logits of packed models for pictures, computed here, as trained and with
 //! other thresholds of the attention's groups, and the time of a DeiT-S of random weights on one thread.
-//! `native SAMPLES MODEL...` writes JSON; logits are the bits of their floats.
+//! `native SAMPLES MODEL... --more MODEL...` writes JSON; logits are the bits of their floats. Models after `--more`
+//! take pictures of other sizes: theirs are random.
 
 use std::time::Instant;
 
@@ -12,6 +13,9 @@ const MOVED: [[f32; 3]; 2] = [[0.9, 0.4, 0.6], [0.2, 0.8, 0.3]];
 
 /// With those, every so many samples are predicted.
 const APART: usize = 5;
+
+/// Random pictures that other models are asked of, seeds from 0 on.
+const RANDOM: u64 = 20;
 
 /// Images of DeiT-S that are timed.
 const ROUNDS: usize = 30;
@@ -28,8 +32,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let samples = samples.collect::<Result<Vec<Vec<u8>>, _>>()?;
     let (mut answers, mut moved) = (Vec::new(), Vec::new());
     let mut instructions = "";
-    for path in arguments {
-        let mut model = PackedModel::open(&path)?;
+    let arguments: Vec<String> = arguments.collect();
+    let mut parts = arguments.split(|argument| argument == "--more");
+    let (of_samples, others) = (parts.next(), parts.next());
+    let mut more = Vec::new();
+    for path in others.unwrap_or_default() {
+        let model = PackedModel::open(path)?;
+        let pictures = (0..RANDOM).map(|seed| Random::new(seed).image(model.config()));
+        more.push(logits_of(&model, &pictures.collect::<Vec<_>>())?);
+    }
+    for path in of_samples.unwrap_or_default() {
+        let mut model = PackedModel::open(path)?;
         instructions = model.isa().name();
         answers.push(logits_of(&model, &samples)?);
         let at = |thresholds: [f32; 3]| {
@@ -60,6 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "processor": std::env::consts::ARCH,
         "answers": answers,
         "moved": moved,
+        "more": more,
         "deitSmall": { "least": times[0], "median": times[ROUNDS / 2], "logits": bits(&logits) },
     });
     println!("{native}");
