@@ -29,7 +29,7 @@ pub(crate) struct Flip {
     pub distance: f64,
 }
 
-/// A quantizer: how Burn decides, and what becomes of a decision.
+/// A quantizer: how Burn decides, and what a decision leads to.
 pub(crate) struct Quantizer<'a> {
     /// The decision on the float at a position.
     pub decide: &'a dyn Fn(usize, f32) -> i8,

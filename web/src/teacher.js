@@ -73,7 +73,7 @@ export class Teacher {
     return this.#linear(`${name}.proj`, attended, width);
   }
 
-  /** `x W^T + b` of rows of so many inputs. */
+  /** `x W^T + b` of rows of `inputs` numbers. */
   #linear(name, x, inputs) {
     const [weight, bias] = [this.tensors.get(`${name}.weight`), this.tensors.get(`${name}.bias`)];
     const outputs = bias.length;

@@ -401,7 +401,7 @@ test("mutated files are refused by a message or opened, and never end the worker
         opened++;
       } catch (error) {
         refused++;
-        if (!error.message || /unreachable|trap|memory access|RuntimeError|panicked/.test(`${error.name}: ${error.message}`)) traps.push(error.message);
+        if (!error.message || /engine ended|unreachable|trap|memory access|RuntimeError|panicked/.test(`${error.name}: ${error.message}`)) traps.push(error.message);
       }
     }
     return [opened, refused, traps];

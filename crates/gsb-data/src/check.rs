@@ -9,7 +9,7 @@ use crate::error::{BrokenPictures, counted, first_ten};
 use crate::prefetch::each_picture;
 use crate::{DataSet, DataSplits, Error, Subset, image_size};
 
-/// What becomes of pictures that cannot be read.
+/// How pictures that cannot be read are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Broken {
     /// An error names them.

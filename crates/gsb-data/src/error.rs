@@ -195,7 +195,7 @@ fn is_missing(error: &Error) -> bool {
     source.kind() == io::ErrorKind::NotFound
 }
 
-/// So many things, by the name of one.
+/// A count with its noun in the right number.
 pub(crate) fn counted(count: usize, thing: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{ending}")

@@ -148,7 +148,7 @@ impl Metrics {
         self.refused.inc();
     }
 
-    /// So many pictures wait for a model.
+    /// How many pictures wait for a model.
     pub fn queued(&self, model: &str, pictures: usize) {
         self.queued
             .get_or_create(&of_model(model))

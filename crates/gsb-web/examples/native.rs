@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// Other thresholds, with the third group within the second and the other way round.
 const MOVED: [[f32; 3]; 2] = [[0.9, 0.4, 0.6], [0.2, 0.8, 0.3]];
 
-/// With those, every so many samples are predicted.
+/// With those, one sample in five is predicted.
 const APART: usize = 5;
 
 /// Random pictures that other models are asked of, seeds from 0 on.

@@ -39,7 +39,7 @@ const DARK: [(RGBColor, &str); 11] = [
     (GREEN_TINT, "#113B30"),
 ];
 
-/// Draws a picture of so many pixels on paper of its own, with a title for those who cannot see it.
+/// Draws a picture of this many pixels on paper of its own, with a title for those who cannot see it.
 pub fn picture(
     (width, height): (i32, i32),
     title: &str,

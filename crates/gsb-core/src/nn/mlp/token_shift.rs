@@ -29,7 +29,7 @@ pub struct TokenShift {
 }
 
 impl TokenShift {
-    /// Of images with so many patches in height and in width.
+    /// Of images with `side` patches in height and in width.
     pub fn new(side: usize) -> Self {
         Self { side }
     }
