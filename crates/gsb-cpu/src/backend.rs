@@ -181,5 +181,3 @@ pub trait FloatOps: Backend {
 #[cfg(feature = "tch")]
 #[allow(deprecated)] // Burn marks its LibTorch backend as deprecated since 0.22.
 impl FloatOps for burn::backend::LibTorch {}
-#[cfg(feature = "cube")]
-impl FloatOps for burn_cubecl::CubeBackend {}

@@ -28,6 +28,8 @@
 mod adamw;
 mod autodiff;
 mod backend;
+#[cfg(feature = "cube")]
+mod cube;
 // For the loops of other crates of this project.
 #[cfg(feature = "flex")]
 #[doc(hidden)]

@@ -177,7 +177,10 @@ mod tests {
         binary.binary_query_key = true;
         let x = Tensor::random([2, 5, config.width], Distribution::Default, &device);
         let (y, attention) = binary.forward_with_attention(x.clone());
-        binary.forward(x.clone()).into_data().assert_eq(&y.into_data(), true);
+        binary
+            .forward(x.clone())
+            .into_data()
+            .assert_eq(&y.into_data(), true);
 
         let qkv = apply(&float.qkv, x);
         let width = config.width / config.heads;
@@ -200,7 +203,11 @@ mod tests {
             let sum: f32 = expected.iter().sum();
             for (found, expected) in scores.iter().zip(expected) {
                 // A few roundings of numbers of at most 1.
-                assert!((found - expected / sum).abs() < 1e-6, "{found} {}", expected / sum);
+                assert!(
+                    (found - expected / sum).abs() < 1e-6,
+                    "{found} {}",
+                    expected / sum
+                );
             }
         }
     }

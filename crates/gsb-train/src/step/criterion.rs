@@ -41,7 +41,10 @@ impl Criterion {
         let teacher_logits = expected.logits.clone().mean();
         let class = found.logits.class.clone();
         let outside = self.of_logits(found.logits.clone(), Some(teacher_logits), batch);
-        (class, outside + inside.forward(&found, &expected, hidden_map))
+        (
+            class,
+            outside + inside.forward(&found, &expected, hidden_map),
+        )
     }
 
     fn of_logits(

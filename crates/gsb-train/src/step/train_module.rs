@@ -53,12 +53,7 @@ pub(crate) struct TrainModule<M: Model + Classifier + 'static> {
 
 impl<M: Model + Classifier + 'static> TrainModule<M> {
     /// A model before its first step, or after a number of steps.
-    pub fn new(
-        model: M,
-        hidden_map: Option<Linear>,
-        config: StepConfig,
-        steps: usize,
-    ) -> Self {
+    pub fn new(model: M, hidden_map: Option<Linear>, config: StepConfig, steps: usize) -> Self {
         let average = config.ema_decay.map(|_| ema_start(&model));
         Self {
             student: model,
@@ -121,9 +116,10 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
     fn step(&self, batch: TrainBatch) -> TrainOutput<ClassificationOutput> {
         let config = &self.config;
         config.monitor.check_before(&batch);
-        let (class, loss) = config
-            .criterion
-            .forward(&self.student, self.hidden_map.as_ref(), &batch);
+        let (class, loss) =
+            config
+                .criterion
+                .forward(&self.student, self.hidden_map.as_ref(), &batch);
         config.inspector.begin(|| self.evaluated());
         config.monitor.watch(&loss, &self.student, &batch);
         let weight = config.accumulation.weight(batch.step);
