@@ -4,6 +4,7 @@
 
 mod program;
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -276,5 +277,34 @@ fn a_table_says_what_it_trains_and_what_does_not_count() {
         assert!(line.starts_with(start), "{errors}");
     }
     assert_eq!(errors.lines().count(), 3 + 6, "{errors}");
+    // Each row is repeated by its file.
+    let own: HashSet<String> = results["rows"].as_array().expect("rows")[1..]
+        .iter()
+        .map(|row| {
+            let variant = &row["variant"];
+            let groups = [&variant["attention_groups"], &variant["value_groups"]];
+            format!(
+                "a{}-v{}-distilled-2stage-row-residual.json",
+                groups[0], groups[1]
+            )
+        })
+        .chain(["float.json".into()])
+        .collect();
+    let rows = folder.path().join("t/rows");
+    let files = std::fs::read_dir(&rows).expect("a folder").map(|file| {
+        let name = file.expect("readable").file_name();
+        name.into_string().expect("UTF-8")
+    });
+    assert_eq!(files.collect::<HashSet<_>>(), own);
+    for (row, name) in [(0, "float"), (2, "a3-v1-distilled-2stage-row-residual")] {
+        let config = format!("t/rows/{name}.json");
+        let mut train = gsb(folder.path());
+        train.args(["train", "--quiet", "--json", "-", "--config", &config]);
+        let output = ran(&mut train);
+        let repeated: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+        let phases = repeated["phases"].as_array().expect("phases");
+        let top1 = &phases.last().expect("one")["top1"];
+        assert_eq!(top1, &results["rows"][row]["top1"][0], "{name}");
+    }
     assert_eq!(stderr(&ran(table.args(["--quiet"]))).lines().count(), 3);
 }

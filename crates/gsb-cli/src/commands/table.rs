@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gsb_train::{Ablation, Callbacks, Error as TrainError, Recipe, Table, Variant};
+use gsb_train::{Ablation, Callbacks, Error as TrainError, Recipe, Row, Table, Variant};
 use gsb_vit::Phase;
 use indicatif::ProgressBar;
 
@@ -33,9 +33,13 @@ pub struct TableArgs {
     #[arg(long, value_enum, value_delimiter = ',', help_heading = "Table")]
     pub initials: Vec<InitialName>,
 
-    /// Only the students in two stages that learn from the teacher
+    /// Only the students that learn from the teacher, in two stages unless --stages says otherwise
     #[arg(long, help_heading = "Table")]
     pub short: bool,
+
+    /// Stages of the students: 2, through one of stage 1; 1, at once and for the epochs of both [default: both]
+    #[arg(long, value_name = "STAGES", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=2), help_heading = "Table")]
+    pub stages: Vec<u8>,
 
     /// Folder of runs and table: what is finished in it is taken as it is
     #[arg(
@@ -52,7 +56,7 @@ pub struct TableArgs {
 }
 
 /// Trains the variants of the paper's tables; the table in Markdown, which is also written to the
-/// folder with `table.csv`, `table.json` and `table.svg`.
+/// folder with `table.csv`, `table.json`, `table.svg` and, in `rows/`, a configuration for each row.
 ///
 /// # Errors
 /// If an option is impossible, the data or the device are not there, or a training fails.
@@ -102,7 +106,7 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     })?;
     bar.finish_and_clear();
     let text = table.to_markdown();
-    write(folder, &table, &text)?;
+    write(folder, &ablation, &table, &text)?;
     if let Some(json) = &args.train.json {
         if output::is_stdout(json) {
             return output::json(&table);
@@ -150,9 +154,13 @@ fn variants(args: &TableArgs, recipe: &Recipe) -> Vec<Variant> {
             variants.extend(Variant::published(scope, initial));
         }
     }
-    if args.short {
-        variants.retain(|variant| variant.stages == 2 && variant.distilled);
-    }
+    let stages = match (&args.stages[..], args.short) {
+        ([], true) => &[2][..],
+        ([], false) => &[1, 2],
+        (given, _) => given,
+    };
+    variants
+        .retain(|variant| stages.contains(&variant.stages) && (variant.distilled || !args.short));
     fewer(variants)
 }
 
@@ -200,7 +208,15 @@ fn fewer(variants: Vec<Variant>) -> Vec<Variant> {
     kept
 }
 
-fn write(folder: &Path, table: &Table, markdown: &str) -> Result<(), Error> {
+/// Writes the table in its forms, and for each row what `gsb train --config` repeats it with.
+fn write(folder: &Path, ablation: &Ablation, table: &Table, markdown: &str) -> Result<(), Error> {
+    let rows = folder.join("rows");
+    std::fs::create_dir_all(&rows).map_err(|error| Error::file(&rows, error))?;
+    for Row { variant, .. } in &table.rows {
+        let name = variant.map_or_else(|| "float".into(), |variant| variant.slug());
+        let config = ablation.run_config(variant.as_ref(), table.seeds[0]);
+        gsb_train::write_json(&rows.join(format!("{name}.json")), &config)?;
+    }
     table.save(folder)?;
     gsb_train::write_text(&folder.join("table.md"), markdown)?;
     gsb_train::write_text(&folder.join("table.csv"), &table.to_csv())?;

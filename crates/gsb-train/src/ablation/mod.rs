@@ -16,7 +16,7 @@ use gsb_vit::Phase;
 use crate::error::Error;
 use crate::files::absolute;
 use crate::recipe::{PhaseRecipe, Recipe};
-use crate::run::{Callbacks, DataConfig, Devices, Run, RunConfig, Start};
+use crate::run::{Callbacks, DataConfig, Devices, Init, Run, RunConfig, Start};
 
 /// Trains [variants](Variant) of the student over several seeds.
 ///
@@ -24,7 +24,7 @@ use crate::run::{Callbacks, DataConfig, Devices, Run, RunConfig, Start};
 /// all variants of that seed start from these.
 #[derive(Debug, Clone)]
 pub struct Ablation {
-    /// What all variants have in common, with the float model that teachers start from, if there is one. What is
+    /// What all variants have in common, with what teachers and students start from. What is
     /// finished counts only if it was trained on the same data; where they are, [`DataConfig::path`], may change.
     pub base: RunConfig,
     /// The students.
@@ -80,14 +80,14 @@ impl Ablation {
                 phases: vec![Phase::Teacher],
                 ..self.base.recipe.clone()
             };
-            let start = self.base.start.clone();
+            let start = self.teacher_start();
             rows[0].top1.push(train("teacher", teacher, start)?);
             for (row, variant) in rows[1..].iter_mut().zip(&self.variants) {
                 let mut start = Start {
-                    teacher: variant
-                        .distilled
+                    teacher: self
+                        .needs_teacher(variant)
                         .then(|| folder.join("teacher/teacher.bpk")),
-                    ..Start::default()
+                    ..self.student_start()
                 };
                 if variant.stages == 2 {
                     let name = if variant.distilled {
@@ -100,10 +100,14 @@ impl Ablation {
                     if !path.exists() {
                         train(name, plain(recipe), start.clone())?;
                     }
-                    start.stage1 = Some(path);
+                    start = Start {
+                        teacher: start.teacher.filter(|_| variant.distilled),
+                        stage1: Some(path),
+                        ..Start::default()
+                    };
                 }
                 let recipe = variant.recipe(&self.base.recipe, Phase::Stage2, seed);
-                row.top1.push(train(&variant.folder(), recipe, start)?);
+                row.top1.push(train(&variant.slug(), recipe, start)?);
             }
         }
         Ok(Table {
@@ -111,6 +115,72 @@ impl Ablation {
             training_images: data.train.len(),
             rows,
         })
+    }
+
+    /// What repeats a row with a seed as one run, its teacher and its stage 1 included: the float teacher of none.
+    pub fn run_config(&self, variant: Option<&Variant>, seed: u64) -> RunConfig {
+        let base = &self.base;
+        let (recipe, start) = match variant {
+            None => {
+                let recipe = Recipe {
+                    seed,
+                    phases: vec![Phase::Teacher],
+                    ..base.recipe.clone()
+                };
+                (recipe, self.teacher_start())
+            }
+            Some(variant) => {
+                let mut recipe = variant.recipe(&base.recipe, Phase::Stage2, seed);
+                let mut start = self.student_start();
+                recipe.phases.clear();
+                if self.needs_teacher(variant) {
+                    recipe.phases.push(Phase::Teacher);
+                    start.finetune = base.start.finetune.clone();
+                    (start.ema, start.heads) = (base.start.ema, base.start.heads);
+                }
+                if variant.stages == 2 {
+                    recipe.phases.push(Phase::Stage1);
+                }
+                recipe.phases.push(Phase::Stage2);
+                (recipe, start)
+            }
+        };
+        RunConfig {
+            data: base.data.clone().map(DataConfig::absolute),
+            recipe,
+            start: start.absolute(),
+            ..base.clone()
+        }
+    }
+
+    /// What a teacher starts from.
+    fn teacher_start(&self) -> Start {
+        Start {
+            init: Init::Fresh,
+            ..self.base.start.clone()
+        }
+    }
+
+    /// What the first student of a variant starts from, but for its teacher.
+    fn student_start(&self) -> Start {
+        let start = &self.base.start;
+        match &start.init {
+            Init::File(_) => Start {
+                init: start.init.clone(),
+                ema: start.ema,
+                heads: start.heads,
+                ..Start::default()
+            },
+            init => Start {
+                init: init.clone(),
+                ..Start::default()
+            },
+        }
+    }
+
+    /// Whether students learn from a teacher, or start from it.
+    fn needs_teacher(&self, variant: &Variant) -> bool {
+        variant.distilled || self.base.start.init == Init::Teacher
     }
 
     /// Checks that there is something to train, and that it can be.

@@ -79,8 +79,8 @@ impl Variant {
         recipe
     }
 
-    /// A name for its folder.
-    pub(super) fn folder(&self) -> String {
+    /// A name for its folders and files, such as `a3-v3-distilled-2stage-row-residual`.
+    pub fn slug(&self) -> String {
         format!(
             "a{}-v{}-{}-{}stage-{:?}-{:?}",
             self.attention_groups,

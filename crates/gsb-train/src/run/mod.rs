@@ -117,13 +117,7 @@ impl Run {
         // Before there is a run that could never begin.
         let reports = config.start.check(&config.recipe)?;
         config.start.check_average(&reports)?;
-        let start = &mut config.start;
-        for path in [&mut start.teacher, &mut start.finetune, &mut start.stage1] {
-            *path = path.take().map(|path| absolute(&path));
-        }
-        if let Init::File(path) = &mut start.init {
-            *path = absolute(path);
-        }
+        config.start = config.start.absolute();
         folder.begin(&config, &devices)?;
         Ok(Self {
             folder,

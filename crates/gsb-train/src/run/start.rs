@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::init::Init;
 use crate::error::Error;
+use crate::files::absolute;
 use crate::recipe::Recipe;
 
 /// Checkpoints that a run starts from, instead of fresh weights, and what they do not say of
@@ -58,6 +59,17 @@ pub fn load_model<M: Model>(
 }
 
 impl Start {
+    /// The same by absolute paths, which mean the same in every folder.
+    pub fn absolute(mut self) -> Self {
+        for path in [&mut self.teacher, &mut self.finetune, &mut self.stage1] {
+            *path = path.take().map(|path| absolute(&path));
+        }
+        if let Init::File(path) = &mut self.init {
+            *path = absolute(path);
+        }
+        self
+    }
+
     /// As [`load_model`], with the report of a file with the published names.
     pub(crate) fn load<M: Model>(
         &self,
