@@ -8,8 +8,12 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
+use gsb_core::distill::Distillation;
 use gsb_data::{DataSplits, Normalization, per_class};
-use gsb_train::{Callbacks, History, Init, Recipe, Report, Run, RunConfig, Start, TeacherLogits};
+use gsb_train::{
+    Ablation, Callbacks, History, Init, Recipe, Report, Run, RunConfig, Start, TeacherLogits,
+    Variant,
+};
 use gsb_vit::checkpoint::load;
 use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 
@@ -395,4 +399,60 @@ fn what_a_phase_cannot_do_is_named() {
     ] {
         assert_eq!(complaint(change), text);
     }
+}
+
+#[test]
+fn students_of_a_table_start_from_their_teacher_where_that_is_asked_for() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut base = still(&Phase::ALL);
+    base.start.init = Init::Teacher;
+    for phase in [Phase::Stage1, Phase::Stage2] {
+        base.recipe.phase_mut(phase).distillation = Distillation::Hard;
+    }
+    let model = &base.recipe.model;
+    let students = Variant::published(model.scope, model.initial_scales);
+    // Three groups: in two stages and learning from the teacher, in one and learning from labels alone.
+    let variants: Vec<Variant> = students
+        .into_iter()
+        .filter(|student| (student.attention_groups, student.value_groups) == (3, 3))
+        .filter(|student| student.distilled == (student.stages == 2))
+        .collect();
+    let ablation = Ablation {
+        base,
+        variants: variants.clone(),
+        seeds: vec![4],
+    };
+    let devices = ablation.base.open_devices().unwrap();
+    let callbacks = Callbacks::default();
+    let path = folder.path();
+    let table = ablation.train(path, &data(), &devices, &callbacks, |_, _, _| {});
+    let table = table.unwrap();
+    let device = Device::flex();
+    let teacher: VisionTransformer =
+        load(path.join("seed-4/teacher/teacher.bpk"), &device).unwrap();
+    let expected = weight(teacher.blocks[1].fc2.weight.val());
+    let close = burn::tensor::Tolerance::<f32>::absolute(1e-6);
+    for (variant, row) in variants.iter().zip(&table.rows[1..]) {
+        let run = path.join("seed-4").join(variant.slug());
+        let student: Stage2Student = load(run.join("stage2.bpk"), &device).unwrap();
+        weight(student.blocks[1].mlp.fc2.weight.val()).assert_approx_eq(&expected, close);
+
+        // As one run: the same accuracy, and the same weights.
+        let config = ablation.run_config(Some(variant), 4);
+        let phases = match variant.stages {
+            2 => &Phase::ALL[..],
+            _ => &[Phase::Teacher, Phase::Stage2],
+        };
+        assert_eq!(config.recipe.phases, phases);
+        let again = path.join(format!("again-{}", variant.slug()));
+        let report = train(&again, config);
+        assert_eq!(report.phases.last().unwrap().top1, row.top1[0]);
+        let repeated: Stage2Student = load(again.join("stage2.bpk"), &device).unwrap();
+        let weights = |student: Stage2Student| weight(student.blocks[0].attention.qkv.weight.val());
+        assert_eq!(weights(repeated), weights(student));
+    }
+    let teacher = ablation.run_config(None, 4);
+    assert_eq!(teacher.recipe.phases, [Phase::Teacher]);
+    assert_eq!(teacher.start.init, Init::Fresh);
 }
