@@ -271,9 +271,14 @@ function fillMore() {
         const { bytes, expected } = await studentFile(student);
         const model = await open(bytes, student.name);
         let equal = 0;
-        for (const [seed, logits] of expected.entries()) {
-          const prediction = await model.predict(await model.randomPixels(seed));
-          if (areEqual(prediction.logits, logits)) equal++;
+        try {
+          for (const [seed, logits] of expected.entries()) {
+            const prediction = await model.predict(await model.randomPixels(seed));
+            if (areEqual(prediction.logits, logits)) equal++;
+          }
+        } catch (error) {
+          model.close();
+          throw error;
         }
         const good = equal === expected.length;
         element["more-note"].textContent = `The student of ${student.name}: logits of ${equal} of ${expected.length} random pictures equal the native program's, bit for bit${good ? "" : "; the OTHERS DIFFER"}.`;

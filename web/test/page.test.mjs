@@ -374,6 +374,8 @@ test("the student of MNIST is fetched once it is asked for, equals the native pr
   }
   assert.equal(await page.locator("#seen-caption").textContent(), "what it sees: 28 x 28");
   // A sample of the digits is a picture to it.
+  await page.click("#clear");
+  await saying("–", 3);
   await page.locator("#samples button").first().click();
   await page.waitForFunction(() => document.querySelectorAll(".student .class")[3].textContent !== "–");
   await page.getByRole("button", { name: "Close MNIST" }).click();
@@ -394,14 +396,16 @@ test("mutated files are refused by a message or opened, and never end the worker
       // Mostly the header, whose contents no checksum guards from being read.
       const within = round % 3 === 2 ? bytes.length : Math.min(header, bytes.length);
       for (let change = 0; change <= random(4) && within > 0; change++) bytes[random(within)] = random(256);
+      let model;
       try {
-        const model = await open(bytes);
+        model = await open(bytes);
         await model.predict(await model.randomPixels(round));
-        model.close();
         opened++;
       } catch (error) {
         refused++;
         if (!error.message || /engine ended|unreachable|trap|memory access|RuntimeError|panicked/.test(`${error.name}: ${error.message}`)) traps.push(error.message);
+      } finally {
+        model?.close();
       }
     }
     return [opened, refused, traps];

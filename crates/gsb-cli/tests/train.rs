@@ -451,7 +451,10 @@ fn a_table_is_of_the_data_that_are_asked_for() {
     let rows = read_json(&folder.path().join("t.json"))["rows"].take();
     assert_eq!(rows.as_array().expect("rows").len(), 5);
     let message = fails(&mut table(&["--label-noise", "0.9"]));
-    assert!(message.contains("of another recipe or data"), "{message}");
+    assert!(
+        message.contains("of another recipe, data or start"),
+        "{message}"
+    );
     for refused in [
         ["--distillation-type", "none"],
         ["--attention-groups", "2"],

@@ -85,13 +85,13 @@ pub trait FloatOps: Backend {
     }
 
     /// Softmax of `x * scale` over the last dimension.
-    #[fusion(default)]
+    #[fusion(dtype = x, shape = x)]
     fn scaled_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
         primitive::scaled_softmax::<Self>(x, scale)
     }
 
     /// Gradient of [`scaled_softmax`](FloatOps::scaled_softmax), whose value was `y`.
-    #[fusion(default)]
+    #[fusion(dtype = y, shape = y)]
     fn scaled_softmax_backward(
         y: FloatTensor<Self>,
         grad: FloatTensor<Self>,

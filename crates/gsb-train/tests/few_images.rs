@@ -4,9 +4,6 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
-use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, TensorData};
 use gsb_core::distill::Distillation;
 use gsb_data::{DataSplits, Normalization, per_class};
@@ -281,12 +278,6 @@ fn similarities_are_learned_from_a_teacher_of_another_width() {
     assert!(loss("similar", 1.0) > loss("plain", 0.0));
 }
 
-/// What a checkpoint holds of the map.
-#[derive(Module, Debug)]
-struct MapAlone {
-    hidden_map: Linear,
-}
-
 /// Two epochs of a student of width 32 that learns from the hidden states of a teacher of width 16.
 fn wider(folder: &Path, weight: f64) -> RunConfig {
     let mut config = moving(folder, Phase::Stage2);
@@ -299,7 +290,7 @@ fn wider(folder: &Path, weight: f64) -> RunConfig {
 }
 
 #[test]
-fn hidden_states_are_learned_from_a_teacher_of_another_width_by_a_map_that_is_trained() {
+fn hidden_states_are_learned_from_a_teacher_of_another_width_by_a_map_that_is_not_kept() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, weight: f64| {
@@ -310,21 +301,29 @@ fn hidden_states_are_learned_from_a_teacher_of_another_width_by_a_map_that_is_tr
     let first_loss = |path: &Path| History::open(path).unwrap().epochs[0].train_loss;
     let (plain, hidden) = (run("plain", 0.0), run("hidden", 1.0));
     assert!(first_loss(&hidden) > first_loss(&plain));
-    // The map is in the checkpoints, moves, and is not in what is kept.
-    let map = |epoch: usize| {
-        let path = hidden.join(format!("stage2/checkpoint/model-{epoch}.bpk"));
-        let record = ModuleRecord::load(path).unwrap().allow_unused(true);
-        let linear = LinearConfig::new(32, 16).with_bias(false);
-        let fresh = MapAlone {
-            hidden_map: linear.init(&Device::default()),
-        };
-        let map = fresh.try_load_record(record).unwrap().hidden_map;
-        map.weight.val().into_data()
-    };
-    assert_ne!(map(1), map(2));
     let kept = std::fs::read(hidden.join("stage2.bpk")).unwrap();
     let named = |name: &[u8]| kept.windows(name.len()).any(|bytes| bytes == name);
     assert!(named(b"tokens.position") && !named(b"hidden_map"));
+}
+
+#[test]
+fn a_teacher_of_other_patches_is_refused_before_the_run_begins() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("teacher");
+    train(&first, still(&[Phase::Teacher]));
+    let mut config = still(&[Phase::Stage2]);
+    config.recipe.model = config.recipe.model.with_width(32);
+    config.recipe.stage2.distillation_attention = 1.0;
+    config.start.teacher = Some(first.join("teacher.bpk"));
+    // Attention matrices have no width.
+    train(&folder.path().join("attention"), config.clone());
+    config.recipe.model = config.recipe.model.with_patch_size(2);
+    let error = Run::new(folder.path().join("stage2"), config).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "stage2.distillation_attention: the teacher has patches of 4, the student 2"
+    );
 }
 
 #[test]
@@ -426,8 +425,19 @@ fn students_of_a_table_start_from_their_teacher_where_that_is_asked_for() {
     let devices = ablation.base.open_devices().unwrap();
     let callbacks = Callbacks::default();
     let path = folder.path();
-    let table = ablation.train(path, &data(), &devices, &callbacks, |_, _, _| {});
-    let table = table.unwrap();
+    let data = data();
+    let trained =
+        |ablation: &Ablation| ablation.train(path, &data, &devices, &callbacks, |_, _, _| {});
+    let table = trained(&ablation).unwrap();
+    // What is there counts, but not for students that start from something else.
+    assert_eq!(trained(&ablation).unwrap(), table);
+    let mut other = ablation.clone();
+    other.base.start.init = Init::Fresh;
+    let error = trained(&other).unwrap_err().to_string();
+    assert!(
+        error.contains("of another recipe, data or start"),
+        "{error}"
+    );
     let device = Device::flex();
     let teacher: VisionTransformer =
         load(path.join("seed-4/teacher/teacher.bpk"), &device).unwrap();

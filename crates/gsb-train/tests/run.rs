@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::Tensor;
 use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
+use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, TensorData};
 use gsb_core::distill::Distillation;
 use gsb_data::{Crop, DataSplits, Normalization, TrainTransform, per_class};
@@ -593,6 +595,48 @@ fn stopped(folder: &Path) {
     // Five batches of training and two of evaluation an epoch.
     let error = run.train(&data(), &stopping_after(16)).unwrap_err();
     assert!(matches!(error, Error::Stopped { epoch: 3, .. }), "{error}");
+}
+
+/// What a checkpoint holds of the map of hidden states.
+#[derive(Module, Debug)]
+struct MapAlone {
+    hidden_map: Linear,
+}
+
+#[test]
+fn the_map_of_hidden_states_is_trained_and_resumed() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut teacher = teacher_only();
+    teacher.teacher.epochs = 1;
+    train_as(&path("teacher"), RunConfig::new(teacher));
+    let mut recipe = recipe();
+    recipe.phases = vec![Phase::Stage2];
+    recipe.model = recipe.model.with_width(32);
+    recipe.stage2.distillation_hidden = 1.0;
+    let mut config = RunConfig::new(recipe);
+    config.start.teacher = Some(path("teacher/teacher.bpk"));
+    train_as(&path("whole"), config.clone());
+
+    let mut run = Run::new(path("parts"), config).unwrap();
+    let error = run.train(&data(), &stopping_after(16)).unwrap_err();
+    assert!(matches!(error, Error::Stopped { epoch: 3, .. }), "{error}");
+    let map = |epoch: usize| {
+        let checkpoint = path(&format!("parts/stage2/checkpoint/model-{epoch}.bpk"));
+        let record = ModuleRecord::load(checkpoint).unwrap().allow_unused(true);
+        let linear = LinearConfig::new(32, 16).with_bias(false);
+        let fresh = MapAlone {
+            hidden_map: linear.init(&Device::flex()),
+        };
+        let map = fresh.try_load_record(record).unwrap().hidden_map;
+        map.weight.val().into_data()
+    };
+    assert_ne!(map(1), map(2));
+    resumed(&path("parts"));
+    assert_eq!(log(&path("parts")), log(&path("whole")));
+    let all = |name: &str| values::<Stage2Student>(&path(name));
+    assert_eq!(all("parts"), all("whole"));
 }
 
 /// Goes on to the end; what the callbacks were told.

@@ -128,6 +128,11 @@ fn same_sizes(stage1: &VitConfig, stage2: &VitConfig) -> Result<(), Error> {
         ("number of tokens", stage1.tokens(), stage2.tokens()),
         ("number of heads", stage1.heads, stage2.heads),
         ("MLP width", stage1.mlp_width, stage2.mlp_width),
+        (
+            "number of token shifts before a layer",
+            stage1.token_shifts.into(),
+            stage2.token_shifts.into(),
+        ),
     ];
     match sizes.into_iter().find(|(_, from, to)| from != to) {
         Some((field, stage1, stage2)) => Err(Error::Transfer {

@@ -37,7 +37,7 @@ pub struct TableArgs {
     #[arg(long, help_heading = "Table")]
     pub short: bool,
 
-    /// Stages of the students: 2, through one of stage 1; 1, at once and for the epochs of both [default: both]
+    /// Stages of the students: 2, through one of stage 1; 1, at once and for the epochs of both [default: both; 2 with --short]
     #[arg(long, value_name = "STAGES", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=2), help_heading = "Table")]
     pub stages: Vec<u8>,
 

@@ -99,6 +99,10 @@ impl Ablation {
                     let path = folder.join(name).join("stage1.bpk");
                     if !path.exists() {
                         train(name, plain(recipe), start.clone())?;
+                    } else if init_of(&RunConfig::of_folder(&folder.join(name))?.start)
+                        != init_of(&start)
+                    {
+                        return Err(of_another_plan(&folder.join(name)));
                     }
                     start = Start {
                         teacher: start.teacher.filter(|_| variant.distilled),
@@ -155,9 +159,12 @@ impl Ablation {
 
     /// What a teacher starts from.
     fn teacher_start(&self) -> Start {
-        Start {
-            init: Init::Fresh,
-            ..self.base.start.clone()
+        match self.base.start.finetune {
+            Some(_) => Start {
+                init: Init::Fresh,
+                ..self.base.start.clone()
+            },
+            None => Start::default(),
         }
     }
 
@@ -230,7 +237,18 @@ fn is_same(begun: &RunConfig, config: &RunConfig) -> bool {
         && without_place(&begun.data) == without_place(&config.data)
         && (&begun.classes, &begun.fingerprint) == (&config.classes, &config.fingerprint)
         && finetune(begun) == finetune(config)
+        && init_of(&begun.start) == init_of(&config.start)
         && (begun.start.ema, begun.start.heads) == (config.start.ema, config.start.heads)
+}
+
+/// What the first student starts from, a file by its absolute path.
+fn init_of(start: &Start) -> Init {
+    start.clone().absolute().init
+}
+
+fn of_another_plan(folder: &Path) -> Error {
+    let reason = "it holds a training of another recipe, data or start: choose another folder";
+    Error::file(folder, reason)
 }
 
 /// Top-1 of a run of one phase, trained if it is not yet.
@@ -244,11 +262,17 @@ fn trained(
     let mut run = if folder.join("config.json").exists() {
         let mut run = Run::resume_on(folder, devices.clone())?;
         if !is_same(run.config(), &config) {
-            let reason = "it holds a training of another recipe or data: choose another folder";
-            return Err(Error::file(folder, reason));
+            return Err(of_another_plan(folder));
         }
-        // Folder and data may have moved since.
-        run.set_start(config.start)?;
+        // Folder and data may have moved since, but what is no file cannot.
+        let init = match config.start.init {
+            Init::File(path) => Init::File(path),
+            Init::Fresh | Init::Teacher => Init::Fresh,
+        };
+        run.set_start(Start {
+            init,
+            ..config.start
+        })?;
         run.set_data(config.data, config.fingerprint);
         run
     } else {

@@ -62,7 +62,7 @@ pub struct VitConfig {
     /// Teacher: whether query and key have [one bit](gsb_core::binarize::token_sign) each; the rest stays float.
     pub binary_query_key: bool,
     /// Students: whether copies of neighbouring tokens are added before each layer of the MLPs, see
-    /// [`TokenShift`](gsb_core::nn::TokenShift).
+    /// [`TokenShift`].
     pub token_shifts: bool,
     /// Stage 2: the elements of attention and value that share thresholds.
     pub scope: ThresholdScope,
