@@ -52,11 +52,11 @@ outside:
     cp Cargo.lock tests/outside/Cargo.lock
     cargo test --manifest-path tests/outside/Cargo.toml
 
-# Every combination of features of the crates without Burn, and each feature alone of `gsb`, which passes it on to
-# those with it. The feature `page` needs the page, and `test-web` tests it. Needs cargo-hack.
+# Every combination of features of the crates without Burn, and each feature of `gsb` beside the CPU backend. The feature
+# `page` needs the page, and `test-web` tests it. Needs cargo-hack.
 features:
     cargo hack check --feature-powerset --exclude-features default,page --workspace {{ prepend("--exclude ", with_burn) }}
-    cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb
+    cargo hack check --each-feature --features flex --exclude-no-default-features --exclude-features {{ gpu }} -p gsb
 
 with_burn := "gsb gsb-cli gsb-core gsb-cpu gsb-train gsb-vit gsb-examples gsb-benches gsb-tests gsb-pictures"
 # Backends, which are checked one by one.
@@ -94,8 +94,8 @@ package:
     cargo publish --workspace --dry-run --no-verify --allow-dirty
 
 # What is too dear for every change, or needs the network: to be run before a release.
-release-check: ci
-    cargo hack check --each-feature --exclude-features page,{{ gpu }} -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
+release-check: ci check-cuda
+    cargo hack check --each-feature --exclude-features page,{{ gpu }} -p gsb -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
     cargo deny check --hide-inclusion-graph
     cargo publish --workspace --dry-run
     RUSTDOCFLAGS="-D warnings --cfg docsrs" cargo +nightly doc --no-deps --workspace --exclude gsb-tests \
