@@ -19,6 +19,9 @@ const MOST_CUBES_ALONG: usize = 65_535;
 
 impl FloatOps for CubeBackend {
     fn scaled_softmax(x: CubeTensor, scale: f64) -> CubeTensor {
+        if x.shape().num_elements() == 0 {
+            return x;
+        }
         let Some(rows) = Rows::of(&[&x]) else {
             return primitive::scaled_softmax::<Self>(x, scale);
         };
@@ -37,6 +40,9 @@ impl FloatOps for CubeBackend {
     }
 
     fn scaled_softmax_backward(y: CubeTensor, grad: CubeTensor, scale: f64) -> CubeTensor {
+        if y.shape().num_elements() == 0 {
+            return grad;
+        }
         let Some(rows) = Rows::of(&[&y, &grad]) else {
             return primitive::scaled_softmax_backward::<Self>(y, grad, scale);
         };
@@ -63,14 +69,13 @@ struct Rows {
 }
 
 impl Rows {
-    /// Those of tensors of one shape; none where there is no kernel.
+    /// Those of tensors of one shape, which are not empty; none where there is no kernel.
     fn of(tensors: &[&CubeTensor]) -> Option<Self> {
         let shape = tensors[0].shape();
         let len = *shape.as_slice().last()?;
-        let elements = shape.num_elements();
         let is_single = tensors.iter().all(|x| x.dtype() == DType::F32);
-        (is_single && elements > 0).then(|| Self {
-            count: elements / len,
+        is_single.then(|| Self {
+            count: shape.num_elements() / len,
             len,
         })
     }
