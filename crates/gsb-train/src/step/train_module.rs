@@ -70,11 +70,6 @@ impl<M: Model + Classifier + 'static> TrainModule<M> {
         &self.student
     }
 
-    /// Everything that gradients move.
-    fn trained(&self) -> (M, Option<Linear>) {
-        (self.student.clone(), self.hidden_map.clone())
-    }
-
     /// As binary as it is to be at the step.
     fn blended(mut self) -> Self {
         if let Some(blend) = self.config.progress.blend(self.steps) {
@@ -129,7 +124,13 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
         };
         let gradients = total.mul_scalar(weight).backward();
         TrainOutput {
-            grads: GradientsParams::from_grads(gradients, &self.trained()),
+            grads: match &self.hidden_map {
+                None => GradientsParams::from_grads(gradients, &self.student),
+                Some(map) => {
+                    let both = (self.student.clone(), map.clone());
+                    GradientsParams::from_grads(gradients, &both)
+                }
+            },
             item: ClassificationOutput::new(per_image(loss, &batch), class, batch.labels),
         }
     }
@@ -138,15 +139,14 @@ impl<M: Model + Classifier + 'static> TrainStep for TrainModule<M> {
         mut self,
         optimizer: &mut ModuleOptimizer,
         rate: ModuleLearningRate,
-        mut gradients: GradientsParams,
+        gradients: GradientsParams,
     ) -> Self {
-        if let Some(highest) = self.config.clip {
-            gradients = clip_by_norm(&self.trained(), gradients, highest);
-        }
+        let clip = self.config.clip;
         self.student = match self.hidden_map.take() {
-            None => optimizer.step(rate, self.student, gradients),
+            None => moved(self.student, optimizer, rate, gradients, clip),
             Some(map) => {
-                let (student, map) = optimizer.step(rate, (self.student, map), gradients);
+                let both = (self.student, map);
+                let (student, map) = moved(both, optimizer, rate, gradients, clip);
                 self.hidden_map = Some(map);
                 student
             }
@@ -176,6 +176,21 @@ impl<M: Model + Classifier + 'static> InferenceStep for TrainModule<M> {
             .expect("labels are what it takes");
         ClassificationOutput::new(per_image(loss, &batch), logits, batch.labels)
     }
+}
+
+/// A step of the optimizer, with a gradient of at most the norm `clip`.
+fn moved<N: Module>(
+    module: N,
+    optimizer: &mut ModuleOptimizer,
+    rate: ModuleLearningRate,
+    gradients: GradientsParams,
+    clip: Option<f64>,
+) -> N {
+    let gradients = match clip {
+        Some(highest) => clip_by_norm(&module, gradients, highest),
+        None => gradients,
+    };
+    optimizer.step(rate, module, gradients)
 }
 
 /// The loss once for each image: the mean of an epoch then weighs batches by their size.
