@@ -127,7 +127,7 @@ pub trait FloatOps: Backend {
         heads: usize,
         scale: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        primitive::attend::<Self>(qkv, heads, scale)
+        primitive::attend::<Self>(qkv, heads, |scores| Self::scaled_softmax(scores, scale))
     }
 
     /// Gradient to `qkv` of that of the output of [`attend`](FloatOps::attend).
@@ -138,7 +138,9 @@ pub trait FloatOps: Backend {
         grad: FloatTensor<Self>,
         scale: f64,
     ) -> FloatTensor<Self> {
-        primitive::attend_backward::<Self>(qkv, matrix, grad, scale)
+        primitive::attend_backward::<Self>(qkv, matrix, grad, |matrix, grad| {
+            Self::scaled_softmax_backward(matrix, grad, scale)
+        })
     }
 
     /// The output of [`attend`](FloatOps::attend).

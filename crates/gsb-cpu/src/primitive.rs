@@ -8,7 +8,6 @@ use burn::backend::{
 };
 use burn::tensor::{Shape, Slice};
 
-use crate::FloatOps;
 use crate::adamw::AdamWStep;
 
 type Float<B> = FloatTensor<B>;
@@ -111,19 +110,24 @@ pub(crate) fn merge_heads<B: Backend>(x: Float<B>, parts: usize, part: usize) ->
     B::float_cat(all, 2)
 }
 
-pub(crate) fn attend<B: FloatOps>(qkv: Float<B>, heads: usize, scale: f64) -> (Float<B>, Float<B>) {
+pub(crate) fn attend<B: Backend>(
+    qkv: Float<B>,
+    heads: usize,
+    softmax: impl FnOnce(Float<B>) -> Float<B>,
+) -> (Float<B>, Float<B>) {
     let part = |part| split_heads::<B>(qkv.clone(), heads, 3, part);
     let scores = B::float_matmul(part(0), B::float_swap_dims(part(1), 2, 3));
-    let matrix = B::scaled_softmax(scores, scale);
+    let matrix = softmax(scores);
     let y = merge_heads::<B>(B::float_matmul(matrix.clone(), part(2)), 1, 0);
     (y, matrix)
 }
 
-pub(crate) fn attend_backward<B: FloatOps>(
+/// `softmax_backward` takes the matrix and its gradient.
+pub(crate) fn attend_backward<B: Backend>(
     qkv: Float<B>,
     matrix: Float<B>,
     grad: Float<B>,
-    scale: f64,
+    softmax_backward: impl FnOnce(Float<B>, Float<B>) -> Float<B>,
 ) -> Float<B> {
     let heads = matrix.shape().as_slice()[1];
     let part = |part| split_heads::<B>(qkv.clone(), heads, 3, part);
@@ -131,7 +135,7 @@ pub(crate) fn attend_backward<B: FloatOps>(
     let grad = split_heads::<B>(grad, heads, 1, 0);
     let for_value = B::float_matmul(transposed(matrix.clone()), grad.clone());
     let scores = B::float_matmul(grad, transposed(part(2)));
-    let scores = B::scaled_softmax_backward(matrix, scores, scale);
+    let scores = softmax_backward(matrix, scores);
     let for_query = B::float_matmul(scores.clone(), part(1));
     let for_key = B::float_matmul(transposed(scores), part(0));
     let parts = [for_query, for_key, for_value].map(|x| merge_heads::<B>(x, 1, 0));

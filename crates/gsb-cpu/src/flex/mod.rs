@@ -187,7 +187,9 @@ impl FloatOps for Flex {
 
     fn attend(qkv: FlexTensor, heads: usize, scale: f64) -> (FlexTensor, FlexTensor) {
         if !is_f32(&[&qkv]) {
-            return primitive::attend::<Self>(qkv, heads, scale);
+            return primitive::attend::<Self>(qkv, heads, |scores| {
+                Self::scaled_softmax(scores, scale)
+            });
         }
         let qkv = contiguous(qkv);
         let [batch, tokens, _] = qkv.shape().dims();
@@ -205,7 +207,9 @@ impl FloatOps for Flex {
         scale: f64,
     ) -> FlexTensor {
         if !is_f32(&[&qkv, &matrix, &grad]) {
-            return primitive::attend_backward::<Self>(qkv, matrix, grad, scale);
+            return primitive::attend_backward::<Self>(qkv, matrix, grad, |matrix, grad| {
+                Self::scaled_softmax_backward(matrix, grad, scale)
+            });
         }
         let (qkv, matrix, grad) = (contiguous(qkv), contiguous(matrix), contiguous(grad));
         let shape = qkv.shape();

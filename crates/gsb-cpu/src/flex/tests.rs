@@ -198,13 +198,17 @@ fn attention_equals_the_primitive_one() {
             let grad = data([batch, tokens, heads * head_width], 2);
             let scale = (head_width as f64).powf(-0.5);
             let (y, matrix) = Flex::attend(qkv.clone(), heads, scale);
-            let expected = primitive::attend::<Flex>(qkv.clone(), heads, scale);
+            let expected = primitive::attend::<Flex>(qkv.clone(), heads, |scores| {
+                primitive::scaled_softmax::<Flex>(scores, scale)
+            });
             let terms = head_width.max(tokens);
             close(&matrix, &expected.1, terms, 16.0);
             close(&y, &expected.0, terms, 16.0);
             close(
                 &Flex::attend_backward(qkv.clone(), matrix.clone(), grad.clone(), scale),
-                &primitive::attend_backward::<Flex>(qkv, matrix, grad, scale),
+                &primitive::attend_backward::<Flex>(qkv, matrix, grad, |matrix, grad| {
+                    primitive::scaled_softmax_backward::<Flex>(matrix, grad, scale)
+                }),
                 terms,
                 64.0,
             );
