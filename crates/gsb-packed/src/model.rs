@@ -9,9 +9,10 @@ use rayon::iter::ParallelIterator;
 
 use crate::engine::{Engine, EngineBlock, Scratch, check_scratch};
 use crate::format::{read_blocks, with_bytes};
+use crate::kernel::choice::choose;
 use crate::kernel::{Isa, Kernels};
 use crate::{
-    Error, GROUP_THRESHOLDS, Image, PackedConfig, PackedFile, Prediction, Preprocessing, Trace,
+    ATTENTION_THRESHOLDS, Error, Image, PackedConfig, PackedFile, Prediction, Preprocessing, Trace,
 };
 
 /// A network of a packed file, ready to predict from any number of threads.
@@ -78,7 +79,7 @@ impl PackedModel {
     pub fn with_isa(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
         packed.validate()?;
         check_scratch(&packed.network.config)?;
-        let kernels = Kernels::new(isa)?;
+        let kernels = choose(isa)?;
         let mut packed = packed;
         let blocks = std::mem::take(&mut packed.network.blocks);
         let config = &packed.network.config;
@@ -93,7 +94,7 @@ impl PackedModel {
 
     /// The model of a file's bytes.
     fn of_bytes(bytes: &[u8], isa: Isa) -> Result<Self, Error> {
-        let kernels = Kernels::new(isa)?;
+        let kernels = choose(isa)?;
         let (packed, blocks) = read_blocks(bytes, check_scratch, |config, block| {
             Engine::block(config, block, kernels)
         })?;
@@ -144,7 +145,7 @@ impl PackedModel {
     }
 
     /// The thresholds that the groups of attention matrices are trained with: 0.5, 0.7 and 0.9.
-    pub const TRAINED_THRESHOLDS: [f32; 3] = [0.5, GROUP_THRESHOLDS[0], GROUP_THRESHOLDS[1]];
+    pub const TRAINED_THRESHOLDS: [f32; 3] = ATTENTION_THRESHOLDS;
 
     /// Decides the groups of attention matrices by other thresholds from now on, to see what depends on
     /// them; files hold none. An element of the shifted softmax belongs to the first group if it is above

@@ -21,8 +21,7 @@ use crate::kernel::value::{
 };
 use crate::products::Products;
 use crate::trace::Trace;
-use attended::Attention;
-use heads::{OfHead, Queries, Values};
+use heads::{Attention, OfHead, Queries, Values};
 
 /// A binary attention.
 #[derive(Debug)]
@@ -350,13 +349,14 @@ impl BinaryAttention {
         trace.attention.clear();
     }
 
-    fn head<'a>(
-        &'a self,
-        sizes: Sizes,
-        head: usize,
-        query_key: &'a [u32],
-        valid: Option<&'a [u32]>,
-    ) -> HeadAttention<'a> {
+    /// Queries and keys of a head.
+    fn head<'a>(&'a self, attention: &'a Attention<'_>, head: usize) -> HeadAttention<'a> {
+        let Attention {
+            sizes,
+            query_key,
+            valid,
+            ..
+        } = *attention;
         let stride = sizes.query_key_stride();
         let first = head * sizes.padded / 32;
         let bits = |words: &'a [u32]| {
@@ -408,7 +408,7 @@ impl BinaryAttention {
         candidates.second = second;
         let [second, third] = &mut lane.later_groups;
         attention.kernels.run(FirstGroups {
-            head: attention.head(self, of_head.head),
+            head: self.head(attention, of_head.head),
             blocks: of_head.blocks(blocks),
             scores: &mut lane.scores,
             plane: &mut queries.first_group[of_head.place * sizes.plane_pair()..],
@@ -429,7 +429,7 @@ impl BinaryAttention {
     ) {
         let [second, third] = &mut lane.later_groups;
         attention.kernels.run(LaterGroups {
-            head: attention.head(self, head),
+            head: self.head(attention, head),
             blocks,
             scores: &mut lane.scores,
             planes: [second, third],

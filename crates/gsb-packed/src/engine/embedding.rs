@@ -1,5 +1,7 @@
 //! From an image to the tokens that enter the encoder.
 
+use gsb_numerics::nonzero;
+
 use super::Stage;
 use super::lines::{element_mut, lines, panels};
 use super::scratch::Lane;
@@ -10,7 +12,7 @@ use crate::kernel::micro::linear::Inputs;
 use crate::kernel::micro::patches::{PatchWeights, Patches};
 use crate::kernel::patches::{ArrangePatches, CutPatches};
 use crate::kernel::simd::Line;
-use crate::{Image, Network, PackedConfig, Preprocessing, SCALE_GUARD};
+use crate::{Image, Network, PackedConfig, Preprocessing};
 
 /// The patch embedding, the learned tokens and the positions.
 #[derive(Debug)]
@@ -35,8 +37,7 @@ impl Embedding {
         let values = config.patch_size * config.patch_size;
         let patch = &mut network.patch_embedding;
         let levels = std::mem::take(&mut patch.weight);
-        let guard = |&scale: &f32| if scale == 0.0 { SCALE_GUARD } else { scale };
-        let scales: Vec<f32> = patch.scales.iter().map(guard).collect();
+        let scales: Vec<f32> = patch.scales.iter().copied().map(nonzero).collect();
         let bias = std::mem::take(&mut patch.bias);
 
         let level = |channel: usize, colour: usize, at: usize| match channel < width {

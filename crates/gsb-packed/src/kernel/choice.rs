@@ -4,51 +4,20 @@ use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::linear::{Linear, ToCounts};
+use super::linear::{Arrange, Linear, ToCounts};
 use super::micro::linear::{Inputs, PANEL, ROW_PADDING, Weights};
+use super::product::Product;
 use super::simd::Line;
-use super::{Isa, Kernels, linear::Arrange};
+use super::{Isa, Kernels};
 use crate::Error;
 
-/// Name of the environment variable that chooses a way.
-const FORCE: &str = "GSB_FORCE_PRODUCT";
-
-/// A way to multiply, where an instruction set has several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Product {
-    /// Bits that differ are counted word by word.
-    #[default]
-    Plain,
-    /// Those of three words are added up before they are counted.
-    Threes,
-}
-
-impl Product {
-    pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Threes];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Threes => "threes",
-        }
-    }
-
-    /// That which the environment variable names, if it is set.
-    fn forced() -> Result<Option<Self>, Error> {
-        let Some(name) = std::env::var_os(FORCE) else {
-            return Ok(None);
-        };
-        let named = Self::ALL.into_iter().find(|way| name == way.name());
-        named.map(Some).ok_or_else(|| Error::Product {
-            name: name.to_string_lossy().into_owned(),
-            known: Self::ALL.map(Self::name).join(", "),
-        })
-    }
-}
-
 /// The kernels of an instruction set with the fastest way of products on this machine, or that of the
-/// environment variable.
-pub(super) fn choose(isa: Isa) -> Result<Kernels, Error> {
+/// environment variable `GSB_FORCE_PRODUCT`.
+///
+/// # Errors
+/// [`Error::Isa`] if the machine does not have it, [`Error::Product`] if the variable names a way that is
+/// unknown.
+pub(crate) fn choose(isa: Isa) -> Result<Kernels, Error> {
     let forced = Product::forced()?;
     let mut ways = Kernels::ways(isa);
     let first = ways.next().ok_or_else(|| isa.unavailable())?;

@@ -9,6 +9,7 @@ pub(crate) mod linear;
 pub(crate) mod micro;
 pub(crate) mod norm;
 pub(crate) mod patches;
+pub(crate) mod product;
 #[cfg(any(
     target_arch = "aarch64",
     all(target_arch = "wasm32", target_feature = "simd128")
@@ -35,8 +36,8 @@ pub(crate) mod wasm32;
 pub(crate) mod x86_64;
 
 use crate::Error;
-use choice::Product;
 use instruction_set::Task;
+use product::Product;
 use scalar::Scalar;
 
 /// Name of the environment variable that chooses an instruction set.
@@ -138,15 +139,6 @@ pub(crate) enum Kernels {
 }
 
 impl Kernels {
-    /// Those of an instruction set with the way of products that is the fastest here.
-    ///
-    /// # Errors
-    /// [`Error::Isa`] if the machine does not have it, [`Error::Product`] if `GSB_FORCE_PRODUCT` names a
-    /// way that is unknown.
-    pub(crate) fn new(isa: Isa) -> Result<Self, Error> {
-        choice::choose(isa)
-    }
-
     /// Those of an instruction set with every way of products, if the machine has it.
     pub(crate) fn ways(isa: Isa) -> impl Iterator<Item = Self> {
         let ways = match isa {

@@ -6,6 +6,7 @@ use gsb_core::nn::{
     Stage2Block,
 };
 use gsb_core::ops::{Superposed, Superposition};
+use gsb_numerics::nonzero;
 use gsb_packed::{
     Attention, BinaryLinear as PackedLinear, Block, GROUP_THRESHOLDS, Head,
     LayerNorm as PackedNorm, PatchEmbedding, SignMatrix,
@@ -32,10 +33,7 @@ pub(super) fn patch_embedding(
     let scale_name = format!("{name}.weight_quantizer.scale");
     let mut scales = parameter(&scale_name, &quantizer.scale)?;
     for scale in &mut scales {
-        // These have no guard: 0 alone acts as another value.
-        if *scale == 0.0 {
-            *scale = gsb_core::binarize::SCALE_GUARD;
-        }
+        *scale = nonzero(*scale);
     }
     let weight_name = format!("{name}.weight");
     parameter(&weight_name, &layer.weight)?;

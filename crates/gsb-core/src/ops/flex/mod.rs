@@ -14,7 +14,7 @@ mod reduce;
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps};
 use burn::tensor::Shape;
 use gsb_cpu::flex::{Sums, contiguous, elements, is_f32, map, map_gradient, vector};
-use gsb_numerics::{Levels, SCALE_GUARD, ThresholdScope};
+use gsb_numerics::{Levels, ThresholdScope};
 
 use super::backend::BinaryOps;
 use super::primitive;
@@ -172,11 +172,11 @@ fn single_scale(x: &FlexTensor, scale: &FlexTensor, guarded: bool) -> Option<f32
         return None;
     }
     let scale = contiguous(scale.clone());
-    match elements(&scale)[0] {
-        scale if guarded => Some(gsb_numerics::guarded(scale)),
-        0.0 => Some(SCALE_GUARD),
-        scale => Some(scale),
-    }
+    let scale = elements(&scale)[0];
+    Some(match guarded {
+        true => gsb_numerics::guarded(scale),
+        false => gsb_numerics::nonzero(scale),
+    })
 }
 
 /// The gradients of the scales: the sum of the terms over `sqrt(members * Qp)`, the first group's

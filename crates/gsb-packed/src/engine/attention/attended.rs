@@ -3,45 +3,12 @@
 use std::ops::Range;
 
 use super::BinaryAttention;
-use super::heads::{OfHead, Queries};
-use crate::engine::scratch::Sizes;
+use super::heads::{Attention, OfHead, Queries};
 use crate::engine::{Stage, record};
-use crate::kernel::Kernels;
 use crate::kernel::attended::{Attended, Together, VALUE_PLANES};
-use crate::kernel::attention::HeadAttention;
 use crate::kernel::micro::common::ValuePlane;
-use crate::kernel::simd::{LANES, Line};
-use crate::kernel::value::{EXTRA_PLANES, Entries, ExtraPlanes, HeadValue};
-
-/// What all queries of an image read.
-pub(super) struct Attention<'a> {
-    pub(super) kernels: Kernels,
-    pub(super) sizes: Sizes,
-    /// Queries whose attended value is needed.
-    pub(super) needed: usize,
-    /// The encoder block.
-    pub(super) block: usize,
-    /// The value of a head.
-    pub(super) value: &'a (dyn Fn(usize) -> HeadValue<'a> + Sync),
-    /// `[heads, key words, vectors of a head]`.
-    pub(super) value_plane: &'a [Line],
-    /// For each head.
-    pub(super) entries: &'a [Entries],
-    pub(super) query_key: &'a [u32],
-    pub(super) valid: Option<&'a [u32]>,
-}
-
-impl Attention<'_> {
-    /// Blocks of queries that are needed.
-    pub(super) fn needed_blocks(&self) -> usize {
-        self.needed.div_ceil(LANES)
-    }
-
-    /// Queries and keys of a head.
-    pub(super) fn head<'a>(&'a self, of: &'a BinaryAttention, head: usize) -> HeadAttention<'a> {
-        of.head(self.sizes, head, self.query_key, self.valid)
-    }
-}
+use crate::kernel::simd::LANES;
+use crate::kernel::value::{EXTRA_PLANES, ExtraPlanes};
 
 impl BinaryAttention {
     /// The attended value of queries of a head.

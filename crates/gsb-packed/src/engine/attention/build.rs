@@ -15,7 +15,7 @@ use crate::kernel::micro::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::ValueShape;
 use crate::products::Products;
-use crate::{Attention, LayerNorm, PackedConfig, PackedModel, ThresholdScope};
+use crate::{ATTENTION_THRESHOLDS, Attention, LayerNorm, PackedConfig, ThresholdScope};
 
 impl BinaryAttention {
     pub(in crate::engine) fn new(
@@ -65,7 +65,7 @@ impl BinaryAttention {
             sizes.tokens,
         );
         let output = attention.output;
-        let [first, second, third] = PackedModel::TRAINED_THRESHOLDS;
+        let [first, second, third] = ATTENTION_THRESHOLDS;
         let threshold = |row: usize| -f64::from(output.input_shift[row]);
         let thresholds: Vec<f64> = (0..config.heads * sizes.padded)
             .map(|at| row(0, at).map_or(f64::INFINITY, threshold))

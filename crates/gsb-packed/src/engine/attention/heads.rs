@@ -3,10 +3,36 @@
 use std::ops::Range;
 
 use crate::Trace;
-use crate::engine::scratch::Lane;
+use crate::engine::scratch::{Lane, Sizes};
 use crate::engine::share::{Parts, Span};
-use crate::kernel::simd::Line;
-use crate::kernel::value::Entries;
+use crate::kernel::Kernels;
+use crate::kernel::simd::{LANES, Line};
+use crate::kernel::value::{Entries, HeadValue};
+
+/// What all queries of an image read.
+pub(super) struct Attention<'a> {
+    pub(super) kernels: Kernels,
+    pub(super) sizes: Sizes,
+    /// Queries whose attended value is needed.
+    pub(super) needed: usize,
+    /// The encoder block.
+    pub(super) block: usize,
+    /// The value of a head.
+    pub(super) value: &'a (dyn Fn(usize) -> HeadValue<'a> + Sync),
+    /// `[heads, key words, vectors of a head]`.
+    pub(super) value_plane: &'a [Line],
+    /// For each head.
+    pub(super) entries: &'a [Entries],
+    pub(super) query_key: &'a [u32],
+    pub(super) valid: Option<&'a [u32]>,
+}
+
+impl Attention<'_> {
+    /// Blocks of queries that are needed.
+    pub(super) fn needed_blocks(&self) -> usize {
+        self.needed.div_ceil(LANES)
+    }
+}
 
 /// The values of some heads.
 pub(super) struct Values<'a> {

@@ -331,12 +331,13 @@ mod tests {
     use super::*;
     use crate::Random;
     use crate::kernel::Isa;
+    use crate::kernel::choice::choose;
 
     /// Every decision as the rule makes it, of ordinary numbers and of those at the limits of floats.
     #[test]
     fn tables_hold_what_the_rule_decides() {
         let mut random = Random::new(1);
-        let kernels = Kernels::new(Isa::available().next().unwrap()).unwrap();
+        let kernels = choose(Isa::available().next().unwrap()).unwrap();
         let cases = if cfg!(miri) { 20 } else { 20_000 };
         for case in 0..cases {
             let columns = 1 + random.below(if case % 9 == 0 { 1 } else { 200 });

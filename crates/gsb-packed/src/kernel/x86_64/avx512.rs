@@ -6,10 +6,10 @@ mod registers;
 
 pub(crate) use registers::Avx512;
 
-use crate::kernel::choice::Product;
 use crate::kernel::instruction_set::{InstructionSet, Task};
 use crate::kernel::micro::linear::{Epilogue, Inputs, Plain, Weights, run};
 use crate::kernel::micro::patches::{self, Patches};
+use crate::kernel::product::Product;
 use crate::kernel::simd::Line;
 
 impl Avx512 {

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::kernel::choice::Product;
+use crate::kernel::product::Product;
 use crate::kernel::registers::operations;
 use crate::kernel::simd::{LANES, Line, Simd};
 
