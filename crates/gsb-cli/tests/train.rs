@@ -616,3 +616,26 @@ fn a_file_says_where_it_is_wrong() {
         assert!(!folder.path().join("runs").exists(), "{message}");
     }
 }
+
+#[test]
+fn recipes_lack_nothing_but_the_images() {
+    let folder = folder();
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let files = std::fs::read_dir(recipes).expect("recipes");
+    let files = files.map(|file| file.expect("a file").path());
+    let files: Vec<PathBuf> = files
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let message = fails(
+            gsb(folder.path())
+                .args(["train", "--data-path", "nowhere", "--config"])
+                .arg(&file),
+        );
+        assert!(message.contains("nowhere"), "{}: {message}", file.display());
+    }
+}

@@ -4,6 +4,7 @@
 //! holds equal to the tables of the book.
 
 mod ablation;
+mod accuracy;
 mod bars;
 mod block;
 mod crates;
@@ -23,8 +24,9 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Draw = fn() -> Result<String>;
 
 /// Every picture, by the name of its file.
-const PICTURES: [(&str, Draw); 9] = [
+const PICTURES: [(&str, Draw); 10] = [
     ("ablation.svg", ablation::draw),
+    ("accuracy.svg", accuracy::draw),
     ("crates.svg", crates::draw),
     ("curves.svg", curves::draw),
     ("deit-small.svg", bars::deit_small),
