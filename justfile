@@ -72,7 +72,7 @@ check-fuzz:
 
 # The CUDA backend compiles. Needs no GPU; without DOCS_RS its build downloads LLVM, which a check can do without.
 check-cuda:
-    DOCS_RS=1 cargo check -p gsb-core --features cuda
+    DOCS_RS=1 cargo check -p gsb -p gsb-cli --features cuda
 
 # The LibTorch backend (deprecated in Burn) compiles, where LIBTORCH or LIBTORCH_USE_PYTORCH says where it is.
 check-tch:
@@ -96,6 +96,7 @@ package:
 # What is too dear for every change, or needs the network: to be run before a release.
 release-check: ci check-cuda
     cargo hack check --each-feature --exclude-features page,{{ gpu }} -p gsb -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
+    cargo check -p gsb -p gsb-cli --features vulkan
     cargo deny check --hide-inclusion-graph
     cargo publish --workspace --dry-run
     RUSTDOCFLAGS="-D warnings --cfg docsrs" cargo +nightly doc --no-deps --workspace --exclude gsb-tests \
