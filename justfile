@@ -96,7 +96,7 @@ package:
 # What is too dear for every change, or needs the network: to be run before a release.
 release-check: ci check-cuda
     cargo hack check --each-feature --exclude-features page,{{ gpu }} -p gsb -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
-    cargo check -p gsb -p gsb-cli --features vulkan
+    cargo check -p gsb -p gsb-cli --features vulkan,wgpu
     cargo deny check --hide-inclusion-graph
     cargo publish --workspace --dry-run
     RUSTDOCFLAGS="-D warnings --cfg docsrs" cargo +nightly doc --no-deps --workspace --exclude gsb-tests \
@@ -132,6 +132,11 @@ bench:
 # The pictures of the book, from code and results, into docs/src/svg.
 pictures:
     cargo run -p gsb-pictures
+
+# The book's pictures of the page, in Chromium. Needs Node, npm and Chromium.
+screenshots:
+    .ci/web --build
+    node web/test/screenshots.mjs
 
 # A packed DeiT-S against candle, Burn and ONNX Runtime in turns, on one thread and two. Builds the first two; needs
 # Python with onnxruntime and onnx.

@@ -1,4 +1,4 @@
-// The pictures of the book: `node web/test/screenshots.mjs`, once the page is made.
+// The pictures of the book: `just screenshots`.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { draw, FILE, launch, opened } from "./browser.mjs";

@@ -6,6 +6,7 @@ use crate::{Description, HeadAttention, Weights};
 
 /// What can go wrong.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Error {
     /// The file, the picture or the instruction set, as the engine says.
     Packed(gsb_packed::Error),

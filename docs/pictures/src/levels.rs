@@ -101,6 +101,20 @@ fn panels() -> Result<Vec<(&'static str, &'static str, Curve)>> {
                 quantizer.forward(x)
             })?,
         ),
+        (
+            "Level sum",
+            "attention matrix, 2 bits, scale 1",
+            curve(-0.5, 4.0, |x| {
+                AttentionBinarizerConfig::level_sum(2)
+                    .init(&device)
+                    .forward(x)
+            })?,
+        ),
+        (
+            "Token sign",
+            "one bit, scale mean |x| of the token",
+            curve(-2.0, 2.0, token_sign)?,
+        ),
     ])
 }
 
@@ -150,7 +164,7 @@ fn plot(area: &Area, x: &[f32], y: &[f32], colour: RGBColor, identity: bool) -> 
 /// The picture.
 pub fn draw() -> Result<String> {
     let title = "Levels and surrogate gradients of the binarizers";
-    picture((900, 680), title, |area| {
+    picture((900, 998), title, |area| {
         for (index, (name, note, curve)) in panels()?.iter().enumerate() {
             let (left, top) = (8 + 297 * (index as i32 % 3), 8 + 318 * (index as i32 / 3));
             heading(area, name, (left + 42, top + 12), 15, INK, Side::Right)?;
@@ -163,7 +177,7 @@ pub fn draw() -> Result<String> {
             plot(&part(top + 42, 160), &curve.x, &curve.y, BLUE, true)?;
             plot(&part(top + 212, 90), &curve.x, &curve.dx, ORANGE, false)?;
         }
-        let y = 658;
+        let y = 976;
         for (x, colour, meaning) in [
             (50, BLUE, "output y"),
             (170, MUTED, "input x, for comparison"),
