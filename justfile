@@ -87,7 +87,7 @@ deny:
 docs:
     mdbook build docs
     lychee --offline --include-fragments --no-progress --root-dir "$PWD/docs/book" 'docs/book/**/*.html' './*.md' 'docs/src/**/*.md' \
-        'crates/**/*.md' 'tests/**/*.md'
+        'crates/**/*.md' 'tests/**/*.md' 'recipes/*.md'
 
 # Every crate is complete for publication. Builds nothing, uploads nothing.
 package:

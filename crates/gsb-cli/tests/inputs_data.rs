@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// A model of seconds.
 const TINY: &str = r#"{"image_size": 16, "patch_size": 4, "channels": 3, "classes": 2, "width": 16,
-    "depth": 1, "heads": 2, "mlp_ratio": 2.0, "distillation_token": true, "dropout": 0.0,
+    "depth": 1, "heads": 2, "mlp_width": 32, "distillation_token": true, "dropout": 0.0,
     "attention_dropout": 0.0, "drop_path": 0.0, "scope": "Row", "attention_groups": 3,
     "value_groups": 3, "initial_scales": "residual", "head_bits": 8, "patch_bits": 8,
     "initializer": {"XavierUniform": {"gain": 1.0}},

@@ -3,7 +3,7 @@
 use burn::nn::Initializer;
 use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_core::nn::TokenShift;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Configuration of the Vision Transformers of all three phases.
 ///
@@ -30,7 +30,7 @@ use serde::Serialize;
 /// );
 /// # Ok::<(), gsb_vit::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VitConfig {
     /// Height and width of an image.
     pub image_size: usize,
@@ -60,9 +60,11 @@ pub struct VitConfig {
     /// Teacher: what its normalizations add to the variance; without a number 1e-6, as those of DeiT.
     pub norm_epsilon: Option<f64>,
     /// Teacher: whether query and key have [one bit](gsb_core::binarize::token_sign) each; the rest stays float.
+    #[serde(default)]
     pub binary_query_key: bool,
     /// Students: whether copies of neighbouring tokens are added before each layer of the MLPs, see
     /// [`TokenShift`].
+    #[serde(default)]
     pub token_shifts: bool,
     /// Stage 2: the elements of attention and value that share thresholds.
     pub scope: ThresholdScope,
@@ -70,6 +72,7 @@ pub struct VitConfig {
     pub attention_groups: usize,
     /// Stage 2: bits of the levels of the attention matrix, 1 to 4. More than one: a
     /// [level sum](gsb_core::binarize::AttentionBinarizerConfig::level_sum) in the place of groups.
+    #[serde(default = "one_bit")]
     pub attention_bits: u8,
     /// Stage 2: groups of the value's superposition, 1 (the plain binarizer) to 3.
     pub value_groups: usize,
@@ -80,12 +83,21 @@ pub struct VitConfig {
     /// Stage 2: bits of the weight of the patch embedding, 1 to 8.
     pub patch_bits: u8,
     /// Stage 2: bits in which the shifts of attention matrices act and are packed: 32, 16 or 8.
+    #[serde(default = "all_bits")]
     pub shift_bits: u8,
     /// How the weights of linear layers are initialised; their biases start at 0. The published
     /// normal distribution is cut at +-2, a hundred deviations: it is this one.
     pub initializer: Initializer,
     /// How the learned tokens and the positions are initialised.
     pub token_initializer: Initializer,
+}
+
+fn one_bit() -> u8 {
+    1
+}
+
+fn all_bits() -> u8 {
+    32
 }
 
 impl VitConfig {
