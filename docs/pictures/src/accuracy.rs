@@ -1,32 +1,12 @@
 //! Accuracy over the number of training images: the tables that `gsb table --per-class N` wrote.
 
+use gsb_train::{Row, Table};
 use plotters::prelude::RGBColor;
-use serde::Deserialize;
 
 use crate::Result;
 use crate::style::*;
 
-/// A `table.json`.
-#[derive(Deserialize)]
-struct Table {
-    training_images: usize,
-    rows: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    /// None for the float teacher.
-    variant: Option<Variant>,
-    /// Of each seed, in percent.
-    top1: Vec<f64>,
-}
-
-#[derive(Deserialize)]
-struct Variant {
-    attention_groups: usize,
-    value_groups: usize,
-}
-
+/// The `table.json` of each.
 const DIGITS: [&str; 4] = [
     include_str!("../data/accuracy/digits-5.json"),
     include_str!("../data/accuracy/digits-10.json"),
@@ -34,28 +14,9 @@ const DIGITS: [&str; 4] = [
     include_str!("../data/accuracy/digits-60.json"),
 ];
 
-impl Row {
-    fn name(&self) -> &'static str {
-        match &self.variant {
-            None => "float",
-            Some(variant) => match (variant.attention_groups, variant.value_groups) {
-                (1, 1) => "plain",
-                (_, 1) => "GSB attention",
-                (1, _) => "GSB value",
-                _ => "GSB both",
-            },
-        }
-    }
-
-    fn mean(&self) -> f64 {
-        self.top1.iter().sum::<f64>() / self.top1.len() as f64
-    }
-
-    /// Sample deviation.
-    fn deviation(&self) -> f64 {
-        let squares = self.top1.iter().map(|top1| (top1 - self.mean()).powi(2));
-        (squares.sum::<f64>() / (self.top1.len() - 1) as f64).sqrt()
-    }
+/// The name of a row in the picture and on the page.
+fn name(row: &Row) -> &'static str {
+    row.variant.map_or("float", |variant| variant.binarizer())
 }
 
 fn tables() -> Result<Vec<Table>> {
@@ -125,7 +86,7 @@ pub fn draw() -> Result<String> {
         for (index, (name, colour, shift)) in LINES.into_iter().enumerate() {
             let mut points = Vec::new();
             for table in &tables {
-                let row = table.rows.iter().find(|row| row.name() == name);
+                let row = table.rows.iter().find(|row| self::name(row) == name);
                 let row = row.ok_or_else(|| format!("no row of {name}"))?;
                 let x = x(table) + shift;
                 let (low, high) = (row.mean() - row.deviation(), row.mean() + row.deviation());
@@ -157,9 +118,13 @@ mod tests {
         let head = format!("| {} |", head.join(" | "));
         assert!(page.contains(&head), "accuracy.md lacks {head}");
         for of_first in &tables[0].rows {
-            let name = of_first.name();
+            let name = super::name(of_first);
             let cells = tables.iter().map(|table| {
-                let row = table.rows.iter().find(|row| row.name() == name).unwrap();
+                let row = table
+                    .rows
+                    .iter()
+                    .find(|row| super::name(row) == name)
+                    .unwrap();
                 format!("{:.1} ({:.1})", row.mean(), row.deviation())
             });
             let cells: Vec<_> = cells.collect();
