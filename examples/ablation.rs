@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         let settings = base.phase_mut(phase);
         settings.epochs = epochs;
-        settings.lr = 2e-3;
+        settings.schedule.lr = 2e-3;
     }
 
     let mut variants = Variant::published(ThresholdScope::Row, InitialScales::Residual);

@@ -9,7 +9,7 @@ use gsb_data::{
     DataSet, DataSetName, DataSplits, EvalTransform, Normalization, OpenOptions, TrainTransform,
 };
 use gsb_packed::{Image, PackedModel, Prediction, Preprocessing};
-use gsb_train::{Callbacks, PhaseRecipe, Recipe, Run, RunConfig};
+use gsb_train::{Callbacks, Recipe, Run, RunConfig};
 use gsb_vit::{PackOptions, Phase, Stage2Student, VitConfig, checkpoint, pack};
 
 use crate::compare::Outcome;
@@ -24,12 +24,10 @@ fn recipe(model: VitConfig, epochs: usize, normalization: Normalization) -> Reci
     recipe.augmentation = TrainTransform::plain(size, normalization);
     recipe.workers = 1;
     for (phase, lr) in [(Phase::Stage1, 2e-3), (Phase::Stage2, 3e-3)] {
-        *recipe.phase_mut(phase) = PhaseRecipe {
-            epochs,
-            lr,
-            distillation: Distillation::None,
-            ..PhaseRecipe::published(32)
-        };
+        let settings = recipe.phase_mut(phase);
+        settings.epochs = epochs;
+        settings.schedule.lr = lr;
+        settings.distillation.kind = Distillation::None;
     }
     recipe
 }

@@ -54,7 +54,7 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
     overlay(&mut given, options.clone());
     adapt_rates(&mut config.recipe, &recipe, &given, &options);
     // A distillation token that nobody teaches is left out.
-    if args.phase.distillation == Some(Distillation::None) && args.model.is_none() {
+    if args.stages.distillation.kind == Some(Distillation::None) && args.model.is_none() {
         config.recipe.model.distillation_token = false;
     }
     if args.recipe.phases.is_empty() {
@@ -119,18 +119,22 @@ fn with_options(mut config: RunConfig, options: &Value) -> Result<RunConfig, Err
 /// Learning rates that neither file nor options give follow the number of images in a batch; a default end or start of
 /// the schedule gives way to the rate that was asked for.
 fn adapt_rates(recipe: &mut Recipe, default: &Recipe, given: &Value, options: &Value) {
-    let says =
-        |what: &Value, phase: Phase, rate: &str| what["recipe"][phase.name()].get(rate).is_some();
+    let says = |what: &Value, phase: Phase, rate: &str| {
+        let schedule = &what["recipe"][phase.name()]["schedule"];
+        schedule.get(rate).is_some()
+    };
     for phase in Phase::ALL {
         let (settings, default) = (recipe.phase_mut(phase), default.phase(phase));
-        if !says(given, phase, "lr") && settings.batch_size != default.batch_size {
-            settings.lr = default.lr * settings.batch_size as f64 / default.batch_size as f64;
+        let (batch, default_batch) = (settings.batch_size, default.batch_size);
+        let schedule = &mut settings.schedule;
+        if !says(given, phase, "lr") && batch != default_batch {
+            schedule.lr = default.schedule.lr * batch as f64 / default_batch as f64;
         }
         if !says(options, phase, "min_lr") {
-            settings.min_lr = settings.min_lr.min(settings.lr);
+            schedule.min_lr = schedule.min_lr.min(schedule.lr);
         }
         if !says(options, phase, "warmup_lr") {
-            settings.warmup_lr = settings.warmup_lr.min(settings.lr);
+            schedule.warmup_lr = schedule.warmup_lr.min(schedule.lr);
         }
     }
 }
@@ -168,6 +172,7 @@ pub fn of_checkpoint(checkpoint: &Path) -> Result<Option<RunConfig>, Error> {
 mod tests {
     use super::*;
     use crate::options::PhaseArgs;
+    use gsb_data::Normalization;
 
     /// The file of a run, and what its number would be in a file of TOML, say the run again.
     #[test]
@@ -196,9 +201,52 @@ mod tests {
             gsb_train::write_json(&json, &config).unwrap();
             assert_eq!(repeated(&json), config, "batches of {batch}");
 
-            let lr = config.recipe.teacher.lr;
-            std::fs::write(&toml, format!("[recipe.teacher]\nlr = {lr}\n")).unwrap();
-            assert_eq!(repeated(&toml).recipe.teacher.lr.to_bits(), lr.to_bits());
+            let lr = config.recipe.teacher.schedule.lr;
+            std::fs::write(&toml, format!("[recipe.teacher.schedule]\nlr = {lr}\n")).unwrap();
+            let again = repeated(&toml).recipe.teacher.schedule.lr;
+            assert_eq!(again.to_bits(), lr.to_bits());
         }
+    }
+
+    #[test]
+    fn a_part_of_a_group_leaves_the_rest_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.json");
+        let text = r#"{"recipe": {"stage2": {"distillation": {"type": "Soft"}}}}"#;
+        std::fs::write(&file, text).unwrap();
+        let args = TrainArgs {
+            config: Some(file),
+            ..TrainArgs::default()
+        };
+        let recipe = of_options(&args).unwrap().0.recipe;
+        let expected = gsb_train::DistillationRecipe {
+            kind: Distillation::Soft,
+            ..recipe.stage1.distillation
+        };
+        assert_eq!(recipe.stage2.distillation, expected);
+    }
+
+    #[test]
+    fn recipes_are_of_the_configuration() {
+        let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+        // Of images large enough for the augmentation of photographs.
+        let model = VitConfig {
+            image_size: 112,
+            channels: 3,
+            ..VitConfig::micro()
+        };
+        let recipe = Recipe::published(model, Normalization::imagenet(), 64);
+        let config = RunConfig::new(recipe);
+        let mut count = 0;
+        for file in std::fs::read_dir(recipes).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let with_file = merged(&config, read(&path).unwrap(), &path).unwrap();
+            assert_ne!(with_file.recipe.stage2, config.recipe.stage2);
+            count += 1;
+        }
+        assert!(count > 0);
     }
 }

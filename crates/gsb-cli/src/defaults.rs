@@ -3,7 +3,7 @@
 use burn::nn::Initializer;
 use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_data::{Crop, DataSetName, DataSplits, Normalization, TrainTransform};
-use gsb_train::{DataConfig, PhaseRecipe, Recipe};
+use gsb_train::{DataConfig, Recipe};
 use gsb_vit::{Phase, VitConfig};
 
 use crate::error::Error;
@@ -54,8 +54,8 @@ pub fn recipe(data: &DataConfig, splits: &DataSplits, model: VitConfig) -> Resul
         let mut recipe = small_recipe(model, normalization);
         if data.set == DataSetName::Digits {
             // Together better than neither, see the ablation in the book; not tried on MNIST.
-            recipe.stage2.attention_rate = 10.0;
-            recipe.stage2.gradual = 0.4;
+            recipe.stage2.optimizer.attention_rate = 10.0;
+            recipe.stage2.binarization.gradual = 0.4;
         }
         return Ok(recipe);
     }
@@ -101,11 +101,7 @@ fn small_recipe(model: VitConfig, normalization: Normalization) -> Recipe {
         (Phase::Stage2, 40, 3e-3),
     ] {
         let settings = recipe.phase_mut(phase);
-        *settings = PhaseRecipe {
-            epochs,
-            lr,
-            ..settings.clone()
-        };
+        (settings.epochs, settings.schedule.lr) = (epochs, lr);
     }
     recipe
 }

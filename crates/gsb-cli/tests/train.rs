@@ -293,10 +293,13 @@ fn what_a_run_cannot_start_from_is_named() {
     );
     write("b.toml", "recipe = [");
     assert!(train(&["--config", "b.toml"]).contains("b.toml"));
-    write("c.json", r#"{"recipe": {"teacher": {"lr": 7.0}}}"#);
+    write(
+        "c.json",
+        r#"{"recipe": {"teacher": {"schedule": {"lr": 7.0}}}}"#,
+    );
     let message = train(&["--config", "c.json"]);
     assert!(
-        message.contains("teacher.lr: must be above 0 and at most 1, got 7"),
+        message.contains("teacher.schedule.lr: must be above 0 and at most 1, got 7"),
         "{message}"
     );
     assert!(train(&["--config", "missing.json"]).contains("missing.json"));
@@ -488,12 +491,12 @@ fn rates_follow_the_batch_and_mixing_is_what_was_asked_for() {
         succeeds(command.arg("--output-dir").arg(&output).args(arguments));
         read_json(&output.join("config.json"))["recipe"].take()
     };
-    assert_eq!(recipe(&["--batch-size", "16"])["teacher"]["lr"], 1e-3);
-    let given = recipe(&["--batch-size", "16", "--lr", "5e-4"]);
-    assert_eq!(given["teacher"]["lr"], 5e-4);
+    let rate = |arguments: &[&str]| recipe(arguments)["teacher"]["schedule"]["lr"].take();
+    assert_eq!(rate(&["--batch-size", "16"]), 1e-3);
+    assert_eq!(rate(&["--batch-size", "16", "--lr", "5e-4"]), 5e-4);
     let file = folder.path().join("run.toml");
     std::fs::write(&file, "[recipe.teacher]\nbatch_size = 64").expect("a file");
-    assert_eq!(recipe(&["--config", "run.toml"])["teacher"]["lr"], 4e-3);
+    assert_eq!(rate(&["--config", "run.toml"]), 4e-3);
 
     assert!(recipe(&["--mixup", "0"])["mixup"].is_null());
     let mixup = recipe(&["--mixup", "0.8"])["mixup"].take();
@@ -598,8 +601,8 @@ fn a_file_says_where_it_is_wrong() {
             "recipe.stage1.epochs: invalid type",
         ),
         (
-            "[recipe.stage2]\nclip_grad = nan",
-            "recipe.stage2.clip_grad: expected a finite",
+            "[recipe.stage2.optimizer]\nclip_grad = nan",
+            "recipe.stage2.optimizer.clip_grad: expected a finite",
         ),
         ("[recipe.model]\nDepth = 1", "unknown field `Depth`"),
         (

@@ -135,6 +135,14 @@ impl Error {
         }
     }
 
+    /// What is wrong with an option of a part of the recipe, by its path from outside of that part.
+    pub(crate) fn within(self, part: &str) -> Self {
+        match self {
+            Self::Option { option, reason } => Self::option(format!("{part}.{option}"), reason),
+            error => error,
+        }
+    }
+
     pub(crate) fn option(option: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Option {
             option: option.into(),

@@ -59,7 +59,10 @@ pub use files::{absolute, write_json, write_text};
 pub use optimizer::{
     AdamW, CosineScheduleConfig, EpochScheduler, OptimizerConfig, clip_by_norm, ema_update,
 };
-pub use recipe::{Parity, PhaseRecipe, Recipe, TeacherLogits};
+pub use recipe::{
+    BinarizationRecipe, DistillationRecipe, OptimizerRecipe, Parity, PhaseRecipe, Recipe,
+    ScheduleRecipe, TeacherLogits,
+};
 pub use run::{
     Callbacks, DataConfig, DeviceName, Devices, Epoch, Evaluation, Heads, History, Init,
     InspectedEpoch, PhaseReport, Purpose, Report, Run, RunConfig, SilentRenderer, Start, Strategy,

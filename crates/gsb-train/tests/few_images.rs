@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use gsb_core::distill::Distillation;
 use gsb_data::{DataSplits, Normalization, per_class};
 use gsb_train::{
-    Ablation, Callbacks, History, Init, Recipe, Report, Run, RunConfig, Start, TeacherLogits,
-    Variant,
+    Ablation, Callbacks, History, Init, Recipe, Report, Run, RunConfig, ScheduleRecipe, Start,
+    TeacherLogits, Variant,
 };
 use gsb_vit::checkpoint::load;
 use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
@@ -40,8 +40,13 @@ fn still(phases: &[Phase]) -> RunConfig {
     for phase in Phase::ALL {
         let settings = recipe.phase_mut(phase);
         settings.epochs = 1;
-        (settings.lr, settings.min_lr, settings.warmup_lr) = (1e-12, 0.0, 0.0);
-        settings.weight_decay = 0.0;
+        settings.schedule = ScheduleRecipe {
+            lr: 1e-12,
+            min_lr: 0.0,
+            warmup_epochs: 0,
+            warmup_lr: 0.0,
+        };
+        settings.optimizer.weight_decay = 0.0;
     }
     RunConfig::new(recipe)
 }
@@ -124,8 +129,8 @@ fn the_inside_of_the_teacher_counts_where_it_is_asked_for() {
     let losses = |name: &str, hidden: f64, attention: f64| {
         let path = folder.path().join(name);
         let mut config = still(&[Phase::Teacher, Phase::Stage2]);
-        config.recipe.stage2.distillation_hidden = hidden;
-        config.recipe.stage2.distillation_attention = attention;
+        config.recipe.stage2.distillation.hidden = hidden;
+        config.recipe.stage2.distillation.attention = attention;
         train(&path, config);
         let text = std::fs::read_to_string(path.join("log.jsonl")).unwrap();
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
@@ -150,7 +155,7 @@ fn what_does_not_go_together_is_named() {
     };
     assert_eq!(
         complaint(|config| {
-            config.recipe.stage1.distillation_hidden = 1.0;
+            config.recipe.stage1.distillation.hidden = 1.0;
             config.recipe.teacher_logits = TeacherLogits::Cached;
         }),
         "teacher_logits: stage1 learns from the inside of the teacher, which is not cached"
@@ -163,12 +168,12 @@ fn what_does_not_go_together_is_named() {
         "start.init: the run trains no student"
     );
     assert_eq!(
-        complaint(|config| config.recipe.teacher.distillation_attention = 1.0),
-        "teacher.distillation_attention: needs a teacher, which a phase without distillation does not ask"
+        complaint(|config| config.recipe.teacher.distillation.attention = 1.0),
+        "teacher.distillation.attention: needs a teacher, which a phase without distillation does not ask"
     );
     assert_eq!(
-        complaint(|config| config.recipe.stage2.distillation_hidden = -1.0),
-        "stage2.distillation_hidden: must be at least 0 and finite, got -1"
+        complaint(|config| config.recipe.stage2.distillation.hidden = -1.0),
+        "stage2.distillation.hidden: must be at least 0 and finite, got -1"
     );
 }
 
@@ -181,7 +186,7 @@ fn moving(folder: &Path, phase: Phase) -> RunConfig {
     let mut config = still(&[phase]);
     let settings = config.recipe.phase_mut(phase);
     settings.epochs = 2;
-    (settings.lr, settings.min_lr) = (1e-2, 1e-2);
+    (settings.schedule.lr, settings.schedule.min_lr) = (1e-2, 1e-2);
     config.start = Start {
         teacher: Some(file.clone()),
         init: Init::File(file),
@@ -200,8 +205,8 @@ fn learning_rates_of_scales_and_attention_matrices_are_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let moved = |name: &str, scale_rate: f64, attention_rate: f64| {
         let mut config = moving(folder.path(), Phase::Stage2);
-        config.recipe.stage2.scale_rate = scale_rate;
-        config.recipe.stage2.attention_rate = attention_rate;
+        config.recipe.stage2.optimizer.scale_rate = scale_rate;
+        config.recipe.stage2.optimizer.attention_rate = attention_rate;
         let path = folder.path().join(name);
         train(&path, config);
         let block = &stage2(&path).blocks[0];
@@ -233,7 +238,7 @@ fn binarization_may_set_in_gradually_and_ends_binary() {
     let mut losses = Vec::new();
     for (name, gradual) in [("at once", 0.0), ("gradual", 1.0)] {
         let mut config = moving(folder.path(), Phase::Stage2);
-        config.recipe.stage2.gradual = gradual;
+        config.recipe.stage2.binarization.gradual = gradual;
         let path = folder.path().join(name);
         let report = train(&path, config);
         let history = gsb_train::History::open(&path).unwrap();
@@ -252,7 +257,7 @@ fn weights_are_pulled_to_their_scale() {
     let spread = |name: &str, pull: f64| {
         let mut config = moving(folder.path(), Phase::Stage2);
         config.recipe.stage2.epochs = 8;
-        config.recipe.stage2.weight_pull = pull;
+        config.recipe.stage2.binarization.weight_pull = pull;
         let path = folder.path().join(name);
         train(&path, config);
         let weight = stage2(&path).blocks[0].mlp.fc1.weight.val();
@@ -270,7 +275,7 @@ fn similarities_are_learned_from_a_teacher_of_another_width() {
         let mut config = moving(folder.path(), Phase::Stage2);
         config.start.init = Init::Fresh;
         config.recipe.model = config.recipe.model.with_width(32);
-        config.recipe.stage2.distillation_similarity = weight;
+        config.recipe.stage2.distillation.similarity = weight;
         let path = folder.path().join(name);
         train(&path, config);
         gsb_train::History::open(&path).unwrap().epochs[0].train_loss
@@ -283,8 +288,8 @@ fn wider(folder: &Path, weight: f64) -> RunConfig {
     let mut config = moving(folder, Phase::Stage2);
     config.start.init = Init::Fresh;
     config.recipe.model = config.recipe.model.with_width(32);
-    config.recipe.stage2.distillation_hidden = weight;
-    config.recipe.stage2.clip_grad = Some(1.0);
+    config.recipe.stage2.distillation.hidden = weight;
+    config.recipe.stage2.optimizer.clip_grad = Some(1.0);
     config.recipe.stage2.model_ema = Some(0.9);
     config
 }
@@ -314,7 +319,7 @@ fn a_teacher_of_other_patches_is_refused_before_the_run_begins() {
     train(&first, still(&[Phase::Teacher]));
     let mut config = still(&[Phase::Stage2]);
     config.recipe.model = config.recipe.model.with_width(32);
-    config.recipe.stage2.distillation_attention = 1.0;
+    config.recipe.stage2.distillation.attention = 1.0;
     config.start.teacher = Some(first.join("teacher.bpk"));
     // Attention matrices have no width.
     train(&folder.path().join("attention"), config.clone());
@@ -322,7 +327,7 @@ fn a_teacher_of_other_patches_is_refused_before_the_run_begins() {
     let error = Run::new(folder.path().join("stage2"), config).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "stage2.distillation_attention: the teacher has patches of 4, the student 2"
+        "stage2.distillation.attention: the teacher has patches of 4, the student 2"
     );
 }
 
@@ -376,20 +381,20 @@ fn what_a_phase_cannot_do_is_named() {
     };
     for (change, text) in [
         (
-            (|recipe| recipe.stage1.gradual = 0.5) as fn(&mut Recipe),
-            "stage1.gradual: stage 2 alone binarizes activations",
+            (|recipe| recipe.stage1.binarization.gradual = 0.5) as fn(&mut Recipe),
+            "stage1.binarization.gradual: stage 2 alone binarizes activations",
         ),
         (
-            |recipe| recipe.stage2.gradual = 1.5,
-            "stage2.gradual: must be between 0 and 1, got 1.5",
+            |recipe| recipe.stage2.binarization.gradual = 1.5,
+            "stage2.binarization.gradual: must be between 0 and 1, got 1.5",
         ),
         (
-            |recipe| recipe.teacher.weight_pull = 1.0,
-            "teacher.weight_pull: the teacher has no binary weights",
+            |recipe| recipe.teacher.binarization.weight_pull = 1.0,
+            "teacher.binarization.weight_pull: the teacher has no binary weights",
         ),
         (
-            |recipe| recipe.stage2.scale_rate = f64::NAN,
-            "stage2.scale_rate: must be at least 0 and finite, got NaN",
+            |recipe| recipe.stage2.optimizer.scale_rate = f64::NAN,
+            "stage2.optimizer.scale_rate: must be at least 0 and finite, got NaN",
         ),
         (
             |recipe| recipe.model.shift_bits = 4,
@@ -407,7 +412,7 @@ fn students_of_a_table_start_from_their_teacher_where_that_is_asked_for() {
     let mut base = still(&Phase::ALL);
     base.start.init = Init::Teacher;
     for phase in [Phase::Stage1, Phase::Stage2] {
-        base.recipe.phase_mut(phase).distillation = Distillation::Hard;
+        base.recipe.phase_mut(phase).distillation.kind = Distillation::Hard;
     }
     let model = &base.recipe.model;
     let students = Variant::published(model.scope, model.initial_scales);

@@ -15,7 +15,7 @@ use gsb_core::distill::Distillation;
 use gsb_data::{Crop, DataSplits, Normalization, TrainTransform, per_class};
 use gsb_train::{
     Callbacks, DataConfig, Epoch, Error, Interrupter, Purpose, Recipe, Report, Run, RunConfig,
-    Start, Strategy, TeacherLogits,
+    ScheduleRecipe, Start, Strategy, TeacherLogits,
 };
 use gsb_vit::checkpoint::{export, load, save};
 use gsb_vit::{
@@ -53,9 +53,19 @@ fn recipe() -> Recipe {
     for phase in Phase::ALL {
         let settings = recipe.phase_mut(phase);
         settings.epochs = 3;
-        settings.lr = 2e-3;
+        settings.schedule.lr = 2e-3;
     }
     recipe
+}
+
+/// Rates too small to learn anything.
+fn slow() -> ScheduleRecipe {
+    ScheduleRecipe {
+        lr: 1e-9,
+        min_lr: 0.0,
+        warmup_epochs: 0,
+        warmup_lr: 0.0,
+    }
 }
 
 fn train(folder: &Path, recipe: &Recipe) -> Report {
@@ -224,7 +234,7 @@ fn a_run_that_is_stopped_again_and_again_ends_as_one_that_is_not() {
     recipe.model = recipe.model.with_drop_path(0.2).with_dropout(0.1);
     recipe.stage1.model_ema = Some(0.9);
     recipe.stage2.accumulation = 2;
-    recipe.stage2.clip_grad = Some(1.0);
+    recipe.stage2.optimizer.clip_grad = Some(1.0);
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let report = train(whole.path(), &recipe);
 
@@ -263,12 +273,8 @@ fn the_model_of_the_best_epoch_leaves_the_last_one_as_it_is() {
     let mut recipe = recipe();
     // So slow that the first epoch stays the best, while the running statistics of the patches move on.
     recipe.phases = vec![Phase::Stage1];
-    recipe.stage1.distillation = Distillation::None;
-    (
-        recipe.stage1.lr,
-        recipe.stage1.min_lr,
-        recipe.stage1.warmup_lr,
-    ) = (1e-9, 0.0, 0.0);
+    recipe.stage1.distillation.kind = Distillation::None;
+    recipe.stage1.schedule = slow();
     for average in [None, Some(0.5)] {
         recipe.stage1.model_ema = average;
         let folder = tempfile::tempdir().unwrap();
@@ -330,7 +336,7 @@ fn what_a_run_starts_from_is_used_and_there() {
     assert!(text.starts_with("start.finetune: "), "{text}");
     let text = complaint(&|config| {
         config.recipe.phases = vec![Phase::Stage2];
-        config.recipe.stage2.distillation = Distillation::None;
+        config.recipe.stage2.distillation.kind = Distillation::None;
         config.start.teacher = no();
     });
     assert!(text.starts_with("start.teacher: no phase"), "{text}");
@@ -489,10 +495,7 @@ fn a_phase_ends_when_it_gets_no_better() {
     let mut recipe = teacher_only();
     recipe.teacher.epochs = 20;
     recipe.teacher.patience = Some(2);
-    // Too small a rate to learn anything.
-    recipe.teacher.lr = 1e-9;
-    recipe.teacher.min_lr = 0.0;
-    recipe.teacher.warmup_lr = 0.0;
+    recipe.teacher.schedule = slow();
     let report = train(folder.path(), &recipe);
     assert_eq!(
         (report.phases[0].epochs, report.phases[0].best_epoch),
@@ -507,7 +510,7 @@ fn a_student_without_teacher_trains_both_heads_on_labels() {
     let folder = tempfile::tempdir().unwrap();
     let mut recipe = recipe();
     recipe.phases = vec![Phase::Stage2];
-    recipe.stage2.distillation = Distillation::None;
+    recipe.stage2.distillation.kind = Distillation::None;
     recipe.stage2.epochs = 1;
     let before = recipe.model.init_stage2(&Device::flex()).unwrap();
     train(folder.path(), &recipe);
@@ -614,7 +617,7 @@ fn the_map_of_hidden_states_is_trained_and_resumed() {
     let mut recipe = recipe();
     recipe.phases = vec![Phase::Stage2];
     recipe.model = recipe.model.with_width(32);
-    recipe.stage2.distillation_hidden = 1.0;
+    recipe.stage2.distillation.hidden = 1.0;
     let mut config = RunConfig::new(recipe);
     config.start.teacher = Some(path("teacher/teacher.bpk"));
     train_as(&path("whole"), config.clone());
@@ -823,7 +826,7 @@ fn a_run_goes_on_where_its_folder_and_files_are_now() {
     assert_eq!(Run::resume(path("moved")).unwrap().config(), &config);
 }
 
-/// A `config.json` of 0.1.0, whose parts were not described in one place.
+/// A `config.json` from before options that came since, which may be absent.
 #[test]
 fn configurations_of_earlier_runs_say_the_same() {
     let text = include_str!("data/old-config.json");
@@ -833,7 +836,10 @@ fn configurations_of_earlier_runs_say_the_same() {
     assert_eq!((data.per_class, config.classes.len()), (Some(4), 10));
     assert_eq!(config.recipe.phases, [Phase::Teacher]);
     assert_eq!(
-        (config.recipe.teacher.epochs, config.recipe.teacher.lr),
+        (
+            config.recipe.teacher.epochs,
+            config.recipe.teacher.schedule.lr
+        ),
         (400, 2e-3)
     );
     let splits = config.open_data(Purpose::Training, |_| {}).unwrap();

@@ -15,7 +15,7 @@ pub fn overlay(value: &mut Value, over: Value) {
 }
 
 /// Whether it is one of several alternatives, which replaces another instead of completing it: a
-/// variant with a capital letter, or one of a kind.
+/// variant with a capital letter, or one of a kind. A group of settings has therefore no field `kind`.
 fn is_choice(fields: &Map<String, Value>) -> bool {
     fields.contains_key("kind")
         || (fields.len() == 1

@@ -1,22 +1,34 @@
 //! Options of the training, grouped as the configuration of a run is: what is given is laid over it.
 
+mod augmentation;
+mod binarization;
+mod compute;
+mod distillation;
+mod mixup;
+mod model;
+mod optimizer;
+mod phase;
+mod recipe;
+mod schedule;
+mod start;
+
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::TypedValueParser;
-use gsb_core::binarize::{InitialScales, ThresholdScope};
-use gsb_core::distill::Distillation;
-use gsb_data::ColorJitter;
-use gsb_train::{DeviceName, Init, Strategy, TeacherLogits};
 use gsb_vit::Phase;
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::DataArgs;
-use super::names::{DistillationName, InitialName, ScopeName, named};
-use super::numbers::{above_zero, below_one, few, fraction, learning_rate, not_negative, positive};
-use super::path;
-use crate::compute;
+use self::augmentation::AugmentationArgs;
+use self::compute::ComputeArgs;
+use self::mixup::MixupArgs;
+use self::model::ModelArgs;
+pub use self::phase::PhaseArgs;
+use self::phase::{Stage1Args, Stage2Args, StagesArgs, TeacherArgs};
+use self::recipe::RecipeArgs;
+pub use self::start::StartArgs;
+use super::{DataArgs, path};
+use crate::config::overlay;
 
 /// Options of the training. What is not given comes from the configuration file, else from the
 /// defaults of the data set.
@@ -72,7 +84,7 @@ pub struct TrainArgs {
     pub phase: PhaseArgs,
 
     #[command(flatten)]
-    pub inside: InsideArgs,
+    pub stages: StagesArgs,
 
     #[command(flatten)]
     pub teacher: TeacherArgs,
@@ -93,365 +105,6 @@ pub struct TrainArgs {
     pub mixup: MixupArgs,
 }
 
-/// Where to compute.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct ComputeArgs {
-    /// Where to compute
-    #[arg(long, value_parser = named::<compute::DeviceName, DeviceName>(), help_heading = "Run")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device: Option<DeviceName>,
-
-    /// Devices that share each batch, the first ones of their kind
-    #[arg(long, value_name = "NUMBER", value_parser = few(), help_heading = "Run")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub devices: Option<usize>,
-
-    /// How several devices work together
-    #[arg(long, value_parser = named::<compute::StrategyName, Strategy>(), help_heading = "Run")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<Strategy>,
-}
-
-/// What is changed of the model.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct ModelArgs {
-    /// Height and width that images are brought to
-    #[arg(long = "input-size", value_name = "PIXELS", value_parser = positive(), help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<usize>,
-
-    /// Groups of the attention matrix, 1 (plain) to 3 (GSB)
-    #[arg(long, value_name = "GROUPS", help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attention_groups: Option<usize>,
-
-    /// Bits of the levels of the attention matrix, 1 to 4; more than one take the place of groups
-    #[arg(long, value_name = "BITS", help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attention_bits: Option<u8>,
-
-    /// Groups of the value, 1 (plain) to 3 (GSB)
-    #[arg(long, value_name = "GROUPS", help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_groups: Option<usize>,
-
-    /// Which elements share the thresholds of the groups
-    #[arg(long, value_parser = named::<ScopeName, ThresholdScope>(), help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scope: Option<ThresholdScope>,
-
-    /// How the scales of the groups start
-    #[arg(long, value_parser = named::<InitialName, InitialScales>(), help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub initial_scales: Option<InitialScales>,
-
-    /// Bits in which shifts of attention matrices are trained and packed: 8, 16 or 32
-    #[arg(long, value_name = "BITS", help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shift_bits: Option<u8>,
-
-    /// Give query and key of the teacher one bit, with a scale for each token
-    #[arg(long, help_heading = "Model")]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub binary_query_key: bool,
-
-    /// Add copies of the neighbouring patches before each layer of the students' MLPs
-    #[arg(long, help_heading = "Model")]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub token_shifts: bool,
-
-    /// Dropout
-    #[arg(long = "drop", value_name = "RATE", value_parser = below_one, help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dropout: Option<f64>,
-
-    /// Drop path (stochastic depth)
-    #[arg(long, value_name = "RATE", value_parser = below_one, help_heading = "Model")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub drop_path: Option<f64>,
-}
-
-/// What all phases have in common.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct RecipeArgs {
-    /// Decides initial weights, order and augmentation of the images
-    #[arg(long, help_heading = "Run")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-
-    /// Threads that read and augment images
-    #[arg(long, value_name = "THREADS", help_heading = "Run")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workers: Option<usize>,
-
-    /// Phases to train, in their order
-    #[arg(
-        long = "phase",
-        value_name = "PHASE",
-        value_delimiter = ',',
-        help_heading = "Recipe"
-    )]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub phases: Vec<Phase>,
-
-    /// Ask the teacher once for each image as it is, not for every augmented one
-    #[arg(long = "cache-teacher", help_heading = "Distillation")]
-    #[serde(skip_serializing_if = "std::ops::Not::not", serialize_with = "cached")]
-    pub teacher_logits: bool,
-
-    /// How often an image appears in an epoch (repeated augmentation)
-    #[arg(long = "repeated-aug", value_name = "TIMES", value_parser = few(), help_heading = "Augmentation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeats: Option<usize>,
-}
-
-/// How each phase is trained.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct PhaseArgs {
-    /// Epochs of each phase
-    #[arg(long, value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epochs: Option<usize>,
-
-    /// Images in a batch
-    #[arg(long, value_name = "IMAGES", value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch_size: Option<usize>,
-
-    /// Batches in a step
-    #[arg(long, value_name = "BATCHES", value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub accumulation: Option<usize>,
-
-    /// Highest learning rate of each phase, above 0 and at most 1
-    #[arg(long, value_name = "RATE", value_parser = learning_rate, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lr: Option<f64>,
-
-    /// Learning rate at the end
-    #[arg(long, value_name = "RATE", value_parser = not_negative, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_lr: Option<f64>,
-
-    /// Epochs of linear warm-up
-    #[arg(long, value_name = "EPOCHS", help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup_epochs: Option<usize>,
-
-    /// Learning rate that the warm-up starts from
-    #[arg(long, value_name = "RATE", value_parser = not_negative, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup_lr: Option<f64>,
-
-    /// Weight decay
-    #[arg(long, value_name = "DECAY", value_parser = not_negative, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight_decay: Option<f64>,
-
-    /// Learning rate of scales, relative to the rest
-    #[arg(long, value_name = "FACTOR", value_parser = not_negative, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scale_rate: Option<f64>,
-
-    /// Learning rate of shifts and scales of attention matrices, relative to the rest
-    #[arg(long, value_name = "FACTOR", value_parser = not_negative, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attention_rate: Option<f64>,
-
-    /// Highest norm of the gradient of a step
-    #[arg(long, value_name = "NORM", value_parser = above_zero, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip_grad: Option<f64>,
-
-    /// Evaluate and keep a moving average of the weights, with this decay
-    #[arg(long, value_name = "DECAY", value_parser = below_one, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model_ema: Option<f64>,
-
-    /// Label smoothing
-    #[arg(long, value_name = "SHARE", value_parser = below_one, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub smoothing: Option<f64>,
-
-    /// End a phase after this number of epochs without better top-1
-    #[arg(long, value_name = "EPOCHS", value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<usize>,
-
-    /// Epochs from one checkpoint to the next
-    #[arg(long, value_name = "EPOCHS", value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checkpoint_every: Option<usize>,
-
-    /// How students learn from the teacher
-    #[arg(long = "distillation-type", value_parser = named::<DistillationName, Distillation>(), value_name = "TYPE", help_heading = "Distillation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distillation: Option<Distillation>,
-
-    /// Share of the distillation in the loss
-    #[arg(long, value_name = "SHARE", value_parser = fraction, help_heading = "Distillation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distillation_alpha: Option<f64>,
-
-    /// Temperature of soft distillation
-    #[arg(long, value_name = "TAU", value_parser = above_zero, help_heading = "Distillation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distillation_tau: Option<f64>,
-}
-
-/// How students are trained, and not their teacher.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct InsideArgs {
-    /// How much hidden states count that differ from the teacher's, after each block
-    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distillation_hidden: Option<f64>,
-
-    /// How much attention matrices count that differ from the teacher's, in each block
-    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distillation_attention: Option<f64>,
-
-    /// How much similarities of tokens count that differ from the teacher's, after each block; widths may differ
-    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distillation_similarity: Option<f64>,
-
-    /// How much latent weights count in the end that are off their scale; rises from the middle of a phase on
-    #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight_pull: Option<f64>,
-}
-
-/// How the teacher is trained, apart from the others.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct TeacherArgs {
-    /// Epochs of the teacher
-    #[arg(id = "teacher_epochs", long = "teacher-epochs", value_name = "EPOCHS", value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epochs: Option<usize>,
-
-    /// Highest learning rate of the teacher
-    #[arg(id = "teacher_lr", long = "teacher-lr", value_name = "RATE", value_parser = learning_rate, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lr: Option<f64>,
-}
-
-/// How stage 1 is trained, apart from the others.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct Stage1Args {
-    /// Epochs of stage 1
-    #[arg(id = "stage1_epochs", long = "stage1-epochs", value_name = "EPOCHS", value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epochs: Option<usize>,
-
-    /// Highest learning rate of stage 1
-    #[arg(id = "stage1_lr", long = "stage1-lr", value_name = "RATE", value_parser = learning_rate, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lr: Option<f64>,
-}
-
-/// How stage 2 is trained, apart from the others.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct Stage2Args {
-    /// Epochs of stage 2
-    #[arg(id = "stage2_epochs", long = "stage2-epochs", value_name = "EPOCHS", value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epochs: Option<usize>,
-
-    /// Highest learning rate of stage 2
-    #[arg(id = "stage2_lr", long = "stage2-lr", value_name = "RATE", value_parser = learning_rate, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lr: Option<f64>,
-
-    /// Weight decay of stage 2
-    #[arg(id = "stage2_weight_decay", long = "stage2-weight-decay", value_name = "DECAY", value_parser = not_negative, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight_decay: Option<f64>,
-
-    /// Share of stage 2 over which binarization sets in
-    #[arg(long, value_name = "SHARE", value_parser = fraction, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gradual: Option<f64>,
-}
-
-/// What the phases start from.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct StartArgs {
-    /// A float model that the teacher starts from (.bpk, .pth, .safetensors)
-    #[arg(long, value_name = "FILE", value_parser = path::option(), help_heading = "Recipe")]
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "gsb_train::path_text::serialize"
-    )]
-    pub finetune: Option<PathBuf>,
-
-    /// A trained stage-1 student to start stage 2 from (.bpk, .pth, .safetensors)
-    #[arg(id = "stage1_path", long = "stage1-path", value_name = "FILE", value_parser = path::option(), help_heading = "Recipe")]
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "gsb_train::path_text::serialize"
-    )]
-    pub stage1: Option<PathBuf>,
-
-    /// What the first student starts from: fresh weights, those of the teacher, or a float model (.bpk, .pth,
-    /// .safetensors)
-    #[arg(long, value_name = "fresh|teacher|FILE", value_parser = path::option().map(Init::from), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub init: Option<Init>,
-
-    /// A trained teacher (.bpk, .pth, .safetensors); none is trained then
-    #[arg(id = "teacher_path", long = "teacher-path", value_name = "FILE", value_parser = path::option(), help_heading = "Distillation")]
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "gsb_train::path_text::serialize"
-    )]
-    pub teacher: Option<PathBuf>,
-
-    /// Attention heads of the model of --teacher-path or --finetune, where its file does not say it
-    #[arg(long, value_name = "HEADS", value_parser = positive(), help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub heads: Option<usize>,
-
-    /// Take the moving average of the weights from the files to start from, where they hold one
-    #[arg(long, help_heading = "Recipe")]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub ema: bool,
-}
-
-/// How training images are augmented.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct AugmentationArgs {
-    /// Colour jitter, where there is no RandAugment; 0 for none
-    #[arg(long, value_name = "STRENGTH", value_parser = not_negative, help_heading = "Augmentation")]
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "jitter")]
-    pub color_jitter: Option<f64>,
-
-    /// RandAugment, such as rand-m9-mstd0.5-inc1, or none
-    #[arg(long = "aa", value_name = "POLICY", help_heading = "Augmentation")]
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "policy")]
-    pub rand_augment: Option<String>,
-
-    /// Probability of random erasing
-    #[arg(long = "reprob", value_name = "PROBABILITY", value_parser = fraction, help_heading = "Augmentation")]
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "erasing")]
-    pub random_erasing: Option<f64>,
-}
-
-/// How training images are mixed.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
-pub struct MixupArgs {
-    /// Mixup with Beta(ALPHA, ALPHA); 0 for none
-    #[arg(long = "mixup", value_name = "ALPHA", value_parser = not_negative, help_heading = "Augmentation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mixup_alpha: Option<f64>,
-
-    /// CutMix with Beta(ALPHA, ALPHA); 0 for none
-    #[arg(long = "cutmix", value_name = "ALPHA", value_parser = not_negative, help_heading = "Augmentation")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cutmix_alpha: Option<f64>,
-}
-
 impl TrainArgs {
     /// What is given, as a configuration of a run has it.
     ///
@@ -460,19 +113,18 @@ impl TrainArgs {
     pub fn overrides(&self) -> serde_json::Result<Value> {
         let mut recipe = object(&self.recipe)?;
         for phase in Phase::ALL {
-            let mut settings = object(&self.phase)?;
-            if phase == Phase::Teacher {
-                // It has no teacher of its own.
-                settings.remove("distillation");
-            } else {
-                settings.extend(object(&self.inside)?);
+            let mut settings = serde_json::to_value(&self.phase)?;
+            // The teacher has no teacher of its own, and nothing that would become binary.
+            if phase != Phase::Teacher {
+                overlay(&mut settings, serde_json::to_value(&self.stages)?);
             }
-            settings.extend(match phase {
-                Phase::Teacher => object(&self.teacher)?,
-                Phase::Stage1 => object(&self.stage1)?,
-                Phase::Stage2 => object(&self.stage2)?,
-            });
-            recipe.insert(phase.name().into(), settings.into());
+            let own = match phase {
+                Phase::Teacher => serde_json::to_value(&self.teacher),
+                Phase::Stage1 => serde_json::to_value(&self.stage1),
+                Phase::Stage2 => serde_json::to_value(&self.stage2),
+            };
+            overlay(&mut settings, own?);
+            recipe.insert(phase.name().into(), settings);
         }
         for (name, settings) in [
             ("model", object(&self.student)?),
@@ -500,35 +152,11 @@ fn object(args: &impl Serialize) -> serde_json::Result<Map<String, Value>> {
     }
 }
 
-fn cached<S: Serializer>(_: &bool, to: S) -> Result<S::Ok, S::Error> {
-    TeacherLogits::Cached.serialize(to)
-}
-
-/// None for strength 0.
-fn jitter<S: Serializer>(strength: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
-    let strength = strength.filter(|&strength| strength > 0.0);
-    strength.map(ColorJitter::uniform).serialize(to)
-}
-
-fn policy<S: Serializer>(policy: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
-    policy
-        .as_deref()
-        .filter(|&policy| policy != "none")
-        .serialize(to)
-}
-
-/// None for probability 0. What else there is to say of it stays as it is.
-fn erasing<S: Serializer>(probability: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
-    let probability = probability.filter(|&probability| probability > 0.0);
-    probability
-        .map(|probability| json!({ "probability": probability }))
-        .serialize(to)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser;
+    use serde_json::json;
 
     #[derive(Parser)]
     struct Program {
@@ -557,11 +185,36 @@ mod tests {
         assert_eq!(recipe["teacher"], json!({"epochs": 3}));
         assert_eq!(
             recipe["stage1"],
-            json!({"epochs": 5, "distillation": "Soft"})
+            json!({"epochs": 5, "distillation": {"type": "Soft"}})
         );
         assert_eq!(
             recipe["stage2"],
-            json!({"epochs": 3, "distillation": "Soft"})
+            json!({"epochs": 3, "distillation": {"type": "Soft"}})
+        );
+    }
+
+    #[test]
+    fn an_option_of_a_phase_leaves_the_others_of_its_group() {
+        let given = overrides(
+            "--lr 0.5 --min-lr 0.25 --stage2-lr 0.75 --attention-rate 10 --weight-decay 0.5 \
+             --stage2-weight-decay 0.25 --weight-pull 2 --gradual 0.5",
+        );
+        let recipe = &given["recipe"];
+        let common = json!({
+            "schedule": {"lr": 0.5, "min_lr": 0.25},
+            "optimizer": {"weight_decay": 0.5, "attention_rate": 10.0}
+        });
+        assert_eq!(recipe["teacher"], common);
+        let mut stage1 = common;
+        stage1["binarization"] = json!({"weight_pull": 2.0});
+        assert_eq!(recipe["stage1"], stage1);
+        assert_eq!(
+            recipe["stage2"],
+            json!({
+                "schedule": {"lr": 0.75, "min_lr": 0.25},
+                "optimizer": {"weight_decay": 0.25, "attention_rate": 10.0},
+                "binarization": {"weight_pull": 2.0, "gradual": 0.5}
+            })
         );
     }
 
@@ -597,7 +250,7 @@ mod tests {
             64,
         );
         let mut value = json!(gsb_train::RunConfig::new(recipe));
-        crate::config::overlay(&mut value, given.clone());
+        overlay(&mut value, given.clone());
         let config: gsb_train::RunConfig = serde_json::from_value(value).expect("known names");
         // And none of them is lost.
         fn is_in(value: &Value, part: &Value) -> bool {

@@ -9,7 +9,6 @@ pub use variant::Variant;
 use std::collections::HashSet;
 use std::path::Path;
 
-use gsb_core::distill::Distillation;
 use gsb_data::DataSplits;
 use gsb_vit::Phase;
 
@@ -198,7 +197,7 @@ impl Ablation {
                 "expected at least one, and at least one variant",
             ));
         }
-        let taught = |phase: &PhaseRecipe| phase.distillation != Distillation::None;
+        let taught = |phase: &PhaseRecipe| phase.distillation.distils();
         if self.variants.iter().any(|variant| variant.distilled)
             && !(taught(&self.base.recipe.stage1) && taught(&self.base.recipe.stage2))
         {

@@ -70,8 +70,8 @@ impl Variant {
         // A distillation token that nobody teaches would be a second class token.
         recipe.model.distillation_token = self.distilled;
         if !self.distilled {
-            recipe.stage1.distillation = Distillation::None;
-            recipe.stage2.distillation = Distillation::None;
+            recipe.stage1.distillation.kind = Distillation::None;
+            recipe.stage2.distillation.kind = Distillation::None;
         }
         if self.stages == 1 {
             recipe.stage2.epochs += recipe.stage1.epochs;

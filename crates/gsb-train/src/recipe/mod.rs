@@ -1,11 +1,20 @@
 //! The recipe: what is trained, on what, for how long, and how.
 
+mod binarization;
+mod distillation;
+mod numbers;
+mod optimizer;
 mod parity;
 mod phase;
+mod schedule;
 mod teacher_logits;
 
+pub use self::binarization::BinarizationRecipe;
+pub use self::distillation::DistillationRecipe;
+pub use self::optimizer::OptimizerRecipe;
 pub use self::parity::Parity;
 pub use self::phase::PhaseRecipe;
+pub use self::schedule::ScheduleRecipe;
 pub use self::teacher_logits::TeacherLogits;
 
 use gsb_core::distill::Distillation;
@@ -64,9 +73,9 @@ impl Recipe {
     ///
     /// Images of more than 32 pixels are augmented as ImageNet's, others as CIFAR's.
     pub fn published(model: VitConfig, normalization: Normalization, batch_size: usize) -> Self {
-        let phase = |epochs, distillation| PhaseRecipe {
+        let phase = |epochs, kind| PhaseRecipe {
             epochs,
-            distillation,
+            distillation: DistillationRecipe::published(kind),
             ..PhaseRecipe::published(batch_size)
         };
         Self {
@@ -136,7 +145,9 @@ impl Recipe {
         positive("evaluation_batch_size", self.evaluation_batch_size)?;
         for phase in Phase::ALL {
             if self.trains(phase) {
-                self.phase(phase).validate(phase, &self.model)?;
+                self.phase(phase)
+                    .validate(phase, &self.model)
+                    .map_err(|error| error.within(phase.name()))?;
             }
         }
         self.validate_images()?;
@@ -155,31 +166,30 @@ impl Recipe {
     /// [`Error::Option`] if patches differ.
     pub(crate) fn validate_inside(&self, teacher: &VitConfig) -> Result<(), Error> {
         for phase in [Phase::Stage1, Phase::Stage2] {
-            let settings = self.phase(phase);
-            if !self.trains(phase) || !settings.distils_inside() {
+            let Some(option) = self.learned_inside(phase) else {
                 continue;
-            }
+            };
             let (of_teacher, of_student) = (teacher.patch_size, self.model.patch_size);
             if of_teacher != of_student {
-                let option = if settings.distillation_hidden > 0.0 {
-                    "distillation_hidden"
-                } else if settings.distillation_attention > 0.0 {
-                    "distillation_attention"
-                } else {
-                    "distillation_similarity"
-                };
+                let option = format!("{phase}.distillation.{option}");
                 let reason =
                     format!("the teacher has patches of {of_teacher}, the student {of_student}");
-                return Err(Error::option(format!("{phase}.{option}"), reason));
+                return Err(Error::option(option, reason));
             }
         }
         Ok(())
     }
 
+    /// The option by which a phase that is trained learns from the inside of the teacher, if one does.
+    fn learned_inside(&self, phase: Phase) -> Option<&'static str> {
+        let option = self.phase(phase).distillation.inside_option();
+        option.filter(|_| self.trains(phase))
+    }
+
     /// Checks that the teacher is asked for what it can be asked for.
     fn validate_teacher(&self) -> Result<(), Error> {
         for phase in [Phase::Stage1, Phase::Stage2] {
-            let inside = self.trains(phase) && self.phase(phase).distils_inside();
+            let inside = self.learned_inside(phase).is_some();
             if inside && self.teacher_logits == TeacherLogits::Cached {
                 let reason =
                     format!("{phase} learns from the inside of the teacher, which is not cached");
@@ -264,7 +274,7 @@ mod tests {
     fn the_published_recipe_is_possible_and_survives_json() {
         let recipe = recipe();
         recipe.validate().unwrap();
-        assert_eq!(recipe.stage1.lr, 1e-3);
+        assert_eq!(recipe.stage1.schedule.lr, 1e-3);
         let text = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
     }
@@ -276,20 +286,20 @@ mod tests {
             "stage2.epochs: must be at least 1, got 0"
         );
         assert_eq!(
-            complaint(|recipe| recipe.teacher.lr = 2.0),
-            "teacher.lr: must be above 0 and at most 1, got 2"
+            complaint(|recipe| recipe.teacher.schedule.lr = 2.0),
+            "teacher.schedule.lr: must be above 0 and at most 1, got 2"
         );
         assert_eq!(
-            complaint(|recipe| recipe.stage1.min_lr = 0.1),
-            "stage1.min_lr: must be between 0 and lr (0.001), got 0.1"
+            complaint(|recipe| recipe.stage1.schedule.min_lr = 0.1),
+            "stage1.schedule.min_lr: must be between 0 and lr (0.001), got 0.1"
         );
         assert_eq!(
-            complaint(|recipe| recipe.teacher.distillation = Distillation::Soft),
-            "teacher.distillation: the teacher has no teacher: expected none"
+            complaint(|recipe| recipe.teacher.distillation.kind = Distillation::Soft),
+            "teacher.distillation.type: the teacher has no teacher: expected none"
         );
         assert_eq!(
             complaint(|recipe| recipe.model.distillation_token = false),
-            "stage1.distillation: needs a model with a distillation token"
+            "stage1.distillation.type: needs a model with a distillation token"
         );
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use gsb_core::distill::Distillation;
 use gsb_data::{DataSplits, Fingerprint};
 use gsb_vit::Phase;
 use serde::{Deserialize, Serialize};
@@ -240,9 +239,9 @@ impl RunConfig {
             );
         }
         let students = [Phase::Stage1, Phase::Stage2];
-        let distils = students.into_iter().any(|phase| {
-            recipe.trains(phase) && recipe.phase(phase).distillation != Distillation::None
-        });
+        let distils = students
+            .into_iter()
+            .any(|phase| recipe.trains(phase) && recipe.phase(phase).distillation.distils());
         if start.teacher.is_some() && !distils && start.init != Init::Teacher {
             return conflict("start.teacher", "no phase of the run learns from it");
         }

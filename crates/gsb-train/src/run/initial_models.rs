@@ -6,7 +6,6 @@ use std::sync::Arc;
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};
-use gsb_core::distill::Distillation;
 use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer};
 
 use super::init::Init;
@@ -115,7 +114,7 @@ impl InitialModels<'_> {
     /// Whom the student of a phase learns from. The device is one without autodiff.
     pub fn teacher_of(&self, phase: Phase, device: &Device) -> Result<Teacher, Error> {
         let recipe = self.trainer.recipe;
-        if recipe.phase(phase).distillation == Distillation::None {
+        if !recipe.phase(phase).distillation.distils() {
             return Ok(Teacher::None);
         }
         let teacher = self.trained_teacher(device)?;

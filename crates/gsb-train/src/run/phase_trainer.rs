@@ -26,8 +26,8 @@ use crate::error::Error;
 use crate::optimizer::EpochScheduler;
 use crate::recipe::{PhaseRecipe, Recipe};
 use crate::step::{
-    BatchLoader, Criterion, GradientAccumulation, InsideLoss, Inspector, LossMonitor, Progress,
-    StepConfig, Teacher, TrainModule, epoch_seed,
+    BatchLoader, Criterion, GradientAccumulation, Inspector, LossMonitor, Progress, StepConfig,
+    Teacher, TrainModule, epoch_seed,
 };
 
 /// What the phases of a run are trained with.
@@ -82,23 +82,19 @@ impl PhaseTrainer<'_> {
             criterion: Criterion {
                 teacher,
                 loss: settings.loss(self.recipe.mixup.is_some())?,
-                inside: settings.distils_inside().then_some(InsideLoss {
-                    hidden: settings.distillation_hidden,
-                    attention: settings.distillation_attention,
-                    similarity: settings.distillation_similarity,
-                }),
+                inside: settings.distillation.inside(),
             },
             accumulation: GradientAccumulation {
                 batches_per_step: settings.accumulation,
                 batches_per_epoch: loader.steps(),
                 devices: self.devices.summed(),
             },
-            clip: settings.clip_grad,
+            clip: settings.optimizer.clip_grad,
             ema_decay: settings.model_ema,
             progress: Progress {
                 steps: steps * settings.epochs,
-                gradual: settings.gradual,
-                weight_pull: settings.weight_pull,
+                gradual: settings.binarization.gradual,
+                weight_pull: settings.binarization.weight_pull,
             },
             inspector: Arc::clone(&inspector),
             monitor: Arc::clone(&monitor),
@@ -108,12 +104,13 @@ impl PhaseTrainer<'_> {
             // The optimizer knows parameters by their ids, which the record restores.
             module = restored(module, &resumption.checkpoints, resumed)?;
         }
-        let schedule = settings.schedule();
+        let schedule = settings.schedule.config(settings.epochs);
         let scheduler = EpochScheduler::new(schedule, steps, self.recipe.parity.late_schedule);
         let logger = self.logger(phase, &scheduler, resumption.saved, inspector);
         let training =
             self.training::<M>(settings, loader, resumed, &resumption.checkpoints, &logger)?;
-        let optimizer = settings.optimizer(self.recipe.parity).init(module.model());
+        let optimizer = settings.optimizer.config(self.recipe.parity);
+        let optimizer = optimizer.init(module.model());
         let scheduler = ModuleLrScheduler::new(scheduler);
         let result = training.launch(Learner::new(module, optimizer, scheduler));
         self.finish(result, &resumption.checkpoints, &monitor, &logger)
@@ -122,7 +119,8 @@ impl PhaseTrainer<'_> {
     /// What makes hidden states of the student as wide as the teacher's, where they are compared and are not.
     fn hidden_map(&self, phase: Phase, teacher: &Teacher) -> Option<Linear> {
         let (of_student, of_teacher) = (self.recipe.model.width, teacher.live()?.width());
-        let needed = self.recipe.phase(phase).distillation_hidden > 0.0 && of_student != of_teacher;
+        let weight = self.recipe.phase(phase).distillation.hidden;
+        let needed = weight > 0.0 && of_student != of_teacher;
         needed.then(|| {
             LinearConfig::new(of_student, of_teacher)
                 .with_bias(false)
