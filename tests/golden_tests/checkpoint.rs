@@ -70,7 +70,7 @@ fn evaluate(case: &Case, path: &Path) -> Outcome {
     let published = Published::read(path).map_err(|error| error.to_string())?;
     let (phase, described) = published.describe().map_err(|error| error.to_string())?;
     let config = config(case)?;
-    if described.clone().with_scope(config.scope) != config {
+    if described.clone().with_scope(config.stage2.scope) != config {
         return Err(format!("described as {described:?}, expected {config:?}"));
     }
     let x = case.tensor::<4>("x", &device)?;

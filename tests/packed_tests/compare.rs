@@ -112,7 +112,7 @@ impl Outcome {
             let steps = Steps {
                 block,
                 trace,
-                scope: student.config().scope,
+                scope: student.config().stage2.scope,
                 name: format!("blocks.{index}"),
             };
             x = steps.run(x, &mut tally);

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::shell::quoted;
 
+/// What another library or the system says of a failure, or what is wrong in a sentence.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Errors of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -18,12 +21,12 @@ pub enum Error {
         found: usize,
     },
     /// A file that is not what it should be.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: Cause,
     },
     /// An option that does not go with the rest.
     #[error("{option}: {reason}")]
@@ -107,10 +110,10 @@ impl From<gsb_data::Error> for Error {
 }
 
 impl Error {
-    pub fn file(path: &Path, error: impl std::fmt::Display) -> Self {
+    pub fn file(path: &Path, cause: impl Into<Cause>) -> Self {
         Self::File {
             path: path.into(),
-            reason: error.to_string(),
+            source: cause.into(),
         }
     }
 }

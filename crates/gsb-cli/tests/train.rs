@@ -606,6 +606,10 @@ fn a_file_says_where_it_is_wrong() {
         ),
         ("[recipe.model]\nDepth = 1", "unknown field `Depth`"),
         (
+            "[recipe.model]\ndrop_path = \"much\"",
+            "drop_path: invalid type",
+        ),
+        (
             "[recipe.model.initializer.XavierUniform]\ngain = -1.0",
             "initializer is impossible",
         ),

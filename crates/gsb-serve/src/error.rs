@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+/// What another library or the system says of a failure.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Errors of a service; what is wrong with a request is answered to its client.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,7 +36,7 @@ pub enum Error {
     },
     /// Threads cannot be started.
     #[error("cannot start threads: {0}")]
-    Threads(String),
+    Threads(#[source] Cause),
     /// The end did not wait any longer for requests that were accepted.
     #[error(
         "{connections} connections were cut: their requests took longer than the end waits for"

@@ -108,7 +108,7 @@ impl Server {
             .num_threads(options.threads)
             .thread_name(|index| format!("predict {index}"))
             .build()
-            .map_err(|error| Error::Threads(error.to_string()))?;
+            .map_err(|error| Error::Threads(error.into()))?;
         let (pool, metrics) = (Arc::new(pool), Arc::new(Metrics::new()));
         let worker =
             |served| Arc::new(Worker::new(served, &options, pool.clone(), metrics.clone()));
@@ -161,7 +161,7 @@ impl Bound {
             .enable_io()
             .enable_time()
             .build()
-            .map_err(|error| Error::Threads(error.to_string()))?;
+            .map_err(|error| Error::Threads(error.into()))?;
         let outcome = runtime.block_on(async {
             let listener = TcpListener::from_std(listener);
             let listener = listener.map_err(|source| Error::Bind { address, source })?;

@@ -62,7 +62,7 @@ impl Worker {
             .spawn(move || worker.work());
         thread
             .map(drop)
-            .map_err(|error| Error::Threads(error.to_string()))
+            .map_err(|error| Error::Threads(error.into()))
     }
 
     fn work(self: Arc<Self>) {

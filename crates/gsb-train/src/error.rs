@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 use gsb_data::Fingerprint;
 use gsb_vit::Phase;
 
+/// What another library or the system says of a failure, or what is wrong in a sentence.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file or folder of the run cannot be read or written.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: Cause,
     },
     /// The folder of a new run has one in it already.
     #[error("{} holds a run already: resume it or choose another folder", .0.display())]
@@ -128,10 +131,10 @@ fn changed(begun: &Fingerprint, now: &Fingerprint) -> String {
 }
 
 impl Error {
-    pub(crate) fn file(path: &Path, error: impl std::fmt::Display) -> Self {
+    pub(crate) fn file(path: &Path, cause: impl Into<Cause>) -> Self {
         Self::File {
             path: path.into(),
-            reason: error.to_string(),
+            source: cause.into(),
         }
     }
 
@@ -148,5 +151,22 @@ impl Error {
             option: option.into(),
             reason: reason.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_what_the_system_said() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let expected = format!("run/log.jsonl: {full}");
+        let error = Error::file(Path::new("run/log.jsonl"), full);
+        assert_eq!(error.to_string(), expected);
+        let cause = error.source().expect("the cause");
+        assert!(cause.is::<std::io::Error>());
     }
 }

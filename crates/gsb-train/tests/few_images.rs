@@ -397,7 +397,7 @@ fn what_a_phase_cannot_do_is_named() {
             "stage2.optimizer.scale_rate: must be at least 0 and finite, got NaN",
         ),
         (
-            |recipe| recipe.model.shift_bits = 4,
+            |recipe| recipe.model.stage2.shift_bits = 4,
             "the shifts of attention matrices have 8, 16 or 32 bits, got 4",
         ),
     ] {
@@ -414,8 +414,8 @@ fn students_of_a_table_start_from_their_teacher_where_that_is_asked_for() {
     for phase in [Phase::Stage1, Phase::Stage2] {
         base.recipe.phase_mut(phase).distillation.kind = Distillation::Hard;
     }
-    let model = &base.recipe.model;
-    let students = Variant::published(model.scope, model.initial_scales);
+    let stage2 = &base.recipe.model.stage2;
+    let students = Variant::published(stage2.scope, stage2.initial_scales);
     // Three groups: in two stages and learning from the teacher, in one and learning from labels alone.
     let variants: Vec<Variant> = students
         .into_iter()

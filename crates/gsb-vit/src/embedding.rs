@@ -119,7 +119,7 @@ impl TokenEmbedding {
             class_token: init(1),
             distillation_token: config.distillation_token.then(|| init(1)),
             position: init(config.tokens()),
-            dropout: DropoutConfig::new(config.dropout).init(),
+            dropout: DropoutConfig::new(config.dropout.tokens).init(),
         }
     }
 

@@ -114,12 +114,12 @@ impl FloatBlock {
                 .init(device)
         };
         let (width, hidden) = (config.width, config.mlp_width);
-        let dropout = DropoutConfig::new(config.dropout).init();
+        let dropout = DropoutConfig::new(config.dropout.tokens).init();
         Self {
             norm1: float_norm(config, device),
             attention: FloatAttention {
                 qkv: linear(width, 3 * width),
-                attention_dropout: DropoutConfig::new(config.attention_dropout).init(),
+                attention_dropout: DropoutConfig::new(config.dropout.attention).init(),
                 output: linear(width, width),
                 dropout: dropout.clone(),
                 heads: config.heads,

@@ -53,7 +53,7 @@ mod weight_decay;
 
 pub use activations::Activations;
 pub use classifier::Classifier;
-pub use config::VitConfig;
+pub use config::{DropoutConfig, Stage2Config, VitConfig};
 pub use cost::{Amount, Cost, LayerCost};
 pub use embedding::{NormalizedPatchEmbedding, TokenEmbedding};
 pub use error::Error;

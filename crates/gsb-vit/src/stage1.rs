@@ -41,8 +41,8 @@ impl VitConfig {
         let block = |drop_path| {
             Stage1BlockConfig::new(self.width, self.heads, self.mlp_width)
                 .with_token_shift(self.token_shift())
-                .with_attention_dropout(self.attention_dropout)
-                .with_dropout(self.dropout)
+                .with_attention_dropout(self.dropout.attention)
+                .with_dropout(self.dropout.tokens)
                 .with_drop_path(drop_path)
                 .with_initializer(self.initializer.clone())
                 .init(device)

@@ -46,41 +46,42 @@ impl VitConfig {
     pub fn init_stage2(&self, device: &Device) -> Result<Stage2Student, Error> {
         self.validate()?;
         let patch = [self.patch_size; 2];
-        let attention = match self.attention_bits {
-            1 => AttentionBinarizerConfig::new().with_groups(self.attention_groups),
+        let stage2 = self.stage2;
+        let attention = match stage2.attention_bits {
+            1 => AttentionBinarizerConfig::new().with_groups(stage2.attention_groups),
             bits => AttentionBinarizerConfig::level_sum(bits),
         };
         let attention = attention
-            .with_initial(self.initial_scales)
-            .with_scope(self.scope);
+            .with_initial(stage2.initial_scales)
+            .with_scope(stage2.scope);
         let block = |drop_path| {
             Stage2BlockConfig::new(self.width, self.heads, self.tokens(), self.mlp_width)
                 .with_token_shift(self.token_shift())
                 .with_attention(attention.clone())
                 .with_value(
                     ValueBinarizerConfig::new()
-                        .with_groups(self.value_groups)
-                        .with_initial(self.initial_scales)
-                        .with_scope(self.scope),
+                        .with_groups(stage2.value_groups)
+                        .with_initial(stage2.initial_scales)
+                        .with_scope(stage2.scope),
                 )
-                .with_shift_bits(self.shift_bits)
-                .with_attention_dropout(self.attention_dropout)
-                .with_dropout(self.dropout)
+                .with_shift_bits(stage2.shift_bits)
+                .with_attention_dropout(self.dropout.attention)
+                .with_dropout(self.dropout.tokens)
                 .with_drop_path(drop_path)
                 .with_initializer(self.initializer.clone())
                 .init(device)
         };
         let head = || {
             QuantizedLinearConfig::new(self.width, self.classes)
-                .with_weight_bits(self.head_bits)
-                .with_input_bits(self.head_bits)
+                .with_weight_bits(stage2.head_bits)
+                .with_input_bits(stage2.head_bits)
                 .with_initializer(self.initializer.clone())
                 .init(device)
         };
         Ok(zero_linear_biases(Transformer {
             patch_embedding: QuantizedConv2dConfig::new([self.channels, self.width], patch)
                 .with_stride(patch)
-                .with_bits(self.patch_bits)
+                .with_bits(stage2.patch_bits)
                 .init(device),
             tokens: TokenEmbedding::new(self, device),
             blocks: self.drop_paths().map(block).collect(),

@@ -495,6 +495,7 @@ fn the_scope_of_a_student_is_asked_for() {
             .describe_with(&scope(ThresholdScope::Row))
             .unwrap()
             .config
+            .stage2
             .scope,
         ThresholdScope::Row
     );
@@ -536,7 +537,7 @@ fn a_published_checkpoint_has_the_scope_of_a_batch() {
         .unwrap()
         .describe_with(&Hints::default())
         .unwrap();
-    assert_eq!(described.config.scope, ThresholdScope::Batch);
+    assert_eq!(described.config.stage2.scope, ThresholdScope::Batch);
     assert!(
         described.assumed[0].contains("--scope"),
         "{:?}",
@@ -551,7 +552,7 @@ fn heads_of_a_file_without_any_start_fresh_if_their_classes_are_known() {
     let student = config.init_stage2(&device).unwrap();
     let tensors = bare(&Published::of(&student)).into_iter();
     let headless = Published::new(tensors.filter(|(name, _)| !name.starts_with("head")));
-    let scope = Some(config.scope);
+    let scope = Some(config.stage2.scope);
     let hints = |classes| Hints {
         classes,
         scope,

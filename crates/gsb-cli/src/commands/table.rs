@@ -147,10 +147,10 @@ fn refuse_decided(args: &TrainArgs) -> Result<(), Error> {
 
 /// The rows of the table.
 fn variants(args: &TableArgs, recipe: &Recipe) -> Vec<Variant> {
-    let model = &recipe.model;
+    let stage2 = &recipe.model.stage2;
     let mut variants = Vec::new();
-    for scope in asked(&args.scopes, model.scope) {
-        for initial in asked(&args.initials, model.initial_scales) {
+    for scope in asked(&args.scopes, stage2.scope) {
+        for initial in asked(&args.initials, stage2.initial_scales) {
             variants.extend(Variant::published(scope, initial));
         }
     }
@@ -166,12 +166,15 @@ fn variants(args: &TableArgs, recipe: &Recipe) -> Vec<Variant> {
 
 /// Says what of a configuration file does not count.
 fn ignored(recipe: &Recipe) {
-    let model = &recipe.model;
+    let stage2 = &recipe.model.stage2;
     for (entry, given) in [
         ("recipe.phases", recipe.phases != Phase::ALL),
         ("recipe.seed", recipe.seed != 0),
-        ("recipe.model.attention_groups", model.attention_groups != 3),
-        ("recipe.model.value_groups", model.value_groups != 3),
+        (
+            "recipe.model.attention_groups",
+            stage2.attention_groups != 3,
+        ),
+        ("recipe.model.value_groups", stage2.value_groups != 3),
     ] {
         if given {
             say(format_args!(

@@ -115,7 +115,7 @@ fn decisions(
     device: &Device,
 ) -> Result<Vec<usize>, Error> {
     let mut recipe = recipe.clone();
-    if recipe.model.scope == gsb_core::binarize::ThresholdScope::Batch {
+    if recipe.model.stage2.scope == gsb_core::binarize::ThresholdScope::Batch {
         recipe.evaluation_batch_size = 1;
     }
     let mut decisions = Vec::with_capacity(splits.test.len());

@@ -218,8 +218,8 @@ impl Ablation {
 
 /// Stage 1 has no groups: all variants share one.
 fn plain(mut recipe: Recipe) -> Recipe {
-    recipe.model.attention_groups = 3;
-    recipe.model.value_groups = 3;
+    recipe.model.stage2.attention_groups = 3;
+    recipe.model.stage2.value_groups = 3;
     recipe
 }
 

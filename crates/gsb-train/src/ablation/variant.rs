@@ -4,7 +4,7 @@ use std::fmt;
 
 use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_core::distill::Distillation;
-use gsb_vit::Phase;
+use gsb_vit::{Phase, Stage2Config};
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
@@ -63,10 +63,13 @@ impl Variant {
         let mut recipe = base.clone();
         recipe.seed = seed;
         recipe.phases = vec![phase];
-        recipe.model.attention_groups = self.attention_groups;
-        recipe.model.value_groups = self.value_groups;
-        recipe.model.scope = self.scope;
-        recipe.model.initial_scales = self.initial_scales;
+        recipe.model.stage2 = Stage2Config {
+            attention_groups: self.attention_groups,
+            value_groups: self.value_groups,
+            scope: self.scope,
+            initial_scales: self.initial_scales,
+            ..recipe.model.stage2
+        };
         // A distillation token that nobody teaches would be a second class token.
         recipe.model.distillation_token = self.distilled;
         if !self.distilled {

@@ -8,7 +8,7 @@ use super::justified::justified;
 use super::names::HEADS;
 use super::published::Published;
 use crate::float_block::EPSILON;
-use crate::{Error, Phase, VitConfig};
+use crate::{Error, Phase, Stage2Config, VitConfig};
 
 /// Channels of a head of every DeiT and ViT of these widths and depths.
 const HEAD_CHANNELS: usize = 64;
@@ -91,7 +91,7 @@ impl Published {
     ) -> Result<VitConfig, Error> {
         self.agree("heads", config.heads, hints.heads)?;
         if phase == Phase::Stage2 {
-            self.agree("thresholds' scope", config.scope, hints.scope)?;
+            self.agree("thresholds' scope", config.stage2.scope, hints.scope)?;
         }
         let classes = match self.has_heads() {
             true => config.classes,
@@ -199,15 +199,15 @@ impl Published {
         let beside = beside.and_then(|beside| beside.config);
         if let Some(beside) = beside {
             assumed.push("thresholds and bits as the config.json beside it says".into());
-            let scope = hints.scope.unwrap_or(beside.scope);
             return Ok(VitConfig {
-                scope,
                 token_shifts: beside.token_shifts,
-                attention_bits: beside.attention_bits,
-                initial_scales: beside.initial_scales,
-                head_bits: beside.head_bits,
-                patch_bits: beside.patch_bits,
-                shift_bits: beside.shift_bits,
+                stage2: Stage2Config {
+                    scope: hints.scope.unwrap_or(beside.stage2.scope),
+                    // The groups are in the shapes.
+                    attention_groups: config.stage2.attention_groups,
+                    value_groups: config.stage2.value_groups,
+                    ..beside.stage2
+                },
                 ..config
             });
         }

@@ -215,8 +215,10 @@ pub(super) fn names(phase: Phase, config: &VitConfig) -> Vec<Name> {
         extend(published, ours, head);
     }
     let groups = |name: &Name| match name.layout {
-        Entry(group) if name.ours.ends_with("value.scales") => group < config.value_groups,
-        Entry(group) if name.ours.ends_with("attention.scales") => group < config.attention_groups,
+        Entry(group) if name.ours.ends_with("value.scales") => group < config.stage2.value_groups,
+        Entry(group) if name.ours.ends_with("attention.scales") => {
+            group < config.stage2.attention_groups
+        }
         _ => true,
     };
     let distilled = |name: &Name| {

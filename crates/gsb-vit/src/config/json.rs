@@ -3,7 +3,7 @@
 use std::fmt;
 
 use burn::config::Config;
-use serde::de::Error as _;
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 
 use super::vit::VitConfig;
@@ -45,6 +45,16 @@ impl VitConfig {
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers, enums and strings")
     }
+}
+
+/// Reads a part of a configuration whose fields lie among the others, and says which of them is wrong: serde collects
+/// them before it reads them, so a reader that follows the path of an error does not see their names.
+pub(super) fn flat<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    serde_path_to_error::deserialize(from).map_err(D::Error::custom)
 }
 
 impl Config for VitConfig {}
@@ -92,11 +102,67 @@ mod tests {
 
     #[test]
     fn a_field_that_is_lacking_is_named() {
-        let mut value = serde_json::to_value(VitConfig::micro()).unwrap();
-        value.as_object_mut().unwrap().remove("mlp_width");
-        let text = VitConfig::from_json(&value.to_string())
+        for name in ["mlp_width", "drop_path", "head_bits"] {
+            let mut value = serde_json::to_value(VitConfig::micro()).unwrap();
+            value.as_object_mut().unwrap().remove(name);
+            let text = complaint(&value);
+            let expected = format!("Transformer: missing field `{name}`");
+            assert!(text.contains(&expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_of_a_part_is_named_if_it_is_of_another_kind() {
+        for name in ["dropout", "drop_path", "attention_bits", "initial_scales"] {
+            let mut value = serde_json::to_value(VitConfig::micro()).unwrap();
+            value[name] = Value::Bool(true);
+            let text = complaint(&value);
+            let expected = format!("Transformer: {name}: invalid type: boolean");
+            assert!(text.contains(&expected), "{text}");
+        }
+    }
+
+    fn complaint(value: &Value) -> String {
+        VitConfig::from_json(&value.to_string())
             .unwrap_err()
-            .to_string();
-        assert!(text.contains("missing field `mlp_width`"), "{text}");
+            .to_string()
+    }
+
+    /// Files and checkpoints have the fields of the parts among the others.
+    #[test]
+    fn all_fields_lie_side_by_side() {
+        let text = VitConfig::micro().to_json();
+        let names: Vec<&str> = text
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("  \"")?.split_once('"')?.0))
+            .collect();
+        let expected = [
+            "image_size",
+            "classes",
+            "patch_size",
+            "channels",
+            "width",
+            "depth",
+            "heads",
+            "mlp_width",
+            "distillation_token",
+            "dropout",
+            "attention_dropout",
+            "drop_path",
+            "norm_epsilon",
+            "binary_query_key",
+            "token_shifts",
+            "scope",
+            "attention_groups",
+            "attention_bits",
+            "value_groups",
+            "initial_scales",
+            "head_bits",
+            "patch_bits",
+            "shift_bits",
+            "initializer",
+            "token_initializer",
+        ];
+        assert_eq!(names, expected);
     }
 }

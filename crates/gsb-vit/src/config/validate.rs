@@ -9,14 +9,15 @@ impl VitConfig {
     /// Checks that the numbers go together.
     ///
     /// # Errors
-    /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width
-    /// that the heads cannot share, a drop path or dropout outside `[0, 1)`, an epsilon outside `(0, 1)`, impossible initial
-    /// weights, a number of groups outside `1..=3`, levels of the attention matrix outside `1..=4` bits or beside groups,
-    /// bits outside `1..=8`, shifts of other than 8, 16 or 32 bits, or a model too large to count.
+    /// The first clash, with its numbers: a size of 0, patches that do not cover the image, a width that the heads cannot
+    /// share, a model too large to count, an epsilon outside `(0, 1)`, impossible initial weights, or what
+    /// [`DropoutConfig::validate`](crate::DropoutConfig::validate) and
+    /// [`Stage2Config::validate`](crate::Stage2Config::validate) find.
     pub fn validate(&self) -> Result<(), Error> {
         self.validate_sizes()?;
-        self.validate_training()?;
-        self.validate_binarizers()
+        self.dropout.validate()?;
+        self.validate_parameters()?;
+        self.stage2.validate()
     }
 
     fn validate_sizes(&self) -> Result<(), Error> {
@@ -58,19 +59,8 @@ impl VitConfig {
         Ok(())
     }
 
-    /// Dropout and initial weights.
-    fn validate_training(&self) -> Result<(), Error> {
-        let probabilities = [
-            ("drop path", self.drop_path),
-            ("dropout", self.dropout),
-            ("attention dropout", self.attention_dropout),
-        ];
-        if let Some((field, value)) = probabilities
-            .into_iter()
-            .find(|(_, p)| !(0.0..1.0).contains(p))
-        {
-            return Err(Error::Probability { field, value });
-        }
+    /// Normalizations and initial weights.
+    fn validate_parameters(&self) -> Result<(), Error> {
         if let Some(epsilon) = self.norm_epsilon
             && !(epsilon > 0.0 && epsilon < 1.0)
         {
@@ -86,41 +76,6 @@ impl VitConfig {
             }
         }
         Ok(())
-    }
-
-    /// Groups and bits of stage 2.
-    fn validate_binarizers(&self) -> Result<(), Error> {
-        let groups = [
-            ("attention", self.attention_groups),
-            ("value", self.value_groups),
-        ];
-        if let Some((part, groups)) = groups.into_iter().find(|(_, n)| !(1..=3).contains(n)) {
-            return Err(Error::Groups { part, groups });
-        }
-        let bits = [
-            ("heads", self.head_bits),
-            ("patch embedding", self.patch_bits),
-        ];
-        if !(1..=4).contains(&self.attention_bits) {
-            return Err(Error::AttentionBits {
-                bits: self.attention_bits,
-            });
-        }
-        if self.attention_bits > 1 && self.attention_groups > 1 {
-            return Err(Error::LevelSum {
-                bits: self.attention_bits,
-                groups: self.attention_groups,
-            });
-        }
-        if ![8, 16, 32].contains(&self.shift_bits) {
-            return Err(Error::ShiftBits {
-                bits: self.shift_bits,
-            });
-        }
-        match bits.into_iter().find(|(_, n)| !(1..=8).contains(n)) {
-            Some((part, bits)) => Err(Error::Bits { part, bits }),
-            None => Ok(()),
-        }
     }
 }
 
@@ -206,14 +161,6 @@ mod tests {
             complaint(micro().with_value_groups(4)),
             "the superposition of the value has 1 to 3 groups, got 4"
         );
-        assert_eq!(
-            complaint(micro().with_attention_bits(5)),
-            "attention_bits: the attention matrix has levels of 1 to 4 bits, got 5"
-        );
-        assert_eq!(
-            complaint(micro().with_attention_bits(2)),
-            "attention_bits: levels of 2 bits take the place of groups: attention_groups must be 1, got 3"
-        );
         let mut config = micro();
         config.image_size = 1 << 40;
         assert_eq!(
@@ -222,10 +169,6 @@ mod tests {
              make a model too large"
         );
         assert!(complaint(micro().with_mlp_width(usize::MAX)).ends_with("too large"));
-        assert_eq!(
-            complaint(micro().with_head_bits(9)),
-            "the heads have 1 to 8 bits, got 9"
-        );
         for (initializer, name) in [
             (
                 Initializer::Uniform {
@@ -247,9 +190,5 @@ mod tests {
             let expected = format!("the token initializer is impossible: {name}");
             assert!(text.starts_with(&expected), "{text}");
         }
-        assert_eq!(
-            complaint(micro().with_attention_dropout(-0.5)),
-            "the attention dropout must be at least 0 and below 1, got -0.5"
-        );
     }
 }

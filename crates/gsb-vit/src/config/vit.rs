@@ -5,6 +5,10 @@ use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_core::nn::TokenShift;
 use serde::{Deserialize, Serialize};
 
+use super::dropout::DropoutConfig;
+use super::json::flat;
+use super::stage2::Stage2Config;
+
 /// Configuration of the Vision Transformers of all three phases.
 ///
 /// [`init_teacher`](Self::init_teacher), [`init_stage1`](Self::init_stage1) and
@@ -50,13 +54,9 @@ pub struct VitConfig {
     pub mlp_width: usize,
     /// Whether there are a distillation token and a head for it.
     pub distillation_token: bool,
-    /// Dropout of the tokens that enter the encoder, of the attention's output and in the MLP.
-    pub dropout: f64,
-    /// Dropout of the attention matrix.
-    pub attention_dropout: f64,
-    /// Probability of dropping a branch of a sample in the last block; from the first block on it
-    /// rises evenly from 0.
-    pub drop_path: f64,
+    /// What training leaves out at random.
+    #[serde(flatten, deserialize_with = "flat")]
+    pub dropout: DropoutConfig,
     /// Teacher: what its normalizations add to the variance; without a number 1e-6, as those of DeiT.
     pub norm_epsilon: Option<f64>,
     /// Teacher: whether query and key have [one bit](gsb_core::binarize::token_sign) each; the rest stays float.
@@ -66,38 +66,14 @@ pub struct VitConfig {
     /// [`TokenShift`].
     #[serde(default)]
     pub token_shifts: bool,
-    /// Stage 2: the elements of attention and value that share thresholds.
-    pub scope: ThresholdScope,
-    /// Stage 2: groups of the attention matrix's superposition, 1 (the plain binarizer) to 3.
-    pub attention_groups: usize,
-    /// Stage 2: bits of the levels of the attention matrix, 1 to 4. More than one: a
-    /// [level sum](gsb_core::binarize::AttentionBinarizerConfig::level_sum) in the place of groups.
-    #[serde(default = "one_bit")]
-    pub attention_bits: u8,
-    /// Stage 2: groups of the value's superposition, 1 (the plain binarizer) to 3.
-    pub value_groups: usize,
-    /// Stage 2: how the initial scales of the superpositions follow from data.
-    pub initial_scales: InitialScales,
-    /// Stage 2: bits of weight and input of the heads, 1 to 8.
-    pub head_bits: u8,
-    /// Stage 2: bits of the weight of the patch embedding, 1 to 8.
-    pub patch_bits: u8,
-    /// Stage 2: bits in which the shifts of attention matrices act and are packed: 32, 16 or 8.
-    #[serde(default = "all_bits")]
-    pub shift_bits: u8,
+    /// What stage 2 binarizes with.
+    #[serde(flatten, deserialize_with = "flat")]
+    pub stage2: Stage2Config,
     /// How the weights of linear layers are initialised; their biases start at 0. The published
     /// normal distribution is cut at +-2, a hundred deviations: it is this one.
     pub initializer: Initializer,
     /// How the learned tokens and the positions are initialised.
     pub token_initializer: Initializer,
-}
-
-fn one_bit() -> u8 {
-    1
-}
-
-fn all_bits() -> u8 {
-    32
 }
 
 impl VitConfig {
@@ -118,20 +94,11 @@ impl VitConfig {
             heads: 6,
             mlp_width: 1536,
             distillation_token: true,
-            dropout: 0.0,
-            attention_dropout: 0.0,
-            drop_path: 0.0,
+            dropout: DropoutConfig::default(),
             norm_epsilon: None,
             binary_query_key: false,
             token_shifts: false,
-            scope: ThresholdScope::Sample,
-            attention_groups: 3,
-            attention_bits: 1,
-            value_groups: 3,
-            initial_scales: InitialScales::Published,
-            head_bits: 8,
-            patch_bits: 8,
-            shift_bits: 32,
+            stage2: Stage2Config::default(),
             initializer: normal(),
             token_initializer: normal(),
         }
@@ -171,18 +138,20 @@ impl VitConfig {
     /// The drop path of each block.
     pub(crate) fn drop_paths(&self) -> impl Iterator<Item = f64> + '_ {
         let last = (self.depth - 1).max(1) as f64;
-        (0..self.depth).map(move |block| self.drop_path * block as f64 / last)
+        (0..self.depth).map(move |block| self.dropout.path * block as f64 / last)
     }
 }
 
-/// A method for each field, by which it is set.
+/// A method for each field and for each field of a part, by which it is set.
 macro_rules! setters {
-    ($($with:ident $field:ident: $kind:ty;)*) => {
+    ($($with:ident($value:ident: $kind:ty) $field:ident $(. $inner:ident)?;)*) => {
         impl VitConfig {
             $(
-                #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
-                pub fn $with(mut self, $field: $kind) -> Self {
-                    self.$field = $field;
+                #[doc = concat!(
+                    "Sets [`", stringify!($field) $(, ".", stringify!($inner))?, "`](Self::", stringify!($field), ")."
+                )]
+                pub fn $with(mut self, $value: $kind) -> Self {
+                    self.$field $(. $inner)? = $value;
                     self
                 }
             )*
@@ -191,28 +160,28 @@ macro_rules! setters {
 }
 
 setters! {
-    with_patch_size patch_size: usize;
-    with_channels channels: usize;
-    with_depth depth: usize;
-    with_heads heads: usize;
-    with_mlp_width mlp_width: usize;
-    with_distillation_token distillation_token: bool;
-    with_dropout dropout: f64;
-    with_attention_dropout attention_dropout: f64;
-    with_drop_path drop_path: f64;
-    with_norm_epsilon norm_epsilon: Option<f64>;
-    with_binary_query_key binary_query_key: bool;
-    with_token_shifts token_shifts: bool;
-    with_scope scope: ThresholdScope;
-    with_attention_groups attention_groups: usize;
-    with_attention_bits attention_bits: u8;
-    with_value_groups value_groups: usize;
-    with_initial_scales initial_scales: InitialScales;
-    with_head_bits head_bits: u8;
-    with_patch_bits patch_bits: u8;
-    with_shift_bits shift_bits: u8;
-    with_initializer initializer: Initializer;
-    with_token_initializer token_initializer: Initializer;
+    with_patch_size(patch_size: usize) patch_size;
+    with_channels(channels: usize) channels;
+    with_depth(depth: usize) depth;
+    with_heads(heads: usize) heads;
+    with_mlp_width(mlp_width: usize) mlp_width;
+    with_distillation_token(distillation_token: bool) distillation_token;
+    with_dropout(dropout: f64) dropout.tokens;
+    with_attention_dropout(attention_dropout: f64) dropout.attention;
+    with_drop_path(drop_path: f64) dropout.path;
+    with_norm_epsilon(norm_epsilon: Option<f64>) norm_epsilon;
+    with_binary_query_key(binary_query_key: bool) binary_query_key;
+    with_token_shifts(token_shifts: bool) token_shifts;
+    with_scope(scope: ThresholdScope) stage2.scope;
+    with_attention_groups(attention_groups: usize) stage2.attention_groups;
+    with_attention_bits(attention_bits: u8) stage2.attention_bits;
+    with_value_groups(value_groups: usize) stage2.value_groups;
+    with_initial_scales(initial_scales: InitialScales) stage2.initial_scales;
+    with_head_bits(head_bits: u8) stage2.head_bits;
+    with_patch_bits(patch_bits: u8) stage2.patch_bits;
+    with_shift_bits(shift_bits: u8) stage2.shift_bits;
+    with_initializer(initializer: Initializer) initializer;
+    with_token_initializer(token_initializer: Initializer) token_initializer;
 }
 
 #[cfg(test)]

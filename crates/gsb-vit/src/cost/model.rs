@@ -51,7 +51,7 @@ pub(super) fn layers(config: &VitConfig, phase: Phase) -> Vec<LayerCost> {
     ));
     let head = match phase {
         Phase::Teacher | Phase::Stage1 => Linear::Float,
-        Phase::Stage2 => Linear::Quantized(config.head_bits),
+        Phase::Stage2 => Linear::Quantized(config.stage2.head_bits),
     };
     let head = head.amount(1, sizes.width, config.classes as u64);
     layers.push(LayerCost::new("class_head", head.clone()));
@@ -75,7 +75,7 @@ fn embedding(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<LayerCost> 
         ],
         Phase::Stage2 => vec![LayerCost::new(
             "patch_embedding",
-            convolution(config.patch_bits),
+            convolution(config.stage2.patch_bits),
         )],
     };
     let learned = 1 + u64::from(config.distillation_token);
@@ -120,20 +120,21 @@ fn block(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<(&'static str, 
         let binarized = 2 * tokens * width; // query and key
         let scores = scores.floats(2).macs_of(product, 1).elements(binarized);
         layers.push(("attention.scores", scores));
-        let added = Amount::default().weights(attention, config.shift_bits);
+        let stage2 = &config.stage2;
+        let added = Amount::default().weights(attention, stage2.shift_bits);
         let added = added.elements(attention);
         // Eight bits are multiples of a step for each head.
-        let added = match config.shift_bits {
+        let added = match stage2.shift_bits {
             8 => added.computed_floats(config.heads as u64),
             _ => added,
         };
         layers.push(("attention.attention_shift", added));
-        let v = config.value_groups as u64;
+        let v = stage2.value_groups as u64;
         // Nested matrices of the attention, and their scales: a level sum has one for all.
-        let (a, scales) = match config.attention_bits {
+        let (a, scales) = match stage2.attention_bits {
             1 => (
-                config.attention_groups as u64,
-                config.attention_groups as u64,
+                stage2.attention_groups as u64,
+                stage2.attention_groups as u64,
             ),
             bits => ((1 << bits) - 1, 1),
         };

@@ -41,7 +41,7 @@ impl Cost {
         if self.phase == Phase::Stage2 {
             let groups = format!(
                 "attention {}, value {}",
-                config.attention_groups, config.value_groups
+                config.stage2.attention_groups, config.stage2.value_groups
             );
             lines.push(("groups", groups));
         }

@@ -29,7 +29,8 @@ pub(super) fn patch_embedding(
         return Err(refusal(name, reason));
     }
     let quantizer = &layer.weight_quantizer;
-    bits(name, quantizer.levels(), Levels::signed(config.patch_bits))?;
+    let expected = Levels::signed(config.stage2.patch_bits);
+    bits(name, quantizer.levels(), expected)?;
     let scale_name = format!("{name}.weight_quantizer.scale");
     let mut scales = parameter(&scale_name, &quantizer.scale)?;
     for scale in &mut scales {
@@ -154,7 +155,7 @@ fn linear(name: &str, layer: &BinaryLinear, input: Levels) -> Result<PackedLinea
 }
 
 pub(super) fn head(name: &str, layer: &QuantizedLinear, config: &VitConfig) -> Result<Head, Error> {
-    let expected = Levels::signed(config.head_bits);
+    let expected = Levels::signed(config.stage2.head_bits);
     let quantizer = &layer.weight_quantizer;
     bits(&format!("{name}.input"), layer.input.levels(), expected)?;
     bits(
@@ -207,9 +208,9 @@ fn superposition(
     config: &VitConfig,
 ) -> Result<(), Error> {
     let (groups, highest) = match kind {
-        Superposed::Attention => (config.attention_groups, found.range.1),
+        Superposed::Attention => (config.stage2.attention_groups, found.range.1),
         // Whatever its range, a value stays a sign.
-        Superposed::Value => (config.value_groups, 1.0),
+        Superposed::Value => (config.stage2.value_groups, 1.0),
     };
     if highest != 1.0 {
         return Err(refusal(
@@ -225,11 +226,10 @@ fn superposition(
         );
         return Err(refusal(name, reason));
     }
-    if found.scope != config.scope {
-        return Err(refusal(
-            name,
-            format!("scope {:?}, expected {:?}", found.scope, config.scope),
-        ));
+    let scope = config.stage2.scope;
+    if found.scope != scope {
+        let reason = format!("scope {:?}, expected {scope:?}", found.scope);
+        return Err(refusal(name, reason));
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ pub struct PackOptions {
 /// ```
 pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<PackedFile, Error> {
     let config = student.config();
-    if config.attention_bits > 1 {
+    if config.stage2.attention_bits > 1 {
         let reason = "packed attention matrices have groups of one bit, not levels of several";
         return Err(refusal("attention_bits", reason));
     }
@@ -115,11 +115,11 @@ impl VitConfig {
             heads: config.heads,
             mlp_width: config.mlp_width,
             distillation_token: config.distillation_token,
-            attention_groups: config.attention_groups,
-            value_groups: config.value_groups,
-            scope: config.scope,
-            head_bits: config.head_bits,
-            patch_bits: config.patch_bits,
+            attention_groups: config.stage2.attention_groups,
+            value_groups: config.stage2.value_groups,
+            scope: config.stage2.scope,
+            head_bits: config.stage2.head_bits,
+            patch_bits: config.stage2.patch_bits,
             norm_epsilon: LAYER_NORM_EPSILON as f32,
         }
     }
