@@ -36,6 +36,7 @@
 
 pub mod binarize;
 mod calibrate;
+mod display;
 pub mod distill;
 mod error;
 pub mod nn;

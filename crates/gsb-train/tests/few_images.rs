@@ -1,41 +1,24 @@
 //! What helps where images are few: students that start from float weights, and that learn from the inside of the teacher.
 #![cfg(feature = "flex")]
 
+mod digits;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use digits::{data, tiny, turn};
 use gsb_core::distill::Distillation;
-use gsb_data::{DataSplits, Normalization, per_class};
+use gsb_data::Normalization;
 use gsb_train::{
     Ablation, Callbacks, History, Init, Recipe, Report, Run, RunConfig, ScheduleRecipe, Start,
     TeacherLogits, Variant,
 };
 use gsb_vit::checkpoint::load;
-use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
-
-/// Runs of one process share the random numbers of its device: they take turns.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn data() -> DataSplits {
-    let mut splits = gsb_data::digits().unwrap().split(0.2, 0).unwrap();
-    splits.train = Arc::new(per_class(splits.train, 8, 0).unwrap());
-    splits.test = Arc::new(per_class(splits.test, 2, 0).unwrap());
-    splits
-}
+use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer};
 
 /// Steps too small to move anything: what is trained is what it started from.
 fn still(phases: &[Phase]) -> RunConfig {
-    let model = VitConfig::new(8, 10)
-        .with_patch_size(4)
-        .with_channels(1)
-        .with_width(16)
-        .with_depth(2)
-        .with_heads(2);
-    let mut recipe = Recipe::published(model, Normalization::half(1), 16);
+    let mut recipe = Recipe::published(tiny(), Normalization::half(1), 16);
     recipe.phases = phases.to_vec();
     for phase in Phase::ALL {
         let settings = recipe.phase_mut(phase);

@@ -1,9 +1,11 @@
 //! Runs on a few digits: interrupted and not, on one device and on several.
 #![cfg(feature = "flex")]
 
+mod digits;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use burn::Tensor;
 use burn::module::Module;
@@ -11,8 +13,9 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, TensorData};
+use digits::{data, tiny, turn};
 use gsb_core::distill::Distillation;
-use gsb_data::{Crop, DataSplits, Normalization, TrainTransform, per_class};
+use gsb_data::{Crop, Normalization, TrainTransform, per_class};
 use gsb_train::{
     Callbacks, DataConfig, Epoch, Error, Interrupter, Purpose, Recipe, Report, Run, RunConfig,
     ScheduleRecipe, Start, Strategy, TeacherLogits,
@@ -20,32 +23,12 @@ use gsb_train::{
 use gsb_vit::checkpoint::{export, load, save};
 use gsb_vit::{
     Classifier, Model, PatchNormalization, Phase, Stage1Student, Stage2Student, VisionTransformer,
-    VitConfig, parameters,
+    parameters,
 };
 
-/// Runs of one process share the random numbers of its device: they take turns.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Eight images of each digit to train on.
-fn data() -> DataSplits {
-    let mut splits = gsb_data::digits().unwrap().split(0.2, 0).unwrap();
-    splits.train = Arc::new(per_class(splits.train, 8, 0).unwrap());
-    splits.test = Arc::new(per_class(splits.test, 2, 0).unwrap());
-    splits
-}
-
 fn recipe() -> Recipe {
-    let model = VitConfig::new(8, 10)
-        .with_patch_size(4)
-        .with_channels(1)
-        .with_width(16)
-        .with_depth(2)
-        .with_heads(2);
     let normalization = Normalization::half(1);
-    let mut recipe = Recipe::published(model, normalization.clone(), 16);
+    let mut recipe = Recipe::published(tiny(), normalization.clone(), 16);
     recipe.augmentation = TrainTransform {
         crop: Crop::Padded { padding: 1 },
         ..TrainTransform::plain(8, normalization)

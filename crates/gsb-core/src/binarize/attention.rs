@@ -2,12 +2,12 @@
 
 use burn::Tensor;
 use burn::config::Config;
-use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Slice, s};
 
-use super::groups::{checked_thresholds, describe, keep, shares};
-use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
-use super::{Blend, FirstForward, InitialScales, ScaleRule};
+use super::groups::{checked_thresholds, keep, shares, superposition_methods};
+use super::scale::{Measured, fresh};
+use super::{Blend, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of an [`AttentionBinarizer`].
@@ -51,8 +51,8 @@ pub struct AttentionBinarizerConfig {
 ///
 /// Initial scales from data: `a1 = 4 mean|x| / sqrt(2^bits - 1)`; `a2` and `a3` the same of the
 /// mean over `T1` without `T2` and over `T2`. An empty group's is the guard (published: NaN, used
-/// as the guard). [`FirstForward::Published`] reproduces the reduced scales that the published code
-/// uses while it initialises.
+/// as the guard). [`FirstForward::Published`](super::FirstForward::Published) reproduces the
+/// reduced scales that the published code uses while it initialises.
 ///
 /// Source: GSB (arXiv 2305.07931), section on the attention matrix. Published: the maximum runs
 /// over the whole batch, [`ThresholdScope::Batch`].
@@ -163,34 +163,6 @@ impl AttentionBinarizer {
             .mix(x, |x| ops::superpose(x, self.scales.val(), &self.spec))
     }
 
-    /// Hands on a [share](Blend) of the binarized value.
-    pub fn with_blend(mut self, blend: Blend) -> Self {
-        self.blend = blend;
-        self
-    }
-
-    /// Sets the scales from `x` that have not been set before.
-    pub fn calibrate<const D: usize>(self, x: &Tensor<D>) -> Self {
-        self.calibrate_forward(x.clone(), FirstForward::Stored).0
-    }
-
-    /// [Calibrates](Self::calibrate), then binarizes `x` as `first` says.
-    pub fn calibrate_forward<const D: usize>(
-        mut self,
-        x: Tensor<D>,
-        first: FirstForward,
-    ) -> (Self, Tensor<D>) {
-        let measured = self.measure(&x);
-        let was_fresh = self.calibrated.val().equal_scalar(0);
-        (self.scales, self.calibrated) = settle(self.scales, self.calibrated, measured.scale);
-        let scales = match first {
-            FirstForward::Stored => self.scales.val(),
-            FirstForward::Published => first_forward(self.scales.val(), was_fresh, measured.empty),
-        };
-        let y = ops::superpose(x, scales, &self.spec);
-        (self, y)
-    }
-
     /// The share of the elements of `x` in each group, `[groups]`; the first holds those whose level is not zero.
     ///
     /// # Shapes
@@ -228,38 +200,18 @@ impl AttentionBinarizer {
         }
         self.initial.of(Measured::cat(measured), levels)
     }
-
-    /// Whether every scale has been set from data. Waits for the device.
-    pub fn is_calibrated(&self) -> bool {
-        all_calibrated(&self.calibrated)
-    }
-
-    /// Number of groups.
-    pub fn groups(&self) -> usize {
-        self.spec.groups()
-    }
-
-    /// Thresholds, range of levels and scope.
-    pub fn superposition(&self) -> &Superposition {
-        &self.spec
-    }
 }
 
-impl ModuleDisplay for AttentionBinarizer {
-    fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
-    }
-
-    fn custom_content(&self, content: Content) -> Option<Content> {
-        describe(content, self.bits, &self.spec).optional()
-    }
-}
+superposition_methods!(AttentionBinarizer);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn scales(binarizer: &AttentionBinarizer) -> Vec<f32> {
+        let scales = binarizer.scales.val().into_data();
+        scales.try_to_vec().unwrap()
+    }
 
     #[test]
     fn display_names_bits_groups_and_scope() {
@@ -284,13 +236,7 @@ mod tests {
         let device = Device::default();
         let x = Tensor::<2>::from_floats([[0.0, 0.2, 0.8, 1.0]], &device);
         let binarizer = AttentionBinarizerConfig::new().init(&device).calibrate(&x);
-        let scales = binarizer
-            .scales
-            .val()
-            .into_data()
-            .try_to_vec::<f32>()
-            .unwrap();
-        assert_eq!(scales, [2.0, 3.2, 4.0]);
+        assert_eq!(scales(&binarizer), [2.0, 3.2, 4.0]);
     }
 
     #[test]
@@ -301,8 +247,7 @@ mod tests {
             .with_initial(InitialScales::Residual)
             .init(&device)
             .calibrate(&x);
-        let scales = binarizer.scales.val().into_data();
-        assert_eq!(scales.try_to_vec::<f32>().unwrap(), [0.5, 0.25, 0.25]);
+        assert_eq!(scales(&binarizer), [0.5, 0.25, 0.25]);
     }
 
     #[test]
@@ -310,13 +255,7 @@ mod tests {
         let device = Device::default();
         let x = Tensor::<2>::full([2, 3], 0.25, &device);
         let binarizer = AttentionBinarizerConfig::new().init(&device).calibrate(&x);
-        let scales = binarizer
-            .scales
-            .val()
-            .into_data()
-            .try_to_vec::<f32>()
-            .unwrap();
-        assert_eq!(scales, [1.0, ops::SCALE_GUARD, 1.0]);
+        assert_eq!(scales(&binarizer), [1.0, ops::SCALE_GUARD, 1.0]);
     }
 
     #[cfg(feature = "flex")]

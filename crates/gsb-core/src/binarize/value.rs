@@ -2,12 +2,12 @@
 
 use burn::Tensor;
 use burn::config::Config;
-use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Slice};
 
-use super::groups::{checked_thresholds, describe, keep, shares};
-use super::scale::{Measured, all_calibrated, first_forward, fresh, settle};
-use super::{Blend, FirstForward, InitialScales, ScaleRule};
+use super::groups::{checked_thresholds, keep, shares, superposition_methods};
+use super::scale::{Measured, fresh};
+use super::{Blend, InitialScales, ScaleRule};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of a [`ValueBinarizer`].
@@ -54,8 +54,9 @@ pub struct ValueBinarizerConfig {
 ///
 /// Initial scales from data: `a1 = 2 mean|x| / sqrt(Qp)` over the non-zero elements outside `T1`
 /// (`Qp` of [`Levels::Signed`]); `a2` and `a3` the same over `T1` without `T2` and over `T2`. An
-/// empty group's is the guard (published: NaN, used as the guard). [`FirstForward::Published`]
-/// reproduces the reduced scales that the published code uses while it initialises.
+/// empty group's is the guard (published: NaN, used as the guard).
+/// [`FirstForward::Published`](super::FirstForward::Published) reproduces the reduced scales that
+/// the published code uses while it initialises.
 ///
 /// Source: GSB (arXiv 2305.07931), section on the value. Published: the extrema run over the whole
 /// batch, [`ThresholdScope::Batch`].
@@ -124,34 +125,6 @@ impl ValueBinarizer {
             .mix(x, |x| ops::superpose(x, self.scales.val(), &self.spec))
     }
 
-    /// Hands on a [share](Blend) of the binarized value.
-    pub fn with_blend(mut self, blend: Blend) -> Self {
-        self.blend = blend;
-        self
-    }
-
-    /// Sets the scales from `x` that have not been set before.
-    pub fn calibrate<const D: usize>(self, x: &Tensor<D>) -> Self {
-        self.calibrate_forward(x.clone(), FirstForward::Stored).0
-    }
-
-    /// [Calibrates](Self::calibrate), then binarizes `x` as `first` says.
-    pub fn calibrate_forward<const D: usize>(
-        mut self,
-        x: Tensor<D>,
-        first: FirstForward,
-    ) -> (Self, Tensor<D>) {
-        let measured = self.measure(&x);
-        let was_fresh = self.calibrated.val().equal_scalar(0);
-        (self.scales, self.calibrated) = settle(self.scales, self.calibrated, measured.scale);
-        let scales = match first {
-            FirstForward::Stored => self.scales.val(),
-            FirstForward::Published => first_forward(self.scales.val(), was_fresh, measured.empty),
-        };
-        let y = ops::superpose(x, scales, &self.spec);
-        (self, y)
-    }
-
     /// The share of the elements of `x` in each group, `[groups]`; the first holds all but zeros.
     ///
     /// # Shapes
@@ -187,34 +160,9 @@ impl ValueBinarizer {
         });
         self.initial.of(Measured::cat(measured.collect()), levels)
     }
-
-    /// Whether every scale has been set from data. Waits for the device.
-    pub fn is_calibrated(&self) -> bool {
-        all_calibrated(&self.calibrated)
-    }
-
-    /// Number of groups.
-    pub fn groups(&self) -> usize {
-        self.spec.groups()
-    }
-
-    /// Thresholds, range of levels and scope.
-    pub fn superposition(&self) -> &Superposition {
-        &self.spec
-    }
 }
 
-impl ModuleDisplay for ValueBinarizer {
-    fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
-    }
-
-    fn custom_content(&self, content: Content) -> Option<Content> {
-        describe(content, self.bits, &self.spec).optional()
-    }
-}
+superposition_methods!(ValueBinarizer);
 
 #[cfg(test)]
 mod tests {

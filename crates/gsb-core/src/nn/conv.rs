@@ -110,9 +110,7 @@ impl QuantizedConv2d {
 
 impl ModuleDisplay for QuantizedConv2d {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
+        crate::display::one_line()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {

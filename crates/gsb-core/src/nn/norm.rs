@@ -99,9 +99,7 @@ fn normalize<const D: usize>(
 
 impl ModuleDisplay for LayerNorm {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
+        crate::display::one_line()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {

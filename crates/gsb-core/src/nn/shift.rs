@@ -122,9 +122,7 @@ fn high_digits<const D: usize>(x: Tensor<D>, split: f32) -> Tensor<D> {
 
 impl<const D: usize> ModuleDisplay for Shift<D> {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
+        crate::display::one_line()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {

@@ -15,6 +15,8 @@ mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 mod primitive;
+#[cfg(all(test, any(feature = "cube", feature = "flex")))]
+mod samples;
 mod superposition;
 
 pub use backend::BinaryOps;

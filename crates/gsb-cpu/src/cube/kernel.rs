@@ -48,17 +48,7 @@ pub(super) fn softmax_kernel(
     }
     // Beside the maxima, which other units may still read.
     shared[UNITS + unit_pos] = sum;
-    let mut half = (UNITS / 2).runtime();
-    while half > 0 {
-        sync_cube();
-        if unit_pos < half {
-            let other = shared[UNITS + unit_pos + half];
-            shared[UNITS + unit_pos] += other;
-        }
-        half /= 2;
-    }
-    sync_cube();
-    let sum = shared[UNITS];
+    let sum = sum_of_units(&mut shared, UNITS);
     let mut i = unit_pos;
     while i < len {
         y.write(start + i, (x.read(start + i) * scale - max).exp() / sum);
@@ -86,21 +76,28 @@ pub(super) fn softmax_backward_kernel(
         i += UNITS;
     }
     sums[unit_pos] = sum;
-    let mut half = (UNITS / 2).runtime();
-    while half > 0 {
-        sync_cube();
-        if unit_pos < half {
-            let other = sums[unit_pos + half];
-            sums[unit_pos] += other;
-        }
-        half /= 2;
-    }
-    sync_cube();
-    let sum = sums[0];
+    let sum = sum_of_units(&mut sums, 0usize);
     let mut i = unit_pos;
     while i < len {
         let along = grad.read(start + i) - sum;
         grad_x.write(start + i, along * y.read(start + i) * scale);
         i += UNITS;
     }
+}
+
+/// The sum of what each unit has put into shared memory, from `start` on, where it leaves partial sums.
+#[cube]
+fn sum_of_units(shared: &mut Shared<[f32]>, #[comptime] start: usize) -> f32 {
+    let unit_pos = UNIT_POS as usize;
+    let mut half = (UNITS / 2).runtime();
+    while half > 0 {
+        sync_cube();
+        if unit_pos < half {
+            let other = shared[start + unit_pos + half];
+            shared[start + unit_pos] += other;
+        }
+        half /= 2;
+    }
+    sync_cube();
+    shared[start]
 }

@@ -112,9 +112,10 @@ impl BinaryAttention {
         if let Some((trace, block)) = &mut trace {
             self.record(scratch, trace, *block);
         }
+        scratch.clock.lap(Stage::Value);
+        self.binarize_value(kernels, scratch);
         let sizes = self.sizes();
-        let by_row = self.groups.by_row;
-        let (block, mut trace) = trace.map_or((0, None), |(trace, block)| (block, Some(trace)));
+        let (block, trace) = trace.map_or((0, None), |(trace, block)| (block, Some(trace)));
         let Scratch {
             lanes,
             query_key,
@@ -126,19 +127,51 @@ impl BinaryAttention {
             first_group,
             attended,
             zeros,
-            clock,
             ..
         } = scratch;
-        clock.lap(Stage::Value);
-        let all = lanes.len();
-        let head_value = |head| HeadValue {
-            shape: self.shape,
-            head,
-            value: value.as_flattened(),
+        let attention = Attention {
+            kernels,
+            sizes,
+            needed,
+            block,
+            value,
             bounds,
+            value_plane,
+            entries,
+            query_key,
+            valid: (!valid.is_empty()).then_some(valid),
         };
+        let mut queries = Queries {
+            span: Span::new(sizes.heads * sizes.pairs, 1, lanes.len()),
+            lanes,
+            first_group,
+            attended,
+            trace,
+        };
+        self.first_pass(&attention, queries.reborrow());
+        if !self.groups.by_row {
+            self.second_pass(&attention, queries);
+        }
+        zeros.clear();
+        for lane in lanes {
+            zeros.append(&mut lane.zeros);
+        }
+        zeros.sort_unstable();
+    }
+
+    /// The value of each head as bits, and what deviates from them.
+    fn binarize_value(&self, kernels: Kernels, scratch: &mut Scratch) {
+        let sizes = self.sizes();
+        let Scratch {
+            lanes,
+            value,
+            bounds,
+            value_plane,
+            entries,
+            ..
+        } = scratch;
         let values = Values {
-            span: Span::new(sizes.heads, 1, all),
+            span: Span::new(sizes.heads, 1, lanes.len()),
             lanes,
             plane: value_plane,
             entries,
@@ -150,67 +183,58 @@ impl BinaryAttention {
             let heads = values.span.range().zip(planes).zip(values.entries);
             for ((head, plane), entries) in heads {
                 kernels.run(ValueBits {
-                    value: head_value(head),
+                    value: self.head_value(head, value, bounds),
                     plane,
                     entries,
                 });
             }
             clock.lap(Stage::Value);
         });
-        let attention = Attention {
-            kernels,
-            sizes,
-            needed,
-            block,
-            value: &head_value,
-            value_plane,
-            entries,
-            query_key,
-            valid: (!valid.is_empty()).then_some(valid),
-        };
-        let span = Span::new(sizes.heads * sizes.pairs, 1, all);
-        let queries = Queries {
-            span: span.clone(),
-            lanes,
-            first_group,
-            attended,
-            trace: trace.as_deref_mut(),
-        };
+    }
+
+    /// The value of a head, among those of all.
+    fn head_value<'a>(
+        &self,
+        head: usize,
+        value: &'a [[Line<f32>; 4]],
+        bounds: &'a [Bounds],
+    ) -> HeadValue<'a> {
+        HeadValue {
+            shape: self.shape,
+            head,
+            value: value.as_flattened(),
+            bounds,
+        }
+    }
+
+    /// The first group of queries, and the largest element of each lane. Where each query has thresholds of
+    /// its own, all groups are known by then: the attended value as well.
+    fn first_pass(&self, attention: &Attention<'_>, queries: Queries<'_>) {
         share(queries, &|mut queries: Queries<'_>| {
             queries.lanes[0].clock.start();
             queries.lanes[0].zeros.clear();
             let mut max = f32::NEG_INFINITY;
-            for of_head in queries.heads(sizes.pairs) {
-                max = self.first_groups(&attention, &mut queries, &of_head, max);
+            for of_head in queries.heads(attention.sizes.pairs) {
+                max = self.first_groups(attention, &mut queries, &of_head, max);
                 queries.lanes[0].clock.lap(Stage::Attention);
-                if by_row {
-                    self.attended(&attention, &mut queries, &of_head, max);
+                if self.groups.by_row {
+                    self.attended(attention, &mut queries, &of_head, max);
                 }
             }
             queries.lanes[0].largest = max;
         });
-        if !by_row {
-            let largest = lanes.iter().map(|lane| lane.largest);
-            let max = largest.fold(f32::NEG_INFINITY, f32::max);
-            let queries = Queries {
-                span,
-                lanes,
-                first_group,
-                attended,
-                trace,
-            };
-            share(queries, &|mut queries: Queries<'_>| {
-                queries.lanes[0].clock.start();
-                for of_head in queries.heads(sizes.pairs) {
-                    self.attended(&attention, &mut queries, &of_head, max);
-                }
-            });
-        }
-        zeros.clear();
-        for lane in lanes {
-            zeros.append(&mut lane.zeros);
-        }
-        zeros.sort_unstable();
+    }
+
+    /// The attended value of queries whose later groups depend on the largest element of all lanes.
+    fn second_pass(&self, attention: &Attention<'_>, queries: Queries<'_>) {
+        let largest = queries.lanes.iter().map(|lane| lane.largest);
+        let max = largest.fold(f32::NEG_INFINITY, f32::max);
+        share(queries, &|mut queries: Queries<'_>| {
+            queries.lanes[0].clock.start();
+            for of_head in queries.heads(attention.sizes.pairs) {
+                self.attended(attention, &mut queries, &of_head, max);
+            }
+        });
     }
 
     /// Adds the output of the attended value to the first `needed` tokens.

@@ -82,35 +82,8 @@ impl Ablation {
             let start = self.teacher_start();
             rows[0].top1.push(train("teacher", teacher, start)?);
             for (row, variant) in rows[1..].iter_mut().zip(&self.variants) {
-                let mut start = Start {
-                    teacher: self
-                        .needs_teacher(variant)
-                        .then(|| folder.join("teacher/teacher.bpk")),
-                    ..self.student_start()
-                };
-                if variant.stages == 2 {
-                    let name = if variant.distilled {
-                        "stage1-distilled"
-                    } else {
-                        "stage1-labels"
-                    };
-                    let recipe = variant.recipe(&self.base.recipe, Phase::Stage1, seed);
-                    let path = folder.join(name).join("stage1.bpk");
-                    if !path.exists() {
-                        train(name, plain(recipe), start.clone())?;
-                    } else if init_of(&RunConfig::of_folder(&folder.join(name))?.start)
-                        != init_of(&start)
-                    {
-                        return Err(of_another_plan(&folder.join(name)));
-                    }
-                    start = Start {
-                        teacher: start.teacher.filter(|_| variant.distilled),
-                        stage1: Some(path),
-                        ..Start::default()
-                    };
-                }
-                let recipe = variant.recipe(&self.base.recipe, Phase::Stage2, seed);
-                row.top1.push(train(&variant.slug(), recipe, start)?);
+                row.top1
+                    .push(self.student(variant, seed, &folder, &mut train)?);
             }
         }
         Ok(Table {
@@ -118,6 +91,43 @@ impl Ablation {
             training_images: data.train.len(),
             rows,
         })
+    }
+
+    /// Top-1 of a variant with a seed, whose teacher is trained. Its stage 1 is trained by the first that needs it.
+    fn student(
+        &self,
+        variant: &Variant,
+        seed: u64,
+        folder: &Path,
+        mut train: impl FnMut(&str, Recipe, Start) -> Result<f64, Error>,
+    ) -> Result<f64, Error> {
+        let mut start = Start {
+            teacher: self
+                .needs_teacher(variant)
+                .then(|| folder.join("teacher/teacher.bpk")),
+            ..self.student_start()
+        };
+        if variant.stages == 2 {
+            let name = if variant.distilled {
+                "stage1-distilled"
+            } else {
+                "stage1-labels"
+            };
+            let recipe = variant.recipe(&self.base.recipe, Phase::Stage1, seed);
+            let path = folder.join(name).join("stage1.bpk");
+            if !path.exists() {
+                train(name, plain(recipe), start.clone())?;
+            } else if init_of(&RunConfig::of_folder(&folder.join(name))?.start) != init_of(&start) {
+                return Err(of_another_plan(&folder.join(name)));
+            }
+            start = Start {
+                teacher: start.teacher.filter(|_| variant.distilled),
+                stage1: Some(path),
+                ..Start::default()
+            };
+        }
+        let recipe = variant.recipe(&self.base.recipe, Phase::Stage2, seed);
+        train(&variant.slug(), recipe, start)
     }
 
     /// What repeats a row with a seed as one run, its teacher and its stage 1 included: the float teacher of none.

@@ -88,92 +88,121 @@ fn embedding(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<LayerCost> 
 
 /// The layers of an encoder block.
 fn block(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<(&'static str, Amount)> {
+    let norm = || layer_norm(sizes.tokens, sizes.width);
+    let mut layers = vec![("norm1", norm())];
+    layers.extend(attention(config, phase, sizes));
+    layers.push(("norm2", norm()));
+    layers.extend(mlp(config, phase, sizes));
+    layers
+}
+
+/// The attention of a block, with the residual.
+fn attention(config: &VitConfig, phase: Phase, sizes: &Sizes) -> Vec<(&'static str, Amount)> {
+    let &Sizes { tokens, width, .. } = sizes;
+    let linear = match phase {
+        Phase::Teacher | Phase::Stage1 => Linear::Float,
+        Phase::Stage2 => Linear::Binary,
+    };
+    let mut layers = vec![("attention.qkv", linear.amount(tokens, width, 3 * width))];
+    if phase != Phase::Teacher {
+        layers.push(("attention.shifts", shift(tokens, 3 * width)));
+    }
+    match phase {
+        Phase::Stage2 => layers.extend(binary_products(config, sizes)),
+        _ => {
+            let binary_scores = phase == Phase::Teacher && config.binary_query_key;
+            layers.extend(float_products(binary_scores, sizes));
+        }
+    }
+    let output = linear.amount(tokens, width, width);
+    layers.push(("attention.output", output.elements(tokens * width)));
+    layers
+}
+
+/// Division of the scores by the root of the channels, softmax.
+fn softmax(sizes: &Sizes) -> Amount {
+    Amount::default().elements(2 * sizes.attention)
+}
+
+/// From query, key and value to the attended value, where scores alone may be of signs.
+fn float_products(binary_scores: bool, sizes: &Sizes) -> [(&'static str, Amount); 2] {
+    let scores = if binary_scores {
+        // Signs and magnitudes of query and key; two factors of each score.
+        let factors = 4 * sizes.tokens * sizes.width + 2 * sizes.attention;
+        softmax(sizes).macs_of(sizes.product, 1).elements(factors)
+    } else {
+        softmax(sizes).macs_of(sizes.product, FLOAT_BITS)
+    };
+    let attended = Amount::default().macs_of(sizes.product, FLOAT_BITS);
+    [
+        ("attention.scores", scores),
+        ("attention.attended", attended),
+    ]
+}
+
+/// The same where query and key are binary, attention matrix and value superposed.
+fn binary_products(config: &VitConfig, sizes: &Sizes) -> [(&'static str, Amount); 3] {
     let &Sizes {
         tokens,
         width,
-        hidden,
         attention,
         product,
         ..
     } = sizes;
-    let (in_attention, in_mlp) = match phase {
-        Phase::Teacher => (Linear::Float, Linear::Float),
-        Phase::Stage1 => (Linear::Float, Linear::WeightBinary),
-        Phase::Stage2 => (Linear::Binary, Linear::Binary),
+    let binarized = 2 * tokens * width; // query and key
+    let scores = softmax(sizes).floats(2);
+    let scores = scores.macs_of(product, 1).elements(binarized);
+    let added = Amount::default().weights(attention, config.stage2.shift_bits);
+    let added = added.elements(attention);
+    // Eight bits are multiples of a step for each head.
+    let added = match config.stage2.shift_bits {
+        8 => added.computed_floats(config.heads as u64),
+        _ => added,
     };
-    let norm = || layer_norm(tokens, width);
-    let residual = tokens * width;
-
-    let mut layers = vec![
-        ("norm1", norm()),
-        (
-            "attention.qkv",
-            in_attention.amount(tokens, width, 3 * width),
+    let v = config.stage2.value_groups as u64;
+    // Nested matrices of the attention, and their scales: a level sum has one for all.
+    let (a, scales) = match config.stage2.attention_bits {
+        1 => (
+            config.stage2.attention_groups as u64,
+            config.stage2.attention_groups as u64,
         ),
-    ];
-    if phase != Phase::Teacher {
-        layers.push(("attention.shifts", shift(tokens, 3 * width)));
-    }
-    // Division by the root of the channels, softmax.
-    let scores = Amount::default().elements(2 * attention);
-    if phase == Phase::Stage2 {
-        let binarized = 2 * tokens * width; // query and key
-        let scores = scores.floats(2).macs_of(product, 1).elements(binarized);
-        layers.push(("attention.scores", scores));
-        let stage2 = &config.stage2;
-        let added = Amount::default().weights(attention, stage2.shift_bits);
-        let added = added.elements(attention);
-        // Eight bits are multiples of a step for each head.
-        let added = match stage2.shift_bits {
-            8 => added.computed_floats(config.heads as u64),
-            _ => added,
-        };
-        layers.push(("attention.attention_shift", added));
-        let v = stage2.value_groups as u64;
-        // Nested matrices of the attention, and their scales: a level sum has one for all.
-        let (a, scales) = match stage2.attention_bits {
-            1 => (
-                stage2.attention_groups as u64,
-                stage2.attention_groups as u64,
-            ),
-            bits => ((1 << bits) - 1, 1),
-        };
-        let superposed = Amount::default()
-            .floats(scales + v)
-            .macs_of(a * v * product, 1)
-            .elements(a * attention + v * tokens * width) // members of each group
-            .elements(a * v * tokens * width); // scaled sum of the products
-        layers.push(("attention.attended", superposed));
-    } else {
-        let scores = if phase == Phase::Teacher && config.binary_query_key {
-            // Signs and magnitudes of query and key; two factors of each score.
-            scores
-                .macs_of(product, 1)
-                .elements(4 * tokens * width + 2 * attention)
-        } else {
-            scores.macs_of(product, FLOAT_BITS)
-        };
-        layers.push(("attention.scores", scores));
-        let attended = Amount::default().macs_of(product, FLOAT_BITS);
-        layers.push(("attention.attended", attended));
-    }
-    let output = in_attention.amount(tokens, width, width);
-    layers.push(("attention.output", output.elements(residual)));
-    layers.push(("norm2", norm()));
+        bits => ((1 << bits) - 1, 1),
+    };
+    let superposed = Amount::default()
+        .floats(scales + v)
+        .macs_of(a * v * product, 1)
+        .elements(a * attention + v * tokens * width) // members of each group
+        .elements(a * v * tokens * width); // scaled sum of the products
+    [
+        ("attention.scores", scores),
+        ("attention.attention_shift", added),
+        ("attention.attended", superposed),
+    ]
+}
 
-    let (fc1, fc2, activation) = match phase {
-        Phase::Teacher => ("fc1", "fc2", tokens * hidden),
-        Phase::Stage1 => ("mlp.fc1", "mlp.fc2", tokens * hidden),
-        Phase::Stage2 => ("mlp.fc1", "mlp.fc2", 2 * tokens * hidden), // GELU, clamp
+/// The MLP of a block, with the residual.
+fn mlp(config: &VitConfig, phase: Phase, sizes: &Sizes) -> [(&'static str, Amount); 2] {
+    let &Sizes {
+        tokens,
+        width,
+        hidden,
+        ..
+    } = sizes;
+    let (linear, fc1, fc2, activation) = match phase {
+        Phase::Teacher => (Linear::Float, "fc1", "fc2", tokens * hidden),
+        Phase::Stage1 => (Linear::WeightBinary, "mlp.fc1", "mlp.fc2", tokens * hidden),
+        // GELU, clamp.
+        Phase::Stage2 => (Linear::Binary, "mlp.fc1", "mlp.fc2", 2 * tokens * hidden),
     };
     // A copy of each patch is added.
     let copies = match phase {
         Phase::Stage1 | Phase::Stage2 if config.token_shifts => sizes.patches,
         _ => 0,
     };
-    let first = in_mlp.amount(tokens, width, hidden);
-    layers.push((fc1, first.elements(activation + copies * width)));
-    let second = in_mlp.amount(tokens, hidden, width);
-    layers.push((fc2, second.elements(residual + copies * hidden)));
-    layers
+    let first = linear.amount(tokens, width, hidden);
+    let second = linear.amount(tokens, hidden, width);
+    [
+        (fc1, first.elements(activation + copies * width)),
+        (fc2, second.elements(tokens * width + copies * hidden)),
+    ]
 }

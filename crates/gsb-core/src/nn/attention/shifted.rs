@@ -120,9 +120,7 @@ fn apply(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
 
 impl ModuleDisplay for ShiftedAttention {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
+        crate::display::one_line()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {

@@ -7,7 +7,7 @@ use burn::nn::Initializer;
 use burn::tensor::Device;
 use gsb_cpu::linear;
 
-use super::latent::latent;
+use super::latent::{describe, latent};
 use crate::binarize::{
     Blend, Levels, SignedBinarizer, SignedBinarizerConfig, ThresholdScope, UnsignedBinarizer,
     UnsignedBinarizerConfig, WeightBinarizer, WeightBinarizerConfig, WeightScale,
@@ -139,13 +139,8 @@ impl BinaryLinearConfig {
     /// # Panics
     /// If the input's bits are not in `1..=8`.
     pub fn init(&self, device: &Device) -> BinaryLinear {
-        let (weight, bias) = latent(
-            self.d_input,
-            self.d_output,
-            self.bias,
-            &self.initializer,
-            device,
-        );
+        let shape = [self.d_input, self.d_output];
+        let (weight, bias) = latent(shape, self.bias, &self.initializer, device);
         BinaryLinear {
             weight,
             bias,
@@ -203,17 +198,11 @@ impl BinaryLinear {
 
 impl ModuleDisplay for BinaryLinear {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
+        crate::display::one_line()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        let [d_input, d_output] = self.weight.lazy_shape().dims();
-        content
-            .add("d_input", &d_input)
-            .add("d_output", &d_output)
-            .add("bias", &self.bias.is_some())
+        describe(content, &self.weight, self.bias.is_some())
             .add("weight_bits", &1usize)
             .add_debug_attribute("input", &self.input.levels())
             .optional()

@@ -1,15 +1,14 @@
 //! The float parameters that training updates.
 
 use burn::Tensor;
-use burn::module::Param;
+use burn::module::{Content, Param};
 use burn::nn::{Initializer, LinearConfig};
 use burn::tensor::Device;
 
 /// The latent float weight `[d_input, d_output]` and bias `[d_output]`, initialised as Burn's linear
 /// layer does.
 pub(super) fn latent(
-    d_input: usize,
-    d_output: usize,
+    [d_input, d_output]: [usize; 2],
     bias: bool,
     initializer: &Initializer,
     device: &Device,
@@ -19,4 +18,13 @@ pub(super) fn latent(
         .with_initializer(initializer.clone())
         .init(device);
     (linear.weight, linear.bias)
+}
+
+/// What a layer shows of them.
+pub(super) fn describe(content: Content, weight: &Param<Tensor<2>>, bias: bool) -> Content {
+    let [d_input, d_output] = weight.lazy_shape().dims();
+    content
+        .add("d_input", &d_input)
+        .add("d_output", &d_output)
+        .add("bias", &bias)
 }

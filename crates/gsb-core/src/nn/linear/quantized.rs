@@ -7,7 +7,7 @@ use burn::nn::Initializer;
 use burn::tensor::Device;
 use gsb_cpu::linear;
 
-use super::latent::latent;
+use super::latent::{describe, latent};
 use crate::binarize::{SignedBinarizer, SignedBinarizerConfig};
 use crate::nn::{Shift, ShiftConfig};
 
@@ -72,13 +72,8 @@ impl QuantizedLinearConfig {
     /// # Panics
     /// If bits are not in `1..=8`.
     pub fn init(&self, device: &Device) -> QuantizedLinear {
-        let (weight, bias) = latent(
-            self.d_input,
-            self.d_output,
-            self.bias,
-            &self.initializer,
-            device,
-        );
+        let shape = [self.d_input, self.d_output];
+        let (weight, bias) = latent(shape, self.bias, &self.initializer, device);
         QuantizedLinear {
             weight,
             bias,
@@ -122,17 +117,11 @@ impl QuantizedLinear {
 
 impl ModuleDisplay for QuantizedLinear {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
+        crate::display::one_line()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        let [d_input, d_output] = self.weight.lazy_shape().dims();
-        content
-            .add("d_input", &d_input)
-            .add("d_output", &d_output)
-            .add("bias", &self.bias.is_some())
+        describe(content, &self.weight, self.bias.is_some())
             .add(
                 "weight_bits",
                 &usize::from(self.weight_quantizer.levels().bits()),

@@ -7,7 +7,7 @@ use burn::nn::Initializer;
 use burn::tensor::Device;
 use gsb_cpu::linear;
 
-use super::latent::latent;
+use super::latent::{describe, latent};
 use crate::binarize::{WeightBinarizer, WeightBinarizerConfig, WeightScale};
 use crate::nn::{Shift, ShiftConfig};
 
@@ -62,13 +62,8 @@ pub struct WeightBinaryLinear {
 impl WeightBinaryLinearConfig {
     /// Makes the layer; it needs no calibration.
     pub fn init(&self, device: &Device) -> WeightBinaryLinear {
-        let (weight, bias) = latent(
-            self.d_input,
-            self.d_output,
-            self.bias,
-            &self.initializer,
-            device,
-        );
+        let shape = [self.d_input, self.d_output];
+        let (weight, bias) = latent(shape, self.bias, &self.initializer, device);
         WeightBinaryLinear {
             weight,
             bias,
@@ -98,17 +93,11 @@ impl WeightBinaryLinear {
 
 impl ModuleDisplay for WeightBinaryLinear {
     fn custom_settings(&self) -> Option<DisplaySettings> {
-        DisplaySettings::new()
-            .with_new_line_after_attribute(false)
-            .optional()
+        crate::display::one_line()
     }
 
     fn custom_content(&self, content: Content) -> Option<Content> {
-        let [d_input, d_output] = self.weight.lazy_shape().dims();
-        content
-            .add("d_input", &d_input)
-            .add("d_output", &d_output)
-            .add("bias", &self.bias.is_some())
+        describe(content, &self.weight, self.bias.is_some())
             .add("weight_bits", &1usize)
             .optional()
     }

@@ -111,18 +111,7 @@ pub(super) fn superpose_backward_kernel(
         grad_x.write(i, dx);
         i += cubes * UNITS;
     }
-    let mut half = (UNITS / 2).runtime();
-    while half > 0 {
-        sync_cube();
-        if unit_pos < half {
-            #[unroll]
-            for row in 0..rows {
-                let other = sums[row * UNITS + unit_pos + half];
-                sums[row * UNITS + unit_pos] += other;
-            }
-        }
-        half /= 2;
-    }
+    add_up_units(&mut sums, rows);
     if unit_pos == 0 {
         #[unroll]
         for row in 0..rows {
@@ -218,17 +207,7 @@ pub(super) fn sums_kernel(
     }
     sums[unit_pos] = sum;
     sums[UNITS + unit_pos] = size;
-    let mut half = (UNITS / 2).runtime();
-    while half > 0 {
-        sync_cube();
-        if unit_pos < half {
-            let other = sums[unit_pos + half];
-            sums[unit_pos] += other;
-            let other = sums[UNITS + unit_pos + half];
-            sums[UNITS + unit_pos] += other;
-        }
-        half /= 2;
-    }
+    add_up_units(&mut sums, 2usize);
     if unit_pos == 0 {
         partial[CUBE_POS] = sums[0];
         partial[cubes + CUBE_POS] = sums[UNITS];
@@ -263,6 +242,24 @@ pub(super) fn binarize_weight_kernel(
     while i < n {
         y.write(i, sign(w.read(i) - mean) * scale);
         i += cubes * UNITS;
+    }
+}
+
+/// Adds up what the units of a cube have in each row, for the first unit, which finds it at its own place.
+#[cube]
+fn add_up_units(sums: &mut Shared<[f32]>, #[comptime] rows: usize) {
+    let unit_pos = UNIT_POS as usize;
+    let mut half = (UNITS / 2).runtime();
+    while half > 0 {
+        sync_cube();
+        if unit_pos < half {
+            #[unroll]
+            for row in 0..rows {
+                let other = sums[row * UNITS + unit_pos + half];
+                sums[row * UNITS + unit_pos] += other;
+            }
+        }
+        half /= 2;
     }
 }
 

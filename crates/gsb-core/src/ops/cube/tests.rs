@@ -6,35 +6,10 @@ use burn_cubecl::CubeDevice;
 use burn_cubecl::ops::into_data_sync;
 
 use super::*;
-
-const SCOPES: [ThresholdScope; 3] = [
-    ThresholdScope::Batch,
-    ThresholdScope::Sample,
-    ThresholdScope::Row,
-];
+use crate::ops::samples::{SCOPES, values};
 
 /// Shapes of one element, of less than a cube, of several cubes with a rest, of several rounds of all cubes.
 const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [3, 37, 33], [4, 50, 198]];
-
-/// Values with ties, zeros of both signs, and everything beyond the bounds.
-fn values(shape: [usize; 3], seed: u64) -> Vec<f32> {
-    let n: usize = shape.iter().product();
-    let value = |i: usize| {
-        // A multiplicative hash, spread over -2..2.
-        let hash = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ (seed << 7)) >> 40;
-        let x = hash as f32 / (1 << 22) as f32 - 2.0;
-        match i % 11 {
-            0 => 0.0,
-            1 => -0.0,
-            2 => 0.25,
-            3 => 0.5,
-            4 => -0.5,
-            5 => x * 100.0,
-            _ => x,
-        }
-    };
-    (0..n).map(value).collect()
-}
 
 fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> CubeTensor {
     CubeBackend::float_from_data(TensorData::new(values, shape), &CubeDevice::default())

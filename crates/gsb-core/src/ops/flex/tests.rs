@@ -3,34 +3,13 @@
 use burn::tensor::Slice;
 
 use super::*;
-
-const SCOPES: [ThresholdScope; 3] = [
-    ThresholdScope::Batch,
-    ThresholdScope::Sample,
-    ThresholdScope::Row,
-];
+use crate::ops::samples::{SCOPES, values};
 
 /// Shapes of one element, of less than a vector, of several chunks with a rest.
 const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [3, 7, 33], [4, 170, 198]];
 
-/// Values with ties, zeros of both signs, and everything beyond the bounds.
 fn data(shape: [usize; 3], seed: u64) -> FlexTensor {
-    let n: usize = shape.iter().product();
-    let values = (0..n).map(|i| {
-        // A multiplicative hash, spread over -2..2.
-        let hash = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15 ^ (seed << 7)) >> 40;
-        let x = hash as f32 / (1 << 22) as f32 - 2.0;
-        match i % 11 {
-            0 => 0.0,
-            1 => -0.0,
-            2 => 0.25,
-            3 => 0.5,
-            4 => -0.5,
-            5 => x * 100.0,
-            _ => x,
-        }
-    });
-    vector(values.collect(), Shape::new(shape))
+    vector(values(shape, seed), Shape::new(shape))
 }
 
 fn scales(values: &[f32]) -> FlexTensor {

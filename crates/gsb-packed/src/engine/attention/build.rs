@@ -15,7 +15,47 @@ use crate::kernel::micro::linear::PANEL;
 use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::ValueShape;
 use crate::products::Products;
-use crate::{ATTENTION_THRESHOLDS, Attention, LayerNorm, PackedConfig, ThresholdScope};
+use crate::{
+    ATTENTION_THRESHOLDS, Attention, BinaryLinear, LayerNorm, PackedConfig, ThresholdScope,
+};
+
+/// Channels of query, key and value in sections, the heads of which are padded to whole words.
+struct Sections<'a> {
+    config: &'a PackedConfig,
+    sizes: Sizes,
+}
+
+impl Sections<'_> {
+    /// Channels of a section.
+    fn channels(&self) -> usize {
+        self.sizes.section * PANEL
+    }
+
+    /// The output of the layer that a channel of a section is; padding is none.
+    fn row(&self, section: usize, channel: usize) -> Option<usize> {
+        let (width, padded) = (self.config.head_width(), self.sizes.padded);
+        let (head, channel) = (channel / padded, channel % padded);
+        (head < self.config.heads && channel < width)
+            .then_some(section * self.config.width + head * width + channel)
+    }
+
+    /// The outputs of query and key.
+    fn query_key(&self) -> Vec<Option<usize>> {
+        let section = self.channels();
+        (0..2 * section)
+            .map(|at| self.row(at / section, at % section))
+            .collect()
+    }
+
+    /// Those of the value. Padding repeats a channel: it must not change an extremum.
+    fn value(&self) -> Vec<Option<usize>> {
+        let padded = self.sizes.padded;
+        let first_of_head = |at: usize| self.row(2, at / padded * padded);
+        (0..self.channels())
+            .map(|at| self.row(2, at).or_else(|| first_of_head(at)))
+            .collect()
+    }
+}
 
 impl BinaryAttention {
     pub(in crate::engine) fn new(
@@ -25,37 +65,21 @@ impl BinaryAttention {
         kernels: Kernels,
     ) -> Self {
         let sizes = Sizes::of_config(config);
-        let width = config.head_width();
+        let sections = Sections { config, sizes };
         let qkv = attention.qkv;
         let signs = Arc::new(qkv.weight);
         let factor = factors(qkv.input_scale, qkv.weight_scale);
         let bias = |row: usize| qkv.bias[row];
-        // Channel `at` of a section, its heads padded to whole words.
-        let row = |section: usize, at: usize| {
-            let (head, channel) = (at / sizes.padded, at % sizes.padded);
-            (head < config.heads && channel < width)
-                .then_some(section * config.width + head * width + channel)
-        };
-        let section = sizes.section * PANEL;
-        let query_key = (0..2 * section)
-            .map(|at| row(at / section, at % section))
-            .collect();
-        // Padding repeats a channel: it must not change an extremum.
-        let first_of_head = |at: usize| row(2, at / sizes.padded * sizes.padded);
-        let value = (0..section)
-            .map(|at| row(2, at).or_else(|| first_of_head(at)))
-            .collect();
         let weight = |rows| BitWeight::new(kernels, signs.clone(), config.width, rows, true);
-        let (query_key, value) = (weight(query_key), weight(value));
+        let (query_key, value) = (weight(sections.query_key()), weight(sections.value()));
         let shift = |row: usize| match row / config.width {
             0 => attention.query_shift[row],
             _ => attention.key_shift[row - config.width],
         };
         let value_rows = value.rows();
-        let value_shift = lines(section, 0.0, |at| {
+        let value_shift = lines(sections.channels(), 0.0, |at| {
             value_rows[at].map_or(0.0, |row| attention.value_shift[row - 2 * config.width])
         });
-        let by_row = config.scope == ThresholdScope::Row;
         let scales = |scales: &[f32]| scales.iter().copied().map(guarded).collect::<Vec<f32>>();
         let attention_scales = scales(&attention.attention_scales);
         let product = guarded(attention.query_scale) * guarded(attention.key_scale);
@@ -64,36 +88,18 @@ impl BinaryAttention {
             &scales(&attention.value_scales),
             sizes.tokens,
         );
-        let output = attention.output;
-        let [first, second, third] = ATTENTION_THRESHOLDS;
-        let threshold = |row: usize| -f64::from(output.input_shift[row]);
+        let threshold = |row: usize| -f64::from(attention.output.input_shift[row]);
         let thresholds: Vec<f64> = (0..config.heads * sizes.padded)
-            .map(|at| row(0, at).map_or(f64::INFINITY, threshold))
+            .map(|at| sections.row(0, at).map_or(f64::INFINITY, threshold))
             .collect();
-        let output_factor = factors(output.input_scale, output.weight_scale);
-        let output_rows = (0..config.width).map(Some).collect();
         Self {
             norm: fold(norm, &qkv.input_shift, config),
             query_key: BitLayer::new(kernels, query_key, &factor, bias, shift, None),
             value: FloatLayer::new(value, &factor, bias),
             value_shift,
-            shape: ValueShape {
-                tokens: sizes.tokens,
-                heads: config.heads,
-                width,
-                vectors: sizes.padded / LANES,
-                stride: 4 * sizes.section,
-                groups: config.value_groups,
-                by_row,
-            },
+            shape: value_shape(config, sizes),
             rows: kernels.rows(),
-            groups: Groups {
-                exponentials: Exponentials::new(width, product * (width as f32).sqrt().recip()),
-                first: quotient_threshold(attention_scales[0], first),
-                later: [second, third],
-                count: config.attention_groups,
-                by_row,
-            },
+            groups: groups(config, product, attention_scales[0]),
             shift: by_blocks(&attention.attention_shift, sizes),
             limits: thresholds
                 .iter()
@@ -102,13 +108,44 @@ impl BinaryAttention {
             thresholds,
             products,
             scales: attention_scales,
-            output: FloatLayer::new(
-                BitWeight::new(kernels, Arc::new(output.weight), width, output_rows, true),
-                output_factor,
-                |row| output.bias[row],
-            ),
+            output: output_layer(attention.output, config, kernels),
         }
     }
+}
+
+/// The shape of a value whose heads are padded.
+fn value_shape(config: &PackedConfig, sizes: Sizes) -> ValueShape {
+    ValueShape {
+        tokens: sizes.tokens,
+        heads: config.heads,
+        width: config.head_width(),
+        vectors: sizes.padded / LANES,
+        stride: 4 * sizes.section,
+        groups: config.value_groups,
+        by_row: config.scope == ThresholdScope::Row,
+    }
+}
+
+/// The groups of attention matrices, given the product of the scales of query and key, and the scale of the first
+/// group.
+fn groups(config: &PackedConfig, product: f32, first_scale: f32) -> Groups {
+    let width = config.head_width();
+    let [first, second, third] = ATTENTION_THRESHOLDS;
+    Groups {
+        exponentials: Exponentials::new(width, product * (width as f32).sqrt().recip()),
+        first: quotient_threshold(first_scale, first),
+        later: [second, third],
+        count: config.attention_groups,
+        by_row: config.scope == ThresholdScope::Row,
+    }
+}
+
+/// The layer that follows the attended value, the heads of which fill whole words.
+fn output_layer(output: BinaryLinear, config: &PackedConfig, kernels: Kernels) -> FloatLayer {
+    let factor = factors(output.input_scale, output.weight_scale);
+    let (width, rows) = (config.head_width(), (0..config.width).map(Some).collect());
+    let weight = BitWeight::new(kernels, Arc::new(output.weight), width, rows, true);
+    FloatLayer::new(weight, factor, |row| output.bias[row])
 }
 
 impl BinaryAttention {

@@ -7,7 +7,7 @@ use crate::engine::scratch::{Lane, Sizes};
 use crate::engine::share::{Parts, Span};
 use crate::kernel::Kernels;
 use crate::kernel::simd::{LANES, Line};
-use crate::kernel::value::{Entries, HeadValue};
+use crate::kernel::value::{Bounds, Entries};
 
 /// What all queries of an image read.
 pub(super) struct Attention<'a> {
@@ -17,8 +17,10 @@ pub(super) struct Attention<'a> {
     pub(super) needed: usize,
     /// The encoder block.
     pub(super) block: usize,
-    /// The value of a head.
-    pub(super) value: &'a (dyn Fn(usize) -> HeadValue<'a> + Sync),
+    /// `[tokens, panels of a section]`.
+    pub(super) value: &'a [[Line<f32>; 4]],
+    /// Those of the value.
+    pub(super) bounds: &'a [Bounds],
     /// `[heads, key words, vectors of a head]`.
     pub(super) value_plane: &'a [Line],
     /// For each head.
@@ -105,6 +107,17 @@ impl OfHead {
 }
 
 impl Queries<'_> {
+    /// The same, for work before other work on them.
+    pub(super) fn reborrow(&mut self) -> Queries<'_> {
+        Queries {
+            span: self.span.clone(),
+            lanes: self.lanes,
+            first_group: self.first_group,
+            attended: self.attended,
+            trace: self.trace.as_deref_mut(),
+        }
+    }
+
     /// The heads that the queries are of, in order, each with `pairs`.
     pub(super) fn heads(&self, pairs: usize) -> impl Iterator<Item = OfHead> + use<> {
         let all = self.span.range();
