@@ -115,7 +115,8 @@ compare-packed student images:
 
 # Fuzz what reads files of others for some minutes. `gsb-packed`: `read` takes any bytes as a packed
 # model, `predict` compares the instruction sets; `gsb-image`: `picture` takes any bytes as a picture;
-# `gsb-checkpoint`: `checkpoint` takes any bytes as a checkpoint.
+# `gsb-checkpoint`: `checkpoint` takes any bytes as a checkpoint; `gsb-data`: `cifar` takes any bytes as a pickle of
+# CIFAR, `mnist` as pictures and labels of MNIST.
 # Needs cargo-fuzz and a nightly toolchain.
 fuzz crate="gsb-packed" target="read" seconds="300":
     cd crates/{{crate}}/fuzz && cargo +nightly run --example seeds -- corpus/{{target}}

@@ -1,4 +1,4 @@
-//! Tests across crates: see the folders beside this one. The code of the book's guide is tested here.
+//! Tests across crates: see the folders beside this one. The code of the book and of the READMEs is tested here.
 
 #[cfg(doctest)]
 mod guide {
@@ -24,6 +24,10 @@ mod reference {
 
 #[cfg(doctest)]
 mod readme {
+    #[doc = include_str!("../../README.md")]
+    struct Project;
+    #[doc = include_str!("../../crates/gsb/README.md")]
+    struct Gsb;
     #[doc = include_str!("../../crates/gsb-core/README.md")]
     struct Core;
     #[doc = include_str!("../../crates/gsb-data/README.md")]

@@ -198,7 +198,7 @@ mod tests {
                 ..TrainArgs::default()
             };
             let (config, _) = of_options(&args).unwrap();
-            gsb_train::write_json(&json, &config).unwrap();
+            crate::output::write_json(&json, &config).unwrap();
             assert_eq!(repeated(&json), config, "batches of {batch}");
 
             let lr = config.recipe.teacher.schedule.lr;

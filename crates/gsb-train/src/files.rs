@@ -13,7 +13,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// [`Error::File`] if it cannot be written.
-pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), Error> {
     gsb_files::replace(path, |file| file.write_all(text.as_bytes()))
         .map_err(|error| Error::file(path, error))
 }
@@ -32,7 +32,7 @@ pub(crate) fn write_new_json(path: &Path, value: &impl Serialize) -> Result<bool
 ///
 /// # Errors
 /// [`Error::File`] if it cannot be written.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     write_text(path, &json(path, value)?)
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
 
 /// The path from the root on, which means the same in every folder. Where the folder that we are in has
 /// a name that is not UTF-8, which `config.json` cannot hold, the path stays as it is.
-pub fn absolute(path: &Path) -> PathBuf {
+pub(crate) fn absolute(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).ok();
     absolute
         .filter(|path| path.to_str().is_some())

@@ -44,7 +44,6 @@ mod ablation;
 mod error;
 mod files;
 mod optimizer;
-#[doc(hidden)]
 pub mod path_text;
 mod recipe;
 mod run;
@@ -54,8 +53,6 @@ pub use ablation::{Ablation, Row, Table, Variant};
 pub use burn_train;
 pub use burn_train::Interrupter;
 pub use error::Error;
-#[doc(hidden)]
-pub use files::{absolute, write_json, write_text};
 pub use optimizer::{
     AdamW, CosineScheduleConfig, EpochScheduler, OptimizerConfig, clip_by_norm, ema_update,
 };

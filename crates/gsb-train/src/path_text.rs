@@ -1,4 +1,18 @@
-//! Paths in configurations. JSON holds UTF-8 alone, file names any bytes.
+//! Paths in configurations, as those of a run have them: JSON holds UTF-8 alone, file names any bytes.
+//!
+//! ```
+//! use std::path::PathBuf;
+//!
+//! #[derive(serde::Deserialize, serde::Serialize)]
+//! struct Options {
+//!     #[serde(with = "gsb_train::path_text", default)]
+//!     teacher: Option<PathBuf>,
+//! }
+//!
+//! let options: Options = serde_json::from_str(r#"{"teacher": "runs/1/teacher.bpk"}"#)?;
+//! assert_eq!(options.teacher, Some("runs/1/teacher.bpk".into()));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,8 +28,7 @@ enum Text {
     Bytes(Vec<u8>),
 }
 
-/// Writes a path as text, or as the list of its bytes where it is not UTF-8: for
-/// `#[serde(with = "gsb_train::path_text")]`.
+/// Writes a path as text, or as the list of its bytes where it is not UTF-8.
 ///
 /// # Errors
 /// Those of the format.

@@ -84,7 +84,3 @@ pub use gsb_train as train;
 pub use gsb_vit as vit;
 #[cfg(all(feature = "vit", feature = "packed"))]
 pub use gsb_vit::{PackOptions, pack};
-
-#[cfg(all(doctest, feature = "flex", feature = "image", feature = "vit"))]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

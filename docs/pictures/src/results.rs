@@ -86,12 +86,17 @@ mod tests {
             let row = format!("| {name} | {min} | {median} | {ratio} |\n");
             assert!(BENCHMARKS.contains(&row), "benchmarks.md lacks {row}");
         }
-        let readme = include_str!("../../../README.md").replace('\n', " ");
-        for time in [
-            format!("{:.1} ms", alone.packed),
-            format!("{:.0} ms", alone.onnx),
+        for readme in [
+            include_str!("../../../README.md"),
+            include_str!("../../../crates/gsb/README.md"),
         ] {
-            assert!(readme.contains(&time), "README.md lacks {time}");
+            let readme = readme.replace('\n', " ");
+            for time in [
+                format!("{:.1} ms", alone.packed),
+                format!("{:.0} ms", alone.onnx),
+            ] {
+                assert!(readme.contains(&time), "a README.md lacks {time}");
+            }
         }
         let sentence = format!("against {:.1}", alone.onnx);
         assert!(

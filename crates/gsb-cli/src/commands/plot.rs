@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gsb_train::{History, Table, write_text};
+use gsb_train::{History, Table};
 
 use crate::error::Error;
 use crate::options::path;
@@ -52,7 +52,7 @@ pub fn run(args: &PlotArgs) -> Result<String, Error> {
         });
     };
     let svg = draw(&panels).map_err(|reason| Error::file(&args.output, reason))?;
-    write_text(&args.output, &svg)?;
+    output::write(&args.output, svg.as_bytes())?;
     Ok(format!("{what} drawn to {}\n", args.output.display()))
 }
 

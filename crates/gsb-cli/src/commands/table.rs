@@ -111,7 +111,7 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         if output::is_stdout(json) {
             return output::json(&table);
         }
-        gsb_train::write_json(json, &table)?;
+        output::write_json(json, &table)?;
     }
     Ok(text)
 }
@@ -218,14 +218,14 @@ fn write(folder: &Path, ablation: &Ablation, table: &Table, markdown: &str) -> R
     for Row { variant, .. } in &table.rows {
         let name = variant.map_or_else(|| "float".into(), |variant| variant.slug());
         let config = ablation.run_config(variant.as_ref(), table.seeds[0]);
-        gsb_train::write_json(&rows.join(format!("{name}.json")), &config)?;
+        output::write_json(&rows.join(format!("{name}.json")), &config)?;
     }
     table.save(folder)?;
-    gsb_train::write_text(&folder.join("table.md"), markdown)?;
-    gsb_train::write_text(&folder.join("table.csv"), &table.to_csv())?;
+    output::write(&folder.join("table.md"), markdown.as_bytes())?;
+    output::write(&folder.join("table.csv"), table.to_csv().as_bytes())?;
     let path = folder.join("table.svg");
     let svg = plot::accuracies(table).map_err(|error| Error::file(&path, error))?;
-    Ok(gsb_train::write_text(&path, &svg)?)
+    output::write(&path, svg.as_bytes())
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 #[cfg(feature = "dashboard")]
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use gsb_data::DataSplits;
 use gsb_train::{
     Callbacks, Error as TrainError, Interrupter, Purpose, Report, Run, SilentRenderer, Start,
-    absolute,
 };
 use serde::Serialize;
 
@@ -58,11 +57,10 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
         if output::is_stdout(json) {
             return output::json(&results);
         }
-        let written = gsb_train::write_json(json, &results);
-        if let Err(error) = written {
+        if let Err(error) = output::write_json(json, &results) {
             // The results are not lost.
             say(text);
-            return Err(error.into());
+            return Err(error);
         }
     }
     Ok(text)
@@ -177,7 +175,7 @@ fn full_screen(args: &TrainArgs) -> bool {
 
 /// Whether a file is to be in the folder of the run, which is not there yet.
 fn will_be_in_new_folder(file: &Path, folder: Option<&Path>) -> bool {
-    let same = |parent: &Path, folder: &Path| absolute(parent) == absolute(folder);
+    let same = |parent: &Path, folder: &Path| absolute(parent).ok() == absolute(folder).ok();
     folder.is_some_and(|folder| {
         !folder.exists() && file.parent().is_some_and(|parent| same(parent, folder))
     })

@@ -2,6 +2,7 @@
 
 pub mod curves;
 mod destination;
+mod file;
 mod json;
 mod picture;
 pub mod plot;
@@ -10,6 +11,7 @@ pub mod stdout;
 mod table;
 
 pub use destination::{check, check_ending, check_json, is_stdout};
+pub use file::{write, write_json};
 pub use json::json;
 pub use picture::{check_picture, write_picture};
 pub use stderr::say;

@@ -1,12 +1,11 @@
 //! Pictures that commands draw.
 
-use std::io::Write;
 use std::path::Path;
 
 use gsb_data::Image;
 use gsb_explain::png;
 
-use super::{check, check_ending};
+use super::{check, check_ending, write};
 use crate::error::Error;
 
 /// Checks that a picture may be written, in the only format that there is, and not over what it is made of.
@@ -35,7 +34,5 @@ pub fn check_picture(path: &Path, source: &Path) -> Result<(), Error> {
 /// # Errors
 /// If it cannot be written.
 pub fn write_picture(path: &Path, picture: &Image) -> Result<(), Error> {
-    let file = png(picture);
-    gsb_files::replace(path, |to| to.write_all(&file))
-        .map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+    write(path, &png(picture))
 }

@@ -19,7 +19,7 @@ mod tasks;
 mod tensor;
 
 pub use elementwise::{CHUNK, LANES, Pointwise, Sums, map, map_gradient, pays};
-pub use tensor::{contiguous, elements, is_f32, owned, vector};
+pub use tensor::{contiguous, elements, is_f32, vector};
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::ModuleOps};
 use burn::tensor::Shape;
@@ -29,6 +29,7 @@ use crate::backend::FloatOps;
 use crate::primitive;
 use gelu::Gelu;
 use product::Matrix;
+use tensor::owned;
 
 impl FloatOps for Flex {
     fn affine(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {

@@ -35,7 +35,7 @@ pub fn elements(x: &FlexTensor) -> &[f32] {
 }
 
 /// The elements, if nobody else holds them and they are all there is.
-pub fn owned(x: &mut FlexTensor) -> Option<&mut [f32]> {
+pub(super) fn owned(x: &mut FlexTensor) -> Option<&mut [f32]> {
     let n = x.shape().num_elements();
     x.try_storage_mut::<f32>()
         .filter(|values| values.len() == n)

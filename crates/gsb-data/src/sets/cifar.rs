@@ -140,7 +140,7 @@ fn splits(
     let names = contents(version.names)?;
     let classes = if is_python {
         let pickle = Pickle::parse(&names);
-        let names = pickle.and_then(|pickle| pickle.strings(layout.keys[1]));
+        let names = pickle.and_then(|pickle| pickle.strings(layout.keys[1], layout.classes));
         names.map_err(|problem| Error::format(&names_path, problem))?
     } else {
         let names = lists::text(&names_path, names)?;

@@ -58,7 +58,7 @@ impl<'a> Pickle<'a> {
             .ok_or_else(|| format!("it has no entry {key:?}"))
     }
 
-    fn items(&self, key: &str) -> Result<impl Iterator<Item = &Value<'a>>, String> {
+    fn items(&self, key: &str) -> Result<impl ExactSizeIterator<Item = &Value<'a>>, String> {
         match &self.values[self.entry(key)?] {
             Value::Items(items) => Ok(items.iter().map(|&item| &self.values[item])),
             _ => Err(format!("{key:?} is not a list")),
@@ -74,13 +74,21 @@ impl<'a> Pickle<'a> {
         self.items(key)?.map(integer).collect()
     }
 
-    /// A list of strings.
-    pub fn strings(&self, key: &str) -> Result<Vec<String>, String> {
+    /// A list of that number of strings.
+    pub fn strings(&self, key: &str, len: usize) -> Result<Vec<String>, String> {
         let string = |value: &Value| match value {
             Value::Bytes(bytes) => String::from_utf8(bytes.to_vec()).ok(),
             _ => None,
         };
-        let strings: Option<_> = self.items(key)?.map(string).collect();
+        let items = self.items(key)?;
+        // Two bytes are enough to name the same long string once more.
+        if items.len() != len {
+            return Err(format!(
+                "{key:?} is a list of {}, expected {len}",
+                items.len()
+            ));
+        }
+        let strings: Option<_> = items.map(string).collect();
         strings.ok_or_else(|| format!("{key:?} is not a list of strings"))
     }
 
@@ -89,9 +97,14 @@ impl<'a> Pickle<'a> {
         /// Arguments and state, and what is in them.
         const DEPTH: usize = 2;
         let mut places = vec![self.entry(key)?];
+        // A list may hold another a thousand times, which holds another a thousand times.
+        let mut seen = vec![false; self.values.len()];
         for _ in 0..=DEPTH {
             let mut inner = Vec::new();
             for place in places {
+                if std::mem::replace(&mut seen[place], true) {
+                    continue;
+                }
                 match &self.values[place] {
                     Value::Bytes(bytes) if bytes.len() == len => return Ok(bytes),
                     Value::Items(items) => inner.extend(items),
@@ -338,8 +351,8 @@ impl<'a> Machine<'a> {
 
     fn keep(&mut self, place: usize) -> Result<(), &'static str> {
         let &top = self.stack.last().ok_or(EMPTY)?;
-        // Python numbers them as they come.
-        if place > self.kept.len() + 1024 {
+        // Python numbers them as they come: there is none without a value.
+        if place > self.values.len() + 1024 {
             return Err("a leap in the memo");
         }
         if place >= self.kept.len() {
@@ -375,7 +388,7 @@ mod tests {
     fn lists_and_arrays_are_read() {
         let pickle = Pickle::parse(TWO).unwrap();
         assert_eq!(pickle.integers("labels").unwrap(), [3, 300, -2]);
-        assert_eq!(pickle.strings("names").unwrap(), ["a"]);
+        assert_eq!(pickle.strings("names", 1).unwrap(), ["a"]);
         for file in [TWO, FIVE] {
             let pickle = Pickle::parse(file).unwrap();
             assert_eq!(pickle.array("data", 4).unwrap(), [1, 2, 3, 4]);
@@ -386,7 +399,11 @@ mod tests {
             "\"names\" is not a list of integers"
         );
         assert_eq!(
-            pickle.strings("classes").unwrap_err(),
+            pickle.strings("names", 2).unwrap_err(),
+            "\"names\" is a list of 1, expected 2"
+        );
+        assert_eq!(
+            pickle.strings("classes", 1).unwrap_err(),
             "it has no entry \"classes\""
         );
     }
@@ -403,7 +420,7 @@ mod tests {
                     bytes[place] = value;
                     if let Ok(pickle) = Pickle::parse(&bytes) {
                         let _ = pickle.integers("labels");
-                        let _ = pickle.strings("names");
+                        let _ = pickle.strings("names", 1);
                         let _ = pickle.array("data", 4);
                     }
                 }
@@ -412,5 +429,34 @@ mod tests {
         // A list in a list, without an end.
         let deep = [b"]".repeat(100_000), b"a".repeat(99_999), b".".to_vec()].concat();
         assert!(Pickle::parse(&deep).unwrap().array("data", 4).is_err());
+    }
+
+    #[test]
+    fn what_a_file_repeats_takes_no_memory() {
+        // A list of a list of a list of a number, each ten thousand times: together more than any memory holds.
+        let list = |memo: u8, item: &[u8]| {
+            let items = item.repeat(10_000);
+            [&[b']', b'q', memo, b'('][..], &items, b"e"].concat()
+        };
+        let lists = [list(0, b"K\x07"), list(1, b"h\x00"), list(2, b"h\x01")].concat();
+        let file = [&lists[..], b"}U\x04datah\x02s."].concat();
+        assert!(Pickle::parse(&file).unwrap().array("data", 4).is_err());
+
+        // A long string, named again and again.
+        let names = list(0, b"h\x01");
+        let long = [&b"X\xA0\x86\x01\x00"[..], &b"x".repeat(100_000), b"q\x01"].concat();
+        let file = [&long[..], &names, b"}U\x05namesh\x00s."].concat();
+        assert_eq!(
+            Pickle::parse(&file)
+                .unwrap()
+                .strings("names", 10)
+                .unwrap_err(),
+            "\"names\" is a list of 10000, expected 10"
+        );
+
+        // Places of the memo without values.
+        let leap = |place: u32| [b"r", &place.to_le_bytes()[..]].concat();
+        let leaps: Vec<u8> = (1..=100).flat_map(|index| leap(1000 * index)).collect();
+        assert!(Pickle::parse(&[b"N", &leaps[..], b"."].concat()).is_err());
     }
 }
