@@ -26,66 +26,76 @@ fn hand<B: FloatOps>(
     }
 }
 
+/// [`affine`](FloatOps::affine) with the gradients of that and a forward pass of its own, which computes the same.
+pub fn recorded_affine<B: FloatOps, C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<B, C>>,
+    weight: FloatTensor<Autodiff<B, C>>,
+    bias: FloatTensor<Autodiff<B, C>>,
+    forward: impl FnOnce(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) -> FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    #[derive(Debug)]
+    struct Affine;
+    impl<B: FloatOps> Backward<B, 3> for Affine {
+        // Each of the two is needed for the gradient of the other.
+        type State = (Option<NodeId>, Option<NodeId>);
+        fn backward(
+            self,
+            ops: Ops<Self::State, 3>,
+            grads: &mut Gradients,
+            checkpointer: &mut Checkpointer,
+        ) {
+            let grad = grads.consume::<B>(&ops.node);
+            let (x, weight) = ops.state;
+            let x = x.map(|id| checkpointer.retrieve_node_output(id));
+            let weight = weight.map(|id| checkpointer.retrieve_node_output(id));
+            let [for_x, for_weight, for_bias] =
+                ops.parents.map(|parent| parent.map(|node| node.id));
+            hand::<B>(grads, for_bias, || B::sum_leading(grad.clone(), 1));
+            if let Some(x) = x {
+                hand::<B>(grads, for_weight, || {
+                    B::affine_weight_backward(x, grad.clone())
+                });
+            }
+            if let Some(weight) = weight {
+                hand::<B>(grads, for_x, || B::affine_x_backward(weight, grad));
+            }
+        }
+    }
+    let needed = (weight.is_tracked(), x.is_tracked());
+    match Affine
+        .prepare::<C>([x.node(), weight.node(), bias.node()])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(mut prep) => {
+            let state = (
+                needed.0.then(|| prep.checkpoint(&x)),
+                needed.1.then(|| prep.checkpoint(&weight)),
+            );
+            prep.finish(
+                state,
+                forward(
+                    x.into_primitive(),
+                    weight.into_primitive(),
+                    bias.into_primitive(),
+                ),
+            )
+        }
+        OpsKind::UnTracked(prep) => prep.finish(forward(
+            x.into_primitive(),
+            weight.into_primitive(),
+            bias.into_primitive(),
+        )),
+    }
+}
+
 impl<B: FloatOps, C: CheckpointStrategy> FloatOps for Autodiff<B, C> {
     fn affine(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Affine;
-        impl<B: FloatOps> Backward<B, 3> for Affine {
-            // Each of the two is needed for the gradient of the other.
-            type State = (Option<NodeId>, Option<NodeId>);
-            fn backward(
-                self,
-                ops: Ops<Self::State, 3>,
-                grads: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let grad = grads.consume::<B>(&ops.node);
-                let (x, weight) = ops.state;
-                let x = x.map(|id| checkpointer.retrieve_node_output(id));
-                let weight = weight.map(|id| checkpointer.retrieve_node_output(id));
-                let [for_x, for_weight, for_bias] =
-                    ops.parents.map(|parent| parent.map(|node| node.id));
-                hand::<B>(grads, for_bias, || B::sum_leading(grad.clone(), 1));
-                if let Some(x) = x {
-                    hand::<B>(grads, for_weight, || {
-                        B::affine_weight_backward(x, grad.clone())
-                    });
-                }
-                if let Some(weight) = weight {
-                    hand::<B>(grads, for_x, || B::affine_x_backward(weight, grad));
-                }
-            }
-        }
-        let needed = (weight.is_tracked(), x.is_tracked());
-        match Affine
-            .prepare::<C>([x.node(), weight.node(), bias.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let state = (
-                    needed.0.then(|| prep.checkpoint(&x)),
-                    needed.1.then(|| prep.checkpoint(&weight)),
-                );
-                prep.finish(
-                    state,
-                    B::affine(
-                        x.into_primitive(),
-                        weight.into_primitive(),
-                        bias.into_primitive(),
-                    ),
-                )
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::affine(
-                x.into_primitive(),
-                weight.into_primitive(),
-                bias.into_primitive(),
-            )),
-        }
+        recorded_affine::<B, C>(x, weight, bias, B::affine)
     }
 
     fn add_shift(x: FloatTensor<Self>, shift: FloatTensor<Self>) -> FloatTensor<Self> {

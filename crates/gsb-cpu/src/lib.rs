@@ -39,6 +39,8 @@ mod primitive;
 mod worker;
 
 pub use adamw::AdamWStep;
+#[doc(hidden)]
+pub use autodiff::recorded_affine;
 pub use backend::FloatOps;
 pub use functions::{
     adamw, attention, bounded_gelu, gelu, layer_norm, linear, merge_heads, scaled_softmax, shift,

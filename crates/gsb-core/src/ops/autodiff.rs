@@ -150,6 +150,14 @@ impl<B: BinaryOps, C: CheckpointStrategy> BinaryOps for Autodiff<B, C> {
             OpsKind::UnTracked(prep) => prep.finish(B::binarize_weight(w.into_primitive(), output)),
         }
     }
+
+    fn affine_levels(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        gsb_cpu::recorded_affine::<B, C>(x, weight, bias, B::affine_levels)
+    }
 }
 
 /// Hands the gradients that `backward` makes of the output's to the parents that want them.

@@ -6,10 +6,11 @@
     allow(unused_variables)
 )]
 
-use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+use burn::backend::{backend_extension, tensor::FloatTensor};
 // The generated dispatch names the type of the backend's tensors through the prelude.
 #[allow(unused_imports)]
 use burn::backend::{Autodiff, Dispatch};
+use gsb_cpu::FloatOps;
 use gsb_numerics::{Levels, ThresholdScope};
 
 use super::primitive;
@@ -30,7 +31,7 @@ use super::superposition::Superposition;
     Autodiff,
     Fusion: cfg(feature = "cube")
 )]
-pub trait BinaryOps: Backend {
+pub trait BinaryOps: FloatOps {
     /// Maximum and minimum of every scope of `x`, shape `[scopes, 2]`; never tracked.
     #[fusion(dtype = x, shape = primitive::extrema_shape(x, scope))]
     fn extrema(x: FloatTensor<Self>, scope: ThresholdScope) -> FloatTensor<Self> {
@@ -90,6 +91,17 @@ pub trait BinaryOps: Backend {
     #[fusion(dtype = w, shape = w)]
     fn binarize_weight(w: FloatTensor<Self>, output: Option<usize>) -> FloatTensor<Self> {
         primitive::binarize_weight::<Self>(w, output)
+    }
+
+    /// [`affine`](FloatOps::affine) of levels and a binarized weight. Where both have a single magnitude, their
+    /// product is a count of signs; the gradients are those of floats.
+    #[fusion(default)]
+    fn affine_levels(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::affine(x, weight, bias)
     }
 }
 

@@ -25,6 +25,7 @@ pub use superposition::{Superposed, Superposition};
 
 use burn::Tensor;
 use burn::backend::Dispatch;
+use gsb_cpu::linear;
 
 /// Quantizes `x` with one learnable scale: `level(x / scale) * scale` (learned step size, LSQ).
 ///
@@ -153,4 +154,41 @@ pub fn binarize_weight<const D: usize>(w: Tensor<D>, output: Option<usize>) -> T
         "output dimension {output:?} of a weight of rank {D}"
     );
     Tensor::from_dispatch(Dispatch::binarize_weight(w.into_dispatch(), output))
+}
+
+/// `x w + bias` of levels and a binarized weight, as [`gsb_cpu::linear`] and with its gradients. Where one magnitude is
+/// that of all of `x` and another that of all of `w`, the CPU backend counts signs instead of multiplying floats.
+///
+/// # Shapes
+/// - `x`: `[.., inputs]`; `weight`: `[inputs, outputs]`; `bias`: `[outputs]`; output: `[.., outputs]`.
+///
+/// # Panics
+/// If the shapes do not go together.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use gsb_core::ops::linear_levels;
+///
+/// let device = Device::default();
+/// let x = Tensor::<2>::from_floats([[0.5, -0.5, 0.5]], &device);
+/// let weight = Tensor::<2>::from_floats([[2.0], [2.0], [-2.0]], &device);
+/// let bias = Tensor::<1>::from_floats([0.25], &device);
+/// let y = linear_levels(x, weight, Some(bias));
+/// assert_eq!(y.into_data().try_to_vec::<f32>().unwrap(), [-0.75]);
+/// ```
+pub fn linear_levels<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    let [inputs, outputs] = weight.dims();
+    let fits = |bias: &Tensor<1>| x.dims()[D - 1] == inputs && bias.dims() == [outputs];
+    match bias {
+        Some(bias) if D > 1 && fits(&bias) => Tensor::from_dispatch(Dispatch::affine_levels(
+            x.into_dispatch(),
+            weight.into_dispatch(),
+            bias.into_dispatch(),
+        )),
+        bias => linear(x, weight, bias),
+    }
 }

@@ -5,7 +5,6 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::Device;
-use gsb_cpu::linear;
 
 use super::latent::{describe, latent};
 use crate::binarize::{
@@ -13,6 +12,7 @@ use crate::binarize::{
     UnsignedBinarizerConfig, WeightBinarizer, WeightBinarizerConfig, WeightScale,
 };
 use crate::nn::{Shift, ShiftConfig};
+use crate::ops::linear_levels;
 
 /// Configuration of a [`BinaryLinear`].
 #[derive(Config, Debug)]
@@ -192,7 +192,7 @@ impl BinaryLinear {
 
     fn multiply<const D: usize>(&self, levels: Tensor<D>) -> Tensor<D> {
         let weight = self.weight_binarizer.forward(self.weight.val());
-        linear(levels, weight, self.bias.as_ref().map(|bias| bias.val()))
+        linear_levels(levels, weight, self.bias.as_ref().map(|bias| bias.val()))
     }
 }
 

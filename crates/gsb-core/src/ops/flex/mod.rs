@@ -10,9 +10,11 @@
 
 mod kernel;
 mod reduce;
+mod signs;
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps};
 use burn::tensor::Shape;
+use gsb_cpu::FloatOps;
 use gsb_cpu::flex::{Sums, contiguous, elements, is_f32, map, map_gradient, vector};
 use gsb_numerics::{Levels, ThresholdScope};
 
@@ -123,6 +125,23 @@ impl BinaryOps for Flex {
                 let scales = primitive::output_scale::<Self>(w.clone(), dim);
                 Self::float_mul(map(w, n, &[Centred { mean, scale: 1.0 }]), scales)
             }
+        }
+    }
+
+    fn affine_levels(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        if !is_f32(&[&x, &weight, &bias]) {
+            return Self::affine(x, weight, bias);
+        }
+        let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
+        let [inputs, outputs] = weight.shape().dims();
+        match signs::product(elements(&x), elements(&weight), inputs, elements(&bias)) {
+            Some(y) => {
+                let mut shape = x.shape();
+                let last = shape.num_dims() - 1;
+                shape[last] = outputs;
+                vector(y, shape)
+            }
+            None => Self::affine(x, weight, bias),
         }
     }
 }
