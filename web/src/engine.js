@@ -1,6 +1,6 @@
 // The engine and the models of this page. They lie in scripts, since a page of a file may load scripts and nothing
 // else: `modern.js` is for SIMD128; `fallback.js` for older browsers, and to measure what SIMD128 gains; `teacher.js`
-// holds the float teacher and `mnist.js` another student, for whoever asks for them.
+// holds the float teacher, `mnist.js` and `flowers.js` other students, for whoever asks for them.
 // Its parts, as the package as a whole brings what compresses too.
 import { Decoder } from "../node_modules/lzma1/lib/decoder.js";
 import { InputBuffer, OutputBuffer } from "../node_modules/lzma1/lib/streams.js";

@@ -383,6 +383,19 @@ test("the student of MNIST is fetched once it is asked for, equals the native pr
   assert.ok(await page.getByRole("button", { name: "Add the student of MNIST" }).isVisible());
 });
 
+test("the student of photographs equals the native program and takes a photograph", async () => {
+  await page.getByRole("button", { name: "Add the student of Flowers" }).click();
+  await page.getByRole("heading", { name: "Flowers", exact: true }).waitFor({ timeout: 120_000 });
+  assert.match(await page.locator("#more-note").textContent(), /^The student of Flowers: logits of 20 of 20 random pictures equal/);
+  await page.setInputFiles("#upload", FLOWER);
+  // What the native program says of it, too: an orange dahlia is none of the twelve.
+  await saying("tigerlily", 3);
+  assert.equal(await page.locator("#seen-caption").textContent(), "what it sees: 112 x 112");
+  await page.getByRole("button", { name: "Close Flowers" }).click();
+  assert.equal(await page.locator(".student").count(), 3);
+  await page.click("#clear");
+});
+
 test("mutated files are refused by a message or opened, and never end the worker", async () => {
   const [opened, refused, traps] = await page.evaluate(async () => {
     const { students, open } = globalThis.gsb;

@@ -35,6 +35,7 @@ pub const INDEX: &[PageFile] = {
         ("fallback.js", JAVASCRIPT, made_by_just_page!("fallback.js")),
         ("teacher.js", JAVASCRIPT, made_by_just_page!("teacher.js")),
         ("mnist.js", JAVASCRIPT, made_by_just_page!("mnist.js")),
+        ("flowers.js", JAVASCRIPT, made_by_just_page!("flowers.js")),
         ("offline.js", JAVASCRIPT, made_by_just_page!("offline.js")),
     ]
 };
