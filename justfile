@@ -21,8 +21,8 @@ test:
 
 # The golden tests and the fused kernels on WGPU. Needs a Vulkan driver; VK_DRIVER_FILES chooses among several.
 test-wgpu:
-    cargo test -p gsb-core -p gsb-cpu -p gsb-tests --features wgpu --lib cube::tests
-    cargo test -p gsb-core -p gsb-tests --features wgpu --test golden
+    cargo test --profile wgpu -p gsb-core -p gsb-cpu -p gsb-tests --features wgpu --lib cube::tests
+    cargo test --profile wgpu -p gsb-core -p gsb-cpu -p gsb-tests --features wgpu --test golden
 
 # Packed models on NEON and SIMD128 by emulation, and under Miri. Needs QEMU, a linker for ARM and Node.
 test-packed:

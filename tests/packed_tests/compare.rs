@@ -9,6 +9,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::s;
 use gsb_core::binarize::{SCALE_GUARD, SignedBinarizer, ThresholdScope};
 use gsb_core::nn::{BinaryLinear, QuantizedLinear, Stage2Block};
+use gsb_core::ops::linear_levels;
 use gsb_cpu::{gelu, linear};
 use gsb_packed::{BlockTrace, Image, PackedModel, Prediction};
 use gsb_vit::Stage2Student;
@@ -485,5 +486,5 @@ impl Steps<'_> {
 /// What a layer makes of binarized inputs.
 fn multiply(layer: &BinaryLinear, inputs: Tensor<3>) -> Tensor<3> {
     let weight = layer.weight_binarizer.forward(layer.weight.val());
-    linear(inputs, weight, layer.bias.as_ref().map(|bias| bias.val()))
+    linear_levels(inputs, weight, layer.bias.as_ref().map(|bias| bias.val()))
 }

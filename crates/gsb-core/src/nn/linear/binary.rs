@@ -5,6 +5,7 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::Initializer;
 use burn::tensor::Device;
+use gsb_cpu::linear;
 
 use super::latent::{describe, latent};
 use crate::binarize::{
@@ -192,7 +193,11 @@ impl BinaryLinear {
 
     fn multiply<const D: usize>(&self, levels: Tensor<D>) -> Tensor<D> {
         let weight = self.weight_binarizer.forward(self.weight.val());
-        linear_levels(levels, weight, self.bias.as_ref().map(|bias| bias.val()))
+        let bias = self.bias.as_ref().map(|bias| bias.val());
+        match self.input.levels().bits() {
+            1 => linear_levels(levels, weight, bias),
+            _ => linear(levels, weight, bias),
+        }
     }
 }
 

@@ -18,17 +18,20 @@ const ROWS_OF_TASK: usize = 16;
 const WORTH_A_THREAD: usize = 1 << 22;
 
 /// `x w + bias`, with rows of `x` of `inputs` elements and a weight `[inputs, outputs]`, if the elements of the weight
-/// are plus or minus some magnitude and those of `x` either that as well or some magnitude and 0.
+/// are plus or minus some magnitude and those of `x` plus or minus some magnitude or 0.
 pub(super) fn product(x: &[f32], weight: &[f32], inputs: usize, bias: &[f32]) -> Option<Vec<f32>> {
     let outputs = bias.len();
     if x.is_empty() || inputs == 0 || outputs == 0 {
         return None;
     }
-    let factor = Factor::of_row(&x[..inputs])?;
+    let magnitude = x
+        .iter()
+        .find(|&&value| value != 0.0)
+        .map_or(1.0, |x| x.abs());
     let weight = Columns::new(weight, inputs, outputs)?;
     let rows = x.len() / inputs;
     let mut out = vec![0.0; rows * outputs];
-    let task = |(x, out): (&[f32], &mut [f32])| weight.multiply(factor, x, bias, out);
+    let task = |(x, out): (&[f32], &mut [f32])| weight.multiply(magnitude, x, bias, out);
     let threads = rayon::current_num_threads();
     let work = rows.saturating_mul(inputs).saturating_mul(outputs);
     let all = if threads > 1 && work >= WORTH_A_THREAD && rows >= 2 * ROWS_OF_TASK {
@@ -39,41 +42,6 @@ pub(super) fn product(x: &[f32], weight: &[f32], inputs: usize, bias: &[f32]) ->
         task((x, &mut out))
     };
     all.then_some(out)
-}
-
-/// What the elements of the left factor are.
-#[derive(Debug, Clone, Copy)]
-enum Factor {
-    /// Plus or minus a magnitude.
-    Signs(f32),
-    /// A magnitude or 0.
-    Bits(f32),
-}
-
-impl Factor {
-    /// Decided by one row; the others are compared with it.
-    fn of_row(row: &[f32]) -> Option<Self> {
-        let magnitude = row.iter().copied().find(|&value| value != 0.0)?.abs();
-        match row.contains(&0.0) {
-            _ if !magnitude.is_finite() => None,
-            true => Some(Self::Bits(magnitude)),
-            false => Some(Self::Signs(magnitude)),
-        }
-    }
-
-    fn magnitude(self) -> f32 {
-        match self {
-            Self::Signs(magnitude) | Self::Bits(magnitude) => magnitude,
-        }
-    }
-
-    #[inline(always)]
-    fn holds(self, value: f32) -> bool {
-        match self {
-            Self::Signs(magnitude) => value.abs() == magnitude,
-            Self::Bits(magnitude) => value == magnitude || value == 0.0,
-        }
-    }
 }
 
 /// A matrix of plus or minus a magnitude, the words of a column one after the other.
@@ -109,31 +77,34 @@ impl Columns {
         })
     }
 
-    /// Some rows of a product with it; false if an element of them is none of the factor's.
-    fn multiply(&self, factor: Factor, x: &[f32], bias: &[f32], out: &mut [f32]) -> bool {
+    /// Some rows of a product with it; false if an element of theirs has another magnitude.
+    fn multiply(&self, magnitude: f32, x: &[f32], bias: &[f32], out: &mut [f32]) -> bool {
         let words = self.rows.div_ceil(WORD);
-        let mut bits = vec![0; ROWS * words];
+        let mut bits = RowBits {
+            plus: vec![0; ROWS * words],
+            any: vec![0; ROWS * words],
+        };
         let mut counts: [Vec<u32>; ROWS] = std::array::from_fn(|_| vec![0; bias.len()]);
-        let both = matches!(factor, Factor::Bits(_));
-        let scale = factor.magnitude() * self.magnitude;
+        let scale = magnitude * self.magnitude;
         let rows = x.chunks(ROWS * self.rows);
         for (x, out) in rows.zip(out.chunks_mut(ROWS * bias.len())) {
-            for (row, bits) in x.chunks_exact(self.rows).zip(bits.chunks_exact_mut(words)) {
-                if !Arch::new().dispatch(Pack { row, factor, bits }) {
+            for (index, row) in x.chunks_exact(self.rows).enumerate() {
+                let of_row = index * words..(index + 1) * words;
+                let pack = Pack {
+                    row,
+                    magnitude,
+                    plus: &mut bits.plus[of_row.clone()],
+                    any: &mut bits.any[of_row],
+                };
+                if !Arch::new().dispatch(pack) {
                     return false;
                 }
             }
-            count(&bits, &self.words, both, &mut counts);
-            for (row, out) in out.chunks_exact_mut(bias.len()).enumerate() {
-                // Pairs of one sign less those of two; or bits at a plus less those at a minus.
-                let (whole, twice) = match factor {
-                    Factor::Signs(_) => (self.rows as i32, -2),
-                    Factor::Bits(_) => (-ones(&bits[row * words..][..words]), 2),
-                };
+            count(&bits, &self.words, self.rows, &mut counts);
+            for (index, out) in out.chunks_exact_mut(bias.len()).enumerate() {
                 Arch::new().dispatch(Scale {
-                    counts: &counts[row],
-                    whole,
-                    twice,
+                    counts: &counts[index],
+                    ones: ones(&bits.any[index * words..][..words]),
                     scale,
                     bias,
                     out,
@@ -142,6 +113,12 @@ impl Columns {
         }
         true
     }
+}
+
+/// Which elements of `ROWS` rows are plus the magnitude, and which are not 0.
+struct RowBits {
+    plus: Vec<u64>,
+    any: Vec<u64>,
 }
 
 /// The signs of up to 64 rows, a word for each column; false if an element has another magnitude.
@@ -171,11 +148,12 @@ impl WithSimd for SignsOfRows<'_> {
     }
 }
 
-/// The bits of a row; false if an element is none of the factor's.
+/// The bits of a row; false if an element has another magnitude.
 struct Pack<'a> {
     row: &'a [f32],
-    factor: Factor,
-    bits: &'a mut [u64],
+    magnitude: f32,
+    plus: &'a mut [u64],
+    any: &'a mut [u64],
 }
 
 impl WithSimd for Pack<'_> {
@@ -187,34 +165,35 @@ impl WithSimd for Pack<'_> {
         let whole = self.row.chunks_exact(WORD);
         let rest = whole.remainder();
         let mut known = true;
-        for (values, word) in whole.zip(&mut *self.bits) {
-            known &= pack(values, self.factor, word);
+        let mut words = self.plus.iter_mut().zip(self.any);
+        for (values, (plus, any)) in whole.zip(&mut words) {
+            known &= pack(values, self.magnitude, plus, any);
         }
-        if let (false, Some(word)) = (rest.is_empty(), self.bits.last_mut()) {
-            known &= pack(rest, self.factor, word);
+        if let Some((plus, any)) = words.next() {
+            known &= pack(rest, self.magnitude, plus, any);
         }
         known
     }
 }
 
 #[inline(always)]
-fn pack(values: &[f32], factor: Factor, word: &mut u64) -> bool {
-    let mut bits = 0;
+fn pack(values: &[f32], magnitude: f32, plus: &mut u64, any: &mut u64) -> bool {
+    (*plus, *any) = (0, 0);
     let mut strange = 0;
     for (bit, &value) in values.iter().enumerate() {
-        bits |= u64::from(value > 0.0) << bit;
-        strange |= u32::from(!factor.holds(value));
+        *plus |= u64::from(value > 0.0) << bit;
+        *any |= u64::from(value != 0.0) << bit;
+        strange |= u32::from(value.abs() != magnitude && value != 0.0);
     }
-    *word = bits;
     strange == 0
 }
 
-/// For each column how many of its bits differ from those of each row or, for `both`, are set in both.
-fn count(bits: &[u64], columns: &[u64], both: bool, counts: &mut [Vec<u32>; ROWS]) {
+/// For each column, how many of the elements of each row that are not 0 have another sign.
+fn count(bits: &RowBits, columns: &[u64], len: usize, counts: &mut [Vec<u32>; ROWS]) {
     let count = Count {
         bits,
         columns,
-        both,
+        len,
         counts,
     };
     // An instruction for a word beats vectors without one for it.
@@ -226,30 +205,31 @@ fn count(bits: &[u64], columns: &[u64], both: bool, counts: &mut [Vec<u32>; ROWS
 }
 
 struct Count<'a> {
-    bits: &'a [u64],
+    bits: &'a RowBits,
     columns: &'a [u64],
-    both: bool,
+    /// Elements of a row.
+    len: usize,
     counts: &'a mut [Vec<u32>; ROWS],
 }
 
 impl Count<'_> {
+    /// `differing` of a word of a row and the word of a column.
     #[inline(always)]
-    fn of(self, together: impl Fn(u64, u64) -> u64) {
-        let words = self.bits.len() / ROWS;
-        let (first, rest) = self.bits.split_at(words);
-        let (second, rest) = rest.split_at(words);
-        let (third, fourth) = rest.split_at(words);
-        let columns = self.columns.chunks_exact(words);
+    fn of<T: Copy>(self, words: &[T], differing: impl Fn(T, u64) -> u64) {
+        let (first, rest) = words.split_at(words.len() / ROWS);
+        let (second, rest) = rest.split_at(first.len());
+        let (third, fourth) = rest.split_at(first.len());
+        let columns = self.columns.chunks_exact(first.len());
         let [a, b, c, d] = self.counts;
         let counts = a.iter_mut().zip(b).zip(c).zip(d);
         for (column, (((a, b), c), d)) in columns.zip(counts) {
             let mut sums = (0, 0, 0, 0);
             let rows = first.iter().zip(second).zip(third).zip(fourth);
             for (column, (((a, b), c), d)) in column.iter().zip(rows) {
-                sums.0 += together(*a, *column).count_ones();
-                sums.1 += together(*b, *column).count_ones();
-                sums.2 += together(*c, *column).count_ones();
-                sums.3 += together(*d, *column).count_ones();
+                sums.0 += differing(*a, *column).count_ones();
+                sums.1 += differing(*b, *column).count_ones();
+                sums.2 += differing(*c, *column).count_ones();
+                sums.3 += differing(*d, *column).count_ones();
             }
             (*a, *b, *c, *d) = sums;
         }
@@ -259,24 +239,29 @@ impl Count<'_> {
 impl NullaryFnOnce for Count<'_> {
     type Output = ();
 
+    /// Signs without a 0 and bits without a minus, which nearly all rows are, need one of their two words.
     #[inline(always)]
     fn call(self) {
-        match self.both {
-            true => self.of(|row, column| row & column),
-            false => self.of(|row, column| row ^ column),
+        let RowBits { plus, any } = self.bits;
+        if plus == any {
+            self.of(any, |any, column| any & !column);
+        } else if ones(any) as usize == ROWS * self.len {
+            self.of(plus, |plus, column| plus ^ column);
+        } else {
+            let both: Vec<_> = plus.iter().copied().zip(any.iter().copied()).collect();
+            self.of(&both, |(plus, any), column| any & (plus ^ column));
         }
     }
 }
 
-fn ones(bits: &[u64]) -> i32 {
-    bits.iter().map(|word| word.count_ones() as i32).sum()
+fn ones(bits: &[u64]) -> u32 {
+    bits.iter().map(|word| word.count_ones()).sum()
 }
 
-/// `(whole + twice * count) * scale + bias` of the counts of a row.
+/// `(ones - 2 * count) * scale + bias` of the counts of a row, as packed models compute it.
 struct Scale<'a> {
     counts: &'a [u32],
-    whole: i32,
-    twice: i32,
+    ones: u32,
     scale: f32,
     bias: &'a [f32],
     out: &'a mut [f32],
@@ -288,7 +273,7 @@ impl WithSimd for Scale<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
         for ((y, &count), bias) in self.out.iter_mut().zip(self.counts).zip(self.bias) {
-            let sum = self.whole + self.twice * count as i32;
+            let sum = self.ones as i32 - 2 * count as i32;
             *y = sum as f32 * self.scale + bias;
         }
     }
@@ -341,13 +326,13 @@ mod tests {
             let x: Vec<f32> = signs(rows * inputs, 2).map(|sign| sign * 0.125).collect();
             let y = product(&x, &weight, inputs, &bias).expect("signs");
             assert_eq!(y, plain(&x, &weight, inputs, &bias));
-            let mut x: Vec<f32> = x.iter().map(|x| x.max(0.0)).collect();
-            x[0] = 0.125;
-            if inputs > 1 {
-                x[1] = 0.0;
+            // Bits, and signs with a 0 here and there.
+            for floor in [0.0, f32::NEG_INFINITY] {
+                let mut x: Vec<f32> = x.iter().map(|x| x.max(floor)).collect();
+                x.iter_mut().step_by(7).for_each(|x| *x = 0.0);
+                let y = product(&x, &weight, inputs, &bias).expect("bits or zeros");
+                assert_eq!(y, plain(&x, &weight, inputs, &bias));
             }
-            let y = product(&x, &weight, inputs, &bias).expect("bits");
-            assert_eq!(y, plain(&x, &weight, inputs, &bias));
         }
     }
 
@@ -368,24 +353,38 @@ mod tests {
                     "{strange} in the weight"
                 );
             }
-            // Of the last row, and of one that has been taken for signs already.
-            for at in [inputs, rows * inputs / 2, rows * inputs - 1] {
+        }
+        for strange in [-0.5, 2.0, f32::NAN, f32::INFINITY] {
+            for at in [0, inputs, rows * inputs / 2, rows * inputs - 1] {
                 let mut x = x.clone();
                 x[at] = strange;
                 assert_eq!(product(&x, &weight, inputs, &bias), None, "{strange} in x");
             }
         }
-        let bits: Vec<f32> = x.iter().map(|x| x.max(0.0)).collect();
-        for strange in [-1.0, 0.5, f32::NAN] {
-            let mut bits = bits.clone();
-            bits[3 * inputs] = strange;
-            assert_eq!(
-                product(&bits, &weight, inputs, &bias),
-                None,
-                "{strange} in bits"
-            );
-        }
         assert_eq!(product(&[], &weight, inputs, &bias), None);
-        assert_eq!(product(&vec![0.0; inputs], &weight, inputs, &bias), None);
+        let nothing = product(&vec![0.0; inputs], &weight, inputs, &bias);
+        assert_eq!(nothing, Some(bias));
+    }
+
+    /// So a sample has the same bits whatever it is in a batch with.
+    #[test]
+    fn a_row_does_not_depend_on_others() {
+        let (inputs, outputs, rows) = (100, 19, 11);
+        let weight: Vec<f32> = signs(inputs * outputs, 5).map(|sign| sign * 0.3).collect();
+        let bias: Vec<f32> = signs(outputs, 6).map(|sign| sign * 0.7).collect();
+        let mut x: Vec<f32> = signs(rows * inputs, 7).map(|sign| sign * 0.1).collect();
+        x[3 * inputs..4 * inputs].fill(0.0);
+        x[5 * inputs..6 * inputs]
+            .iter_mut()
+            .step_by(3)
+            .for_each(|x| *x = 0.0);
+        x[7 * inputs..8 * inputs]
+            .iter_mut()
+            .for_each(|x| *x = x.abs());
+        let all = product(&x, &weight, inputs, &bias).expect("signs and zeros");
+        for (row, y) in x.chunks_exact(inputs).zip(all.chunks_exact(outputs)) {
+            let alone = product(row, &weight, inputs, &bias).expect("signs and zeros");
+            assert_eq!(alone, y);
+        }
     }
 }
