@@ -4,7 +4,7 @@
 //! `cargo bench -p gsb-benches --bench packed`
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gsb_packed::{Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random};
+use gsb_packed::{Image, Isa, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 const BATCH: usize = 8;
@@ -19,7 +19,7 @@ fn deit_tiny() -> PackedConfig {
 }
 
 fn model(config: &PackedConfig, isa: Isa) -> PackedModel {
-    let network = Network::random(config, 1).expect("a possible configuration");
+    let network = PackedNetwork::random(config, 1).expect("a possible configuration");
     PackedModel::with_isa(PackedFile::unnamed(network), isa)
         .expect("an instruction set of the machine")
 }

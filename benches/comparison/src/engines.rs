@@ -7,7 +7,7 @@ use std::str::FromStr;
 use burn::tensor::{Device, TensorData};
 use candle_core::DType;
 use candle_nn::VarBuilder;
-use gsb_packed::{Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random};
+use gsb_packed::{Image, Isa, PackedNetwork, PackedConfig, PackedFile, PackedModel, Random};
 use gsb_vit::checkpoint::Published;
 use gsb_vit::{VisionTransformer, VitConfig};
 
@@ -112,7 +112,7 @@ type Classify = Box<dyn Fn() -> Fallible<Vec<f32>>>;
 /// A packed model of random weights: it takes bytes and normalizes them, work that the others are spared.
 fn packed(isa: Isa) -> Fallible<Classify> {
     let config = PackedConfig::deit_small(1000);
-    let network = Network::random(&config, 1)?;
+    let network = PackedNetwork::random(&config, 1)?;
     let model = PackedModel::with_isa(PackedFile::unnamed(network), isa)?;
     let pixels = Random::new(2).image(&config);
     let scratch = model.shared_scratch(rayon::current_num_threads());

@@ -128,7 +128,7 @@ impl AttentionMaps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gsb_packed::{Network, PackedFile, Random};
+    use gsb_packed::{PackedFile, PackedNetwork, Random};
 
     /// A class token and four patches, one head.
     fn maps(matrices: Vec<Vec<f32>>) -> AttentionMaps {
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn maps_are_those_of_the_tokens_that_are_classified() {
-        let model = Network::random(&PackedConfig::micro(), 3).unwrap();
+        let model = PackedNetwork::random(&PackedConfig::micro(), 3).unwrap();
         let model = PackedModel::new(PackedFile::unnamed(model)).unwrap();
         let pixels = Random::new(4).image(model.config());
         let image = Image::new(8, 8, 1, pixels).unwrap();

@@ -7,9 +7,9 @@
 //! ```
 //! use gsb_explain::{AttentionMaps, overlay, png};
 //! use gsb_image::Image;
-//! use gsb_packed::{Network, PackedConfig, PackedFile, PackedModel};
+//! use gsb_packed::{PackedNetwork, PackedConfig, PackedFile, PackedModel};
 //!
-//! let network = Network::random(&PackedConfig::micro(), 1)?;
+//! let network = PackedNetwork::random(&PackedConfig::micro(), 1)?;
 //! let model = PackedModel::new(PackedFile::unnamed(network))?;
 //! let picture = Image::filled(8, 8, &[100]);
 //! let maps = AttentionMaps::of(&model, &picture)?;

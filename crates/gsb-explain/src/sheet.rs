@@ -70,7 +70,7 @@ fn digits(count: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gsb_packed::{Network, PackedConfig, PackedFile, PackedModel, Random};
+    use gsb_packed::{PackedConfig, PackedFile, PackedModel, PackedNetwork, Random};
 
     #[test]
     fn every_head_has_its_place() {
@@ -80,7 +80,7 @@ mod tests {
                 depth,
                 ..PackedConfig::micro()
             };
-            let network = Network::random(&config, 3).unwrap();
+            let network = PackedNetwork::random(&config, 3).unwrap();
             let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
             let image = Image::new(8, 8, 1, Random::new(4).image(&config)).unwrap();
             let maps = AttentionMaps::of(&model, &image).unwrap();

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use gsb_packed::{
-    Error, Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage,
+    Error, Image, Isa, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random, ShiftStorage,
 };
 
 fn main() -> ExitCode {
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 
 /// Whether all predictions of a file's bytes are the same.
 fn agree() -> Result<bool, Error> {
-    let packed = PackedFile::unnamed(Network::random(&PackedConfig::micro(), 1)?);
+    let packed = PackedFile::unnamed(PackedNetwork::random(&PackedConfig::micro(), 1)?);
     let bytes = packed.to_bytes(ShiftStorage::F32)?;
     let image = Random::new(2).image(&packed.network.config);
     let expected = PackedModel::with_isa(packed, Isa::Scalar)?.predict(&image)?;

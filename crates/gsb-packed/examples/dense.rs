@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use gsb_packed::{Error, Image, Network, PackedConfig, PackedFile, PackedModel, Random};
+use gsb_packed::{Error, Image, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random};
 
 fn main() -> Result<(), Error> {
     let rounds = std::env::args()
@@ -12,7 +12,7 @@ fn main() -> Result<(), Error> {
         .and_then(|argument| argument.parse().ok())
         .unwrap_or(100)
         .max(1);
-    let sparse = Network::random(&PackedConfig::deit_small(1000), 1)?;
+    let sparse = PackedNetwork::random(&PackedConfig::deit_small(1000), 1)?;
     let mut uniform = sparse.clone();
     for block in &mut uniform.blocks {
         block.attention.query_scale = 1e-3;
@@ -20,7 +20,7 @@ fn main() -> Result<(), Error> {
             *shift *= 1e-3;
         }
     }
-    let flat = |mut network: Network| {
+    let flat = |mut network: PackedNetwork| {
         for block in &mut network.blocks {
             block.attention.qkv.weight_scale = vec![1e-4];
             block.attention.qkv.bias.fill(0.0);

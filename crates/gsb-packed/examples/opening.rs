@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use gsb_packed::{Image, Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage};
+use gsb_packed::{
+    Image, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random, ShiftStorage,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let path = std::env::args().nth(1).ok_or("opening FILE [BITS]")?;
     if !Path::new(&path).exists() {
-        let network = Network::random(&PackedConfig::deit_small(1000), 1)?;
+        let network = PackedNetwork::random(&PackedConfig::deit_small(1000), 1)?;
         let storage = match std::env::args().nth(2).as_deref() {
             Some("8") => ShiftStorage::I8,
             Some("16") => ShiftStorage::F16,

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use gsb_packed::{Error, Image, Network, PackedConfig, PackedFile, PackedModel, Random, Stage};
+use gsb_packed::{
+    Error, Image, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random, Stage,
+};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args()
@@ -18,7 +20,7 @@ fn main() -> Result<(), Error> {
 
 fn time(batch: usize, rounds: usize, threads: usize) -> Result<(), Error> {
     let start = Instant::now();
-    let model = PackedModel::new(PackedFile::unnamed(Network::random(
+    let model = PackedModel::new(PackedFile::unnamed(PackedNetwork::random(
         &PackedConfig::deit_small(1000),
         1,
     )?))?;

@@ -1,7 +1,7 @@
 //! What a network consists of: the tensors of each layer, with names, shapes and kinds.
 //!
 //! This is said here alone. Reading a file, random networks and lists of tensors
-//! [build](Network::build) a network from a [`Source`]; writing and checking [visit](Network::visit) one.
+//! [build](PackedNetwork::build) a network from a [`Source`]; writing and checking [visit](PackedNetwork::visit) one.
 
 mod list;
 mod tensor;
@@ -12,11 +12,12 @@ pub(crate) use tensor::{Kind, Tensor, length};
 pub(crate) use walk::{Source, Visitor};
 
 use crate::{
-    Attention, BinaryLinear, Block, Error, Head, LayerNorm, Network, PackedConfig, PatchEmbedding,
+    Attention, BinaryLinear, Block, Error, Head, LayerNorm, PackedConfig, PackedNetwork,
+    PatchEmbedding,
 };
 use walk::{Build, Visit, Walk};
 
-impl Network {
+impl PackedNetwork {
     /// Makes a network of a configuration that has been checked.
     ///
     /// # Errors
@@ -75,11 +76,11 @@ fn block_name(index: usize) -> String {
 fn network(
     walk: &mut dyn Walk,
     config: &PackedConfig,
-    of: Option<&Network>,
-) -> Result<Network, Error> {
+    of: Option<&PackedNetwork>,
+) -> Result<PackedNetwork, Error> {
     let width = config.width;
     let positions = [config.tokens(), width];
-    Ok(Network {
+    Ok(PackedNetwork {
         config: config.clone(),
         patch_embedding: patch_embedding(walk, config, of.map(|of| &of.patch_embedding))?,
         class_token: walk.list(

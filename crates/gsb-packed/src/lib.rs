@@ -3,15 +3,15 @@
 //! A student of Group Superposition Binarization (GSB, arXiv 2305.07931) has binary weights and
 //! activations. This crate executes them as bits: products are population counts, and everything
 //! between two binarizers is folded into comparisons of counts. It does not depend on a training framework; a
-//! [`Network`] is plain data, which a packer fills and a [packed file](PackedFile) holds.
+//! [`PackedNetwork`] is plain data, which a packer fills and a [packed file](PackedFile) holds.
 //!
 //! ```
-//! use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random, ShiftStorage};
+//! use gsb_packed::{PackedConfig, PackedNetwork, PackedFile, PackedModel, Random, ShiftStorage};
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("student.safetensors");
 //! // Instead of a trained network, one of random weights.
-//! let network = Network::random(&PackedConfig::micro(), 1)?;
+//! let network = PackedNetwork::random(&PackedConfig::micro(), 1)?;
 //! PackedFile::unnamed(network).write(&path, ShiftStorage::F32)?;
 //!
 //! let model = PackedModel::open(&path)?;
@@ -72,7 +72,7 @@ pub use image::Image;
 pub use kernel::Isa;
 pub use layout::TensorLayout;
 pub use model::PackedModel;
-pub use network::{Attention, BinaryLinear, Block, Head, LayerNorm, Network, PatchEmbedding};
+pub use network::{Attention, BinaryLinear, Block, Head, LayerNorm, PackedNetwork, PatchEmbedding};
 pub use prediction::{Prediction, Ranked};
 pub use random::Random;
 pub use signs::SignMatrix;

@@ -21,9 +21,9 @@ use crate::{
 /// of threads. All instruction sets give the same bits.
 ///
 /// ```
-/// use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random};
+/// use gsb_packed::{PackedConfig, PackedNetwork, PackedFile, PackedModel, Random};
 ///
-/// let network = Network::random(&PackedConfig::micro(), 1)?;
+/// let network = PackedNetwork::random(&PackedConfig::micro(), 1)?;
 /// let model = PackedModel::new(PackedFile::unnamed(network))?;
 /// let image = Random::new(2).image(model.config());
 /// let prediction = model.predict(&image)?;
@@ -154,8 +154,8 @@ impl PackedModel {
     /// network back.
     ///
     /// ```
-    /// # use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random};
-    /// # let network = Network::random(&PackedConfig::micro(), 1)?;
+    /// # use gsb_packed::{PackedConfig, PackedNetwork, PackedFile, PackedModel, Random};
+    /// # let network = PackedNetwork::random(&PackedConfig::micro(), 1)?;
     /// # let mut model = PackedModel::new(PackedFile::unnamed(network))?;
     /// # let image = Random::new(2).image(model.config());
     /// let trained = model.predict(&image)?;
@@ -194,8 +194,8 @@ impl PackedModel {
     /// it does everything.
     ///
     /// ```
-    /// # use gsb_packed::{PackedConfig, Network, PackedFile, PackedModel, Random, Image};
-    /// # let network = Network::random(&PackedConfig::micro(), 1)?;
+    /// # use gsb_packed::{PackedConfig, PackedNetwork, PackedFile, PackedModel, Random, Image};
+    /// # let network = PackedNetwork::random(&PackedConfig::micro(), 1)?;
     /// # let model = PackedModel::new(PackedFile::unnamed(network))?;
     /// let image = Random::new(2).image(model.config());
     /// let mut logits = [[0.0; 10]; 2];

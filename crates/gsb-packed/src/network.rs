@@ -7,7 +7,7 @@ use crate::{PackedConfig, SignMatrix};
 /// All matrices are row-major. Scales are learned values as they are: one that is not above
 /// [`SCALE_GUARD`](crate::SCALE_GUARD) acts as the guard (that of the patch embedding only if it is 0).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Network {
+pub struct PackedNetwork {
     /// The sizes.
     pub config: PackedConfig,
     /// Makes a token of each patch.

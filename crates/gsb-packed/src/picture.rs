@@ -72,12 +72,12 @@ impl PackedModel {
     /// [`Error::Picture`] if the file cannot be read; as [`transform`](Self::transform).
     ///
     /// ```
-    /// use gsb_packed::{Network, PackedConfig, PackedFile, PackedModel};
+    /// use gsb_packed::{PackedNetwork, PackedConfig, PackedFile, PackedModel};
     ///
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("three.pgm");
     /// # std::fs::write(&path, [&b"P5 8 8 255 "[..], &[100; 64]].concat()).unwrap();
-    /// let network = Network::random(&PackedConfig::micro(), 1)?;
+    /// let network = PackedNetwork::random(&PackedConfig::micro(), 1)?;
     /// let model = PackedModel::new(PackedFile::unnamed(network))?;
     /// for ranked in model.predict_file(&path)?.top(3) {
     ///     println!("{} {:.3}", model.class_names()[ranked.class], ranked.probability);
@@ -101,11 +101,11 @@ impl PackedModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Network, PackedConfig, PackedFile};
+    use crate::{PackedConfig, PackedFile, PackedNetwork};
 
     #[test]
     fn preprocessing_goes_there_and_back() {
-        let network = Network::random(&PackedConfig::micro(), 1).unwrap();
+        let network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
         let mut packed = PackedFile::unnamed(network);
         let wanted = EvalTransform {
             resize: 9,
@@ -129,7 +129,7 @@ mod tests {
     /// A file is what its decoded pixels are.
     #[test]
     fn a_file_is_classified_as_its_pixels() {
-        let network = Network::random(&PackedConfig::micro(), 1).unwrap();
+        let network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
         let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("noise.pgm");

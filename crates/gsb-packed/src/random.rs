@@ -2,7 +2,7 @@
 
 use crate::layout::{Kind, Source, Tensor};
 use crate::levels::level_range;
-use crate::{Error, Network, PackedConfig, SignMatrix};
+use crate::{Error, PackedConfig, PackedNetwork, SignMatrix};
 
 /// A small generator (SplitMix64): the same numbers on every machine.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl Random {
     }
 }
 
-impl Network {
+impl PackedNetwork {
     /// A network of random weights and of values as training leaves them, the same for a seed on
     /// every machine. For benchmarks: it classifies nothing.
     ///

@@ -8,9 +8,9 @@ use gsb_numerics::guarded;
 use crate::layout::{Kind, Source, Tensor, Visitor, length};
 use crate::levels::level_range;
 use crate::products::Products;
-use crate::{Attention, Block, Error, Network, PackedConfig, SignMatrix};
+use crate::{Attention, Block, Error, PackedConfig, PackedNetwork, SignMatrix};
 
-impl Network {
+impl PackedNetwork {
     /// Checks the configuration, that every list has the length it asks for, that levels are within
     /// their bits, that all values are finite, and that the scales of the attended value are not so far
     /// apart that the smallest would be lost in sums of the largest.
@@ -28,7 +28,7 @@ impl Network {
 }
 
 impl Block {
-    /// Makes a block as [`build`](Self::build) does, and checks it as [`Network::validate`] does.
+    /// Makes a block as [`build`](Self::build) does, and checks it as [`PackedNetwork::validate`] does.
     ///
     /// # Errors
     /// Those of the source, and what is not as it should be.
@@ -192,7 +192,7 @@ mod tests {
             depth: 2,
             ..PackedConfig::micro()
         };
-        let mut network = Network::random(&config, 1).unwrap();
+        let mut network = PackedNetwork::random(&config, 1).unwrap();
         let mut validate = |attention: [f32; 3], value: [f32; 3]| {
             let block = &mut network.blocks[1].attention;
             (block.attention_scales, block.value_scales) = (attention.into(), value.into());

@@ -1,6 +1,6 @@
 //! The weights of a network by name.
 
-use crate::{Network, SignMatrix};
+use crate::{PackedNetwork, SignMatrix};
 
 /// A weight of a network.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub enum Entries<'a> {
     Levels(&'a [i8]),
 }
 
-impl Network {
+impl PackedNetwork {
     /// All weights, in the order of the forward pass.
     pub fn weights(&self) -> Vec<Weight<'_>> {
         let config = &self.config;
@@ -81,7 +81,7 @@ mod tests {
                 distillation_token,
                 ..PackedConfig::micro()
             };
-            let network = Network::random(&config, 1).unwrap();
+            let network = PackedNetwork::random(&config, 1).unwrap();
             let mut found: Vec<(String, Vec<usize>)> = network
                 .weights()
                 .into_iter()

@@ -8,7 +8,7 @@ use common::counting::{Counting, allocations, most_bytes, peak};
 use common::sealed::{seal, unsealed};
 use common::{KINDS, Kind, config, model, network};
 use gsb_packed::{
-    Error, Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage,
+    Error, Image, Isa, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random, ShiftStorage,
     TensorLayout,
 };
 
@@ -45,7 +45,7 @@ fn networks_come_back() {
 #[test]
 fn smaller_shifts_are_near() {
     let _turn = turn();
-    let packed = PackedFile::unnamed(Network::random(&PackedConfig::micro(), 1).unwrap());
+    let packed = PackedFile::unnamed(PackedNetwork::random(&PackedConfig::micro(), 1).unwrap());
     let full = packed.to_bytes(ShiftStorage::F32).unwrap().len();
     for (storage, part, bound) in [(ShiftStorage::F16, 2, 1e-4), (ShiftStorage::I8, 4, 1e-3)] {
         let bytes = packed.to_bytes(storage).unwrap();
@@ -69,7 +69,7 @@ fn shifts_that_would_be_infinite_are_refused() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    let mut packed = PackedFile::unnamed(Network::random(&PackedConfig::micro(), 1).unwrap());
+    let mut packed = PackedFile::unnamed(PackedNetwork::random(&PackedConfig::micro(), 1).unwrap());
     // In the second head.
     let at = 18 * 18 + 5;
     packed.network.blocks[3].attention.attention_shift[at] = f32::MIN;
@@ -150,7 +150,7 @@ fn a_file_may_be_written_by_many() {
     }
     std::thread::scope(|scope| {
         for seed in 0..8 {
-            let packed = PackedFile::unnamed(Network::random(&config, seed).unwrap());
+            let packed = PackedFile::unnamed(PackedNetwork::random(&config, seed).unwrap());
             let path = &path;
             scope.spawn(move || {
                 for _ in 0..8 {
@@ -169,7 +169,7 @@ fn a_file_may_be_written_by_many() {
 fn a_file_holds_what_it_costs() {
     let _turn = turn();
     let config = PackedConfig::deit_small(1000);
-    let packed = PackedFile::unnamed(Network::random(&config, 1).unwrap());
+    let packed = PackedFile::unnamed(PackedNetwork::random(&config, 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
     let (width, hidden, tokens, heads) = (384, 1536, 198, 6);
     let bits = 12 * (4 * width * width + 2 * width * hidden);
@@ -193,7 +193,7 @@ fn a_file_holds_what_it_costs() {
 #[test]
 fn mutated_files_are_refused_or_run() {
     let _turn = turn();
-    let network = Network::random(
+    let network = PackedNetwork::random(
         &PackedConfig {
             depth: 1,
             ..PackedConfig::micro()
@@ -271,7 +271,7 @@ fn tiny() -> (PackedFile, Vec<u8>) {
         mlp_width: 3,
         ..PackedConfig::micro()
     };
-    let packed = PackedFile::unnamed(Network::random(&config, 1).unwrap());
+    let packed = PackedFile::unnamed(PackedNetwork::random(&config, 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
     (packed, bytes)
 }
@@ -380,7 +380,7 @@ fn memory_is_in_proportion() {
         }),
     );
     for config in configs {
-        let mut network = Network::random(&config, 1).unwrap();
+        let mut network = PackedNetwork::random(&config, 1).unwrap();
         // Those of 0 are listed, which takes more of the file.
         for level in &mut network.patch_embedding.weight {
             *level = level.signum() + i8::from(*level == 0);
@@ -475,7 +475,7 @@ fn complaints_name_what_is_wrong() {
         let bytes = packed.to_bytes(ShiftStorage::F32).unwrap_err();
         bytes.to_string()
     };
-    let fresh = || PackedFile::unnamed(Network::random(&PackedConfig::micro(), 1).unwrap());
+    let fresh = || PackedFile::unnamed(PackedNetwork::random(&PackedConfig::micro(), 1).unwrap());
 
     let mut packed = fresh();
     packed.network.blocks[2].fc1.bias[7] = f32::NAN;

@@ -152,9 +152,9 @@ fn a_full_size_image_is_shared() {
 #[cfg(all(feature = "rayon", not(target_family = "wasm")))]
 #[test]
 fn threads_make_no_difference() {
-    use gsb_packed::{Network, PackedFile};
+    use gsb_packed::{PackedFile, PackedNetwork};
 
-    let network = Network::random(&PackedConfig::micro(), 5).unwrap();
+    let network = PackedNetwork::random(&PackedConfig::micro(), 5).unwrap();
     let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
     let mut random = Random::new(6);
     let images: Vec<Vec<u8>> = (0..9).map(|_| random.image(model.config())).collect();

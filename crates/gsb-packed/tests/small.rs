@@ -5,7 +5,7 @@ mod common;
 
 use common::{KINDS, network};
 use gsb_packed::{
-    Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage,
+    Image, Isa, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random, ShiftStorage,
     ThresholdScope,
 };
 
@@ -59,7 +59,7 @@ fn files_of_all_kinds_predict() {
 
 #[test]
 fn a_file_that_is_cut_is_refused() {
-    let packed = PackedFile::unnamed(Network::random(&config(0), 1).unwrap());
+    let packed = PackedFile::unnamed(PackedNetwork::random(&config(0), 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::F32).unwrap();
     let step = if cfg!(miri) { 997 } else { 1 };
     for len in (0..bytes.len()).step_by(step) {
@@ -73,7 +73,7 @@ fn a_file_that_is_cut_is_refused() {
 /// Places and bytes are random; what is left is an error or a network like any other.
 #[test]
 fn a_file_with_other_bytes_is_refused_or_predicts() {
-    let packed = PackedFile::unnamed(Network::random(&config(1), 1).unwrap());
+    let packed = PackedFile::unnamed(PackedNetwork::random(&config(1), 1).unwrap());
     let bytes = packed.to_bytes(ShiftStorage::I8).unwrap();
     let mut random = Random::new(1);
     for _ in 0..if cfg!(miri) { 2 } else { 2_000 } {

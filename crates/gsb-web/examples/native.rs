@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use gsb_packed::{Image, Network, PackedConfig, PackedFile, PackedModel, Random};
+use gsb_packed::{Image, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random};
 use serde_json::{Value, json};
 
 /// Other thresholds, with the third group within the second and the other way round.
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .collect::<Result<Vec<_>, gsb_packed::Error>>()?,
         );
     }
-    let packed = PackedFile::unnamed(Network::random(&PackedConfig::deit_small(1000), 1)?);
+    let packed = PackedFile::unnamed(PackedNetwork::random(&PackedConfig::deit_small(1000), 1)?);
     let model = PackedModel::new(packed)?;
     let pixels = Random::new(2).image(model.config());
     let (mut scratch, mut logits) = (model.scratch(), vec![0.0; 1000]);

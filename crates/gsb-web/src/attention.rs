@@ -136,7 +136,7 @@ fn elements(
 #[cfg(test)]
 mod tests {
     use gsb_packed::{
-        Network, PackedConfig, PackedFile, PackedModel, Random, ShiftStorage, ThresholdScope,
+        PackedConfig, PackedFile, PackedModel, PackedNetwork, Random, ShiftStorage, ThresholdScope,
     };
 
     use crate::Model;
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn scales_are_those_that_multiply_the_value() {
         let config = PackedConfig::micro();
-        let packed = PackedFile::unnamed(Network::random(&config, 1).unwrap());
+        let packed = PackedFile::unnamed(PackedNetwork::random(&config, 1).unwrap());
         let model = Model::open(&packed.to_bytes(ShiftStorage::F32).unwrap()).unwrap();
         let pixels = Random::new(1).image(&config);
         let attention = model

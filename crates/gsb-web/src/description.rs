@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gsb_packed::{Error, Network, PackedConfig, PackedModel, Preprocessing};
+use gsb_packed::{Error, PackedConfig, PackedModel, PackedNetwork, Preprocessing};
 use safetensors::SafeTensors;
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ impl Description {
     /// If the file is not one of tensors.
     pub(crate) fn new(
         engine: &PackedModel,
-        network: &Network,
+        network: &PackedNetwork,
         file: Option<&[u8]>,
     ) -> Result<Self, Error> {
         let config = &network.config;
@@ -111,7 +111,7 @@ fn count_bytes(layers: &mut [LayerDescription], file: &[u8]) -> Result<usize, Er
 }
 
 /// A layer with its operations, its bytes still to be counted.
-fn layer(network: &Network, name: String) -> LayerDescription {
+fn layer(network: &PackedNetwork, name: String) -> LayerDescription {
     let config = &network.config;
     let (tokens, width) = (config.tokens() as u64, config.width as u64);
     let weight = weight(network, &name);
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn every_byte_belongs_to_a_layer() {
         let config = PackedConfig::micro();
-        let network = Network::random(&config, 1).unwrap();
+        let network = PackedNetwork::random(&config, 1).unwrap();
         let file = PackedFile::unnamed(network)
             .to_bytes(ShiftStorage::F32)
             .unwrap();

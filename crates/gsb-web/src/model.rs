@@ -1,6 +1,6 @@
 //! A packed file, open: its network beside the engine that was made of it.
 
-use gsb_packed::{Image, Network, PackedConfig, PackedFile, PackedModel, Prediction, Trace};
+use gsb_packed::{Image, PackedConfig, PackedFile, PackedModel, PackedNetwork, Prediction, Trace};
 
 use crate::{Description, HeadAttention, Weights};
 
@@ -35,7 +35,7 @@ impl From<gsb_packed::Error> for Error {
 #[derive(Debug)]
 pub struct Model {
     engine: PackedModel,
-    network: Network,
+    network: PackedNetwork,
     description: Description,
 }
 
@@ -57,7 +57,7 @@ impl Model {
     /// # Errors
     /// If the configuration is impossible.
     pub fn random(config: &PackedConfig, seed: u64) -> Result<Self, Error> {
-        let network = Network::random(config, seed)?;
+        let network = PackedNetwork::random(config, seed)?;
         Self::build(PackedFile::unnamed(network), None)
     }
 

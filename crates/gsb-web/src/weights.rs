@@ -1,6 +1,6 @@
 //! The weights of a layer, to be looked at.
 
-use gsb_packed::{Entries, Network, Weight};
+use gsb_packed::{Entries, PackedNetwork, Weight};
 
 /// Weights of few bits: a matrix of signs or levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Weights {
 
 impl Weights {
     /// Those of the layer of a name, if there are any.
-    pub(crate) fn of(network: &Network, layer: &str) -> Option<Self> {
+    pub(crate) fn of(network: &PackedNetwork, layer: &str) -> Option<Self> {
         let weight = weight(network, layer)?;
         let [rows, columns] = matrix(&weight);
         let values = match weight.entries {
@@ -37,7 +37,7 @@ impl Weights {
 }
 
 /// The weight of the layer of a name, if it has one.
-pub(crate) fn weight<'a>(network: &'a Network, layer: &str) -> Option<Weight<'a>> {
+pub(crate) fn weight<'a>(network: &'a PackedNetwork, layer: &str) -> Option<Weight<'a>> {
     let mut weights = network.weights().into_iter();
     weights.find(|weight| weight.name.strip_suffix(".weight") == Some(layer))
 }

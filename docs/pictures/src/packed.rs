@@ -54,7 +54,7 @@ fn once(area: &Area) -> Result<()> {
         area,
         (565, y),
         Kind::Bit,
-        "Network",
+        "PackedNetwork",
         &["checksum, shapes and", "values are checked"],
     )?;
     step(

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use gsb_packed::{Image, Network, PackedFile, PackedModel, Random, Scratch, Stage};
+use gsb_packed::{Image, PackedFile, PackedModel, PackedNetwork, Random, Scratch, Stage};
 use gsb_vit::VitConfig;
 use serde::{Serialize, Serializer};
 
@@ -170,9 +170,9 @@ fn random(name: &str) -> Result<PackedModel, Error> {
     };
     let classes = if name == "micro" { 10 } else { 1000 };
     let config = VitConfig::preset(name, classes)?.packed();
-    Ok(PackedModel::new(PackedFile::unnamed(Network::random(
-        &config, 1,
-    )?))?)
+    Ok(PackedModel::new(PackedFile::unnamed(
+        PackedNetwork::random(&config, 1)?,
+    ))?)
 }
 
 /// Latency and throughput of as many threads as the current pool has.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use gsb_packed::{Network, PackedConfig, PackedFile, ShiftStorage};
+use gsb_packed::{PackedConfig, PackedFile, PackedNetwork, ShiftStorage};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -89,7 +89,7 @@ pub fn read_json(path: &Path) -> Value {
 
 /// Writes a packed model of random weights.
 pub fn random_model(path: &Path) {
-    let network = Network::random(&PackedConfig::micro(), 1).expect("a network");
+    let network = PackedNetwork::random(&PackedConfig::micro(), 1).expect("a network");
     let packed = PackedFile::unnamed(network);
     packed.write(path, ShiftStorage::F32).expect("written");
 }

@@ -1,6 +1,6 @@
 //! Writes small packed files of all kinds to a folder, for the fuzzer to begin with: `seeds FOLDER`.
 
-use gsb_packed::{PackedConfig, Network, PackedFile, ShiftStorage, ThresholdScope};
+use gsb_packed::{PackedConfig, PackedNetwork, PackedFile, ShiftStorage, ThresholdScope};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("usage: seeds FOLDER")?;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             patch_bits: [1, 8, 5][index],
             ..PackedConfig::micro()
         };
-        let packed = PackedFile::unnamed(Network::random(&config, index as u64)?);
+        let packed = PackedFile::unnamed(PackedNetwork::random(&config, index as u64)?);
         std::fs::write(
             format!("{folder}/{index}.safetensors"),
             packed.to_bytes(storage)?,

@@ -1,7 +1,7 @@
 //! A model of any sizes and any finite numbers predicts, and all instruction sets give the same bits.
 #![no_main]
 
-use gsb_packed::{PackedConfig, Isa, Network, PackedFile, PackedModel, Random, ShiftStorage, ThresholdScope};
+use gsb_packed::{PackedConfig, Isa, PackedNetwork, PackedFile, PackedModel, Random, ShiftStorage, ThresholdScope};
 use libfuzzer_sys::Corpus;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| -> Corpus {
@@ -34,7 +34,7 @@ fn run(bytes: &[u8]) -> Option<()> {
         norm_epsilon: if g >> 7 == 1 { 0.0 } else { 1e-12 },
     };
     let storage = [ShiftStorage::F32, ShiftStorage::F16, ShiftStorage::I8][below(h, 3)];
-    let network = Network::random(&config, h.into()).expect("possible sizes");
+    let network = PackedNetwork::random(&config, h.into()).expect("possible sizes");
     let mut file = PackedFile::unnamed(network)
         .to_bytes(storage)
         .expect("a sound network");

@@ -12,7 +12,7 @@ use crate::kernel::micro::linear::Inputs;
 use crate::kernel::micro::patches::{PatchWeights, Patches};
 use crate::kernel::patches::{ArrangePatches, CutPatches};
 use crate::kernel::simd::Line;
-use crate::{Image, Network, PackedConfig, Preprocessing};
+use crate::{Image, PackedConfig, PackedNetwork, Preprocessing};
 
 /// The patch embedding, the learned tokens and the positions.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Embedding {
 
 impl Embedding {
     pub(super) fn new(
-        network: &mut Network,
+        network: &mut PackedNetwork,
         preprocessing: &Preprocessing,
         kernels: Kernels,
     ) -> Self {

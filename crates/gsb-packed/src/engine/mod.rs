@@ -29,7 +29,7 @@ use crate::kernel::Kernels;
 use crate::kernel::norm::Norm;
 use crate::kernel::simd::Line;
 use crate::trace::{BlockTrace, Trace};
-use crate::{Block, Image, Network, PackedConfig, Preprocessing};
+use crate::{Block, Image, PackedConfig, PackedNetwork, Preprocessing};
 
 /// A block ready to run.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// The engine of a network that has been checked, with its blocks made.
     pub(crate) fn new(
-        mut network: Network,
+        mut network: PackedNetwork,
         blocks: Vec<EngineBlock>,
         preprocessing: &Preprocessing,
         kernels: Kernels,

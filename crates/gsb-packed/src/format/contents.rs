@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Network};
+use crate::{Error, PackedNetwork};
 
 /// What the metadata entry `format` says.
 pub(super) const FORMAT: &str = "gsb-packed";
@@ -16,7 +16,7 @@ pub const FORMAT_VERSION: u32 = 2;
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedFile {
     /// The network.
-    pub network: Network,
+    pub network: PackedNetwork,
     /// A name for each class.
     pub class_names: Vec<String>,
     /// What makes the network's input of a picture.
@@ -74,7 +74,7 @@ impl Preprocessing {
 impl PackedFile {
     /// A network with classes named by their numbers and [standard](Preprocessing::standard)
     /// preprocessing.
-    pub fn unnamed(network: Network) -> Self {
+    pub fn unnamed(network: PackedNetwork) -> Self {
         Self {
             class_names: (0..network.config.classes)
                 .map(|class| class.to_string())
@@ -88,7 +88,7 @@ impl PackedFile {
     /// Checks the network, the number of class names and the preprocessing.
     ///
     /// # Errors
-    /// As [`Network::validate`]; [`Error::Metadata`] for the rest.
+    /// As [`PackedNetwork::validate`]; [`Error::Metadata`] for the rest.
     pub fn validate(&self) -> Result<(), Error> {
         self.network.validate()?;
         self.validate_rest()

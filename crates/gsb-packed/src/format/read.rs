@@ -17,7 +17,7 @@ use super::checksum;
 use super::contents::{FORMAT, FORMAT_VERSION, PackedFile};
 use crate::layout::{Kind, Source, Tensor};
 use crate::validate::Checked;
-use crate::{Block, Error, Network, PackedConfig, SignMatrix, levels};
+use crate::{Block, Error, PackedConfig, PackedNetwork, SignMatrix, levels};
 
 /// The version of the format that has no checksum.
 const UNSEALED: &str = "1";
@@ -88,7 +88,7 @@ pub(crate) fn read_blocks<T: Send>(
         class_names: json(&header, "class_names")?,
         preprocessing: json(&header, "preprocessing")?,
         provenance: json(&header, "provenance")?,
-        network: Network::build_ends(&config, &mut Checked(&mut ends))?,
+        network: PackedNetwork::build_ends(&config, &mut Checked(&mut ends))?,
     };
     packed.validate_rest()?;
     let block = |index| {

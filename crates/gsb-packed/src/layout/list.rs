@@ -2,7 +2,7 @@
 
 use super::tensor::Tensor;
 use super::walk::Source;
-use crate::{Error, Network, PackedConfig, SignMatrix};
+use crate::{Error, PackedConfig, PackedNetwork, SignMatrix};
 
 /// A tensor of a network, as the configuration alone tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl PackedConfig {
     pub fn tensors(&self) -> Result<Vec<TensorLayout>, Error> {
         self.validate()?;
         let mut list = List(Vec::new());
-        Network::build(self, &mut list)?;
+        PackedNetwork::build(self, &mut list)?;
         Ok(list.0)
     }
 }

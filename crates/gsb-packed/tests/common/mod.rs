@@ -5,8 +5,8 @@ pub mod counting;
 pub mod sealed;
 
 use gsb_packed::{
-    Image, Isa, Network, PackedConfig, PackedFile, PackedModel, Random, SignMatrix, ThresholdScope,
-    Trace,
+    Image, Isa, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random, SignMatrix,
+    ThresholdScope, Trace,
 };
 
 /// A small configuration of a seed, with sizes that fill nothing evenly.
@@ -67,8 +67,8 @@ pub const KINDS: [Kind; 6] = [
 ];
 
 /// A random network of a kind.
-pub fn network(config: &PackedConfig, seed: u64, kind: Kind) -> Network {
-    let mut network = Network::random(config, seed).expect("a valid configuration");
+pub fn network(config: &PackedConfig, seed: u64, kind: Kind) -> PackedNetwork {
+    let mut network = PackedNetwork::random(config, seed).expect("a valid configuration");
     let mut random = Random::new(seed);
     for block in &mut network.blocks {
         let attention = &mut block.attention;
@@ -131,7 +131,7 @@ pub fn network(config: &PackedConfig, seed: u64, kind: Kind) -> Network {
 }
 
 /// A model for an instruction set.
-pub fn model(network: &Network, isa: Isa) -> PackedModel {
+pub fn model(network: &PackedNetwork, isa: Isa) -> PackedModel {
     PackedModel::with_isa(PackedFile::unnamed(network.clone()), isa).expect("a valid network")
 }
 

@@ -1,6 +1,6 @@
 //! The ends of a network: the embedding and the heads.
 
-use gsb_packed::{Image, Isa, Network, PackedConfig, Random};
+use gsb_packed::{Image, Isa, PackedConfig, PackedNetwork, Random};
 
 use super::common::{model, trace};
 use super::{guarded, norm, sign};
@@ -19,7 +19,7 @@ fn normalized(config: &PackedConfig, image: &[u8]) -> Vec<f32> {
     values
 }
 
-pub fn check_embedding(network: &Network, image: &[u8], found: &[f32]) {
+pub fn check_embedding(network: &PackedNetwork, image: &[u8], found: &[f32]) {
     let config = &network.config;
     let (size, patch, channels, width) = (
         config.image_size,
@@ -59,7 +59,7 @@ pub fn check_embedding(network: &Network, image: &[u8], found: &[f32]) {
     }
 }
 
-pub fn check_heads(network: &Network, stream: &[f32], logits: &[f32], token: usize) {
+pub fn check_heads(network: &PackedNetwork, stream: &[f32], logits: &[f32], token: usize) {
     let config = &network.config;
     let head = match token {
         0 => &network.class_head,
@@ -102,7 +102,7 @@ pub fn check_heads(network: &Network, stream: &[f32], logits: &[f32], token: usi
 #[test]
 fn floats_and_bytes_of_an_image_agree() {
     let config = PackedConfig::micro();
-    let network = Network::random(&config, 8).unwrap();
+    let network = PackedNetwork::random(&config, 8).unwrap();
     let model = model(&network, Isa::available().next().unwrap());
     let image = Random::new(9).image(&config);
     let values = normalized(&config, &image);

@@ -10,8 +10,8 @@ mod ends;
 use common::{KINDS, config, model, network, trace};
 use ends::{check_embedding, check_heads};
 use gsb_packed::{
-    Attention, BinaryLinear, Block, BlockTrace, Isa, LayerNorm, Network, PackedConfig, PackedModel,
-    Random, ThresholdScope,
+    Attention, BinaryLinear, Block, BlockTrace, Isa, LayerNorm, PackedConfig, PackedModel,
+    PackedNetwork, Random, ThresholdScope,
 };
 
 /// Counts decisions, and those that differ because they are near.
@@ -342,7 +342,7 @@ fn check_attended(
 }
 
 fn check(
-    network: &Network,
+    network: &PackedNetwork,
     image: &[u8],
     isa: Isa,
     thresholds: [f32; 3],
@@ -400,7 +400,7 @@ fn decisions_of_a_wide_network_are_those_of_the_equations() {
         depth: 1,
         ..PackedConfig::deit_small(5)
     };
-    let network = Network::random(&config, 1).unwrap();
+    let network = PackedNetwork::random(&config, 1).unwrap();
     let image = Random::new(2).image(&config);
     let isa = Isa::available().next().unwrap();
     let trained = PackedModel::TRAINED_THRESHOLDS;
@@ -410,7 +410,7 @@ fn decisions_of_a_wide_network_are_those_of_the_equations() {
 
 #[test]
 fn impossible_thresholds_are_refused_and_change_nothing() {
-    let network = Network::random(&PackedConfig::micro(), 1).unwrap();
+    let network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
     let mut model = model(&network, Isa::Scalar);
     let image = Random::new(2).image(model.config());
     let expected = model.predict(&image).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gsb_explain::png;
 use gsb_image::{EvalTransform, Image, Normalization};
-use gsb_packed::{Network, PackedConfig, PackedFile, PackedModel, Random};
+use gsb_packed::{PackedConfig, PackedFile, PackedModel, PackedNetwork, Random};
 use gsb_serve::{Card, Error, Options, PackedPredictor, Predictor, Served, Server, Stopper};
 use serde_json::Value;
 
@@ -176,7 +176,7 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 pub fn packed(seed: u64) -> PackedModel {
-    let network = Network::random(&PackedConfig::micro(), seed).unwrap();
+    let network = PackedNetwork::random(&PackedConfig::micro(), seed).unwrap();
     PackedModel::new(PackedFile::unnamed(network)).unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gsb_packed::{Network, PackedConfig, PackedFile, PackedModel};
+use gsb_packed::{PackedConfig, PackedFile, PackedModel, PackedNetwork};
 use gsb_serve::{Options, PackedPredictor, Served};
 
 use crate::fixture::*;
@@ -69,7 +69,7 @@ fn load() {
         Some(other) => panic!("GSB_LOAD_MODEL is {other:?}, expected deit-small"),
     };
     let own = said("ADDRESS").is_none().then(|| {
-        let network = Network::random(&config, 1).unwrap();
+        let network = PackedNetwork::random(&config, 1).unwrap();
         let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
         let served = Served::new("random", PackedPredictor::new(model, 0).unwrap());
         Running::of(vec![served], Options::default())

@@ -6,7 +6,7 @@ mod read;
 use std::collections::BTreeMap;
 
 use gsb_core::nn::LAYER_NORM_EPSILON;
-use gsb_packed::{Network, PackedConfig, PackedFile, Preprocessing};
+use gsb_packed::{PackedConfig, PackedFile, PackedNetwork, Preprocessing};
 
 use crate::{Error, Stage2Student, VitConfig, uncalibrated};
 use layers::{block, head, norm, patch_embedding};
@@ -66,7 +66,7 @@ pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<PackedFile,
     }
     let tokens = &student.tokens;
     let blocks = student.blocks.iter().enumerate();
-    let network = Network {
+    let network = PackedNetwork {
         patch_embedding: patch_embedding(&student.patch_embedding, config)?,
         class_token: parameter("tokens.class_token", &tokens.class_token)?,
         distillation_token: match &tokens.distillation_token {
