@@ -95,7 +95,8 @@ package:
 
 # What is too dear for every change, or needs the network: to be run before a release.
 release-check: ci check-cuda
-    cargo hack check --each-feature --exclude-features page,{{ gpu }} -p gsb -p gsb-cli -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
+    cargo hack check --each-feature --exclude-features {{ gpu }} -p gsb -p gsb-core -p gsb-cpu -p gsb-train -p gsb-vit
+    cargo hack check --each-feature --features flex --exclude-no-default-features --exclude-features page,{{ gpu }} -p gsb-cli
     cargo check -p gsb -p gsb-cli --features vulkan,wgpu
     cargo deny check --hide-inclusion-graph
     cargo publish --workspace --dry-run
