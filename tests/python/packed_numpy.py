@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from safetensors import safe_open
 
 PAGE = Path(__file__).parents[2] / "docs/src/packed-numpy.md"
 
@@ -22,7 +23,9 @@ PRECISION = 2.0**-20
 def main(path, trace):
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
     trace = {name: np.array(values) for name, values in json.loads(Path(trace).read_text()).items()}
-    computed = {"path": path, "pixels": trace["pixels"]}
+    config = json.loads(safe_open(path, "numpy").metadata()["config"])
+    size = config["image_size"]
+    computed = {"path": path, "pixels": trace["pixels"].reshape(size, size, config["channels"])}
     exec(compile(code, str(PAGE), "exec"), computed)
 
     tokens = computed["tokens"]
