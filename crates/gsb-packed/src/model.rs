@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Mutex;
 
 #[cfg(feature = "rayon")]
-use rayon::iter::ParallelIterator;
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 
-use crate::engine::{Engine, EngineBlock, Scratch, check_scratch};
-use crate::format::{read_blocks, with_bytes};
+use crate::engine::{Engine, EngineBlock, Scratch, ShiftPart, Shifts, check_scratch};
+use crate::format::{Reader, with_bytes};
 use crate::kernel::choice::choose;
 use crate::kernel::{Isa, Kernels};
 use crate::{
-    ATTENTION_THRESHOLDS, Error, Image, PackedConfig, PackedFile, Prediction, Preprocessing, Trace,
+    ATTENTION_THRESHOLDS, Block, Error, Image, PackedConfig, PackedFile, Prediction, Preprocessing,
+    Trace,
 };
 
 /// A network of a packed file, ready to predict from any number of threads.
@@ -83,26 +84,38 @@ impl PackedModel {
         let mut packed = packed;
         let blocks = std::mem::take(&mut packed.network.blocks);
         let config = &packed.network.config;
-        let block = |block| Engine::block(config, block, kernels);
+        let mut shifts = Shifts::new(config);
+        let block = |(block, part)| arrange(config, block, part, kernels).0;
         #[cfg(feature = "rayon")]
         let blocks = rayon::iter::IntoParallelIterator::into_par_iter(blocks);
         #[cfg(not(feature = "rayon"))]
         let blocks = blocks.into_iter();
-        let blocks = blocks.map(block).collect();
-        Ok(Self::build(packed, blocks, isa, kernels))
+        let blocks = blocks.zip(shifts.parts()).map(block).collect();
+        Ok(Self::build(packed, blocks, shifts, isa, kernels))
     }
 
     /// The model of a file's bytes.
     fn of_bytes(bytes: &[u8], isa: Isa) -> Result<Self, Error> {
         let kernels = choose(isa)?;
-        let (packed, blocks) = read_blocks(bytes, check_scratch, |config, block| {
-            Engine::block(config, block, kernels)
+        let reader = Reader::new(bytes)?;
+        let config = reader.config();
+        check_scratch(config)?;
+        reader.check_shifts()?;
+        let mut shifts = Shifts::new(config);
+        let (packed, blocks) = reader.read(shifts.parts(), |block, part| {
+            arrange(config, block, part, kernels)
         })?;
-        Ok(Self::build(packed, blocks, isa, kernels))
+        Ok(Self::build(packed, blocks, shifts, isa, kernels))
     }
 
-    /// The model of contents that have been checked, and of its blocks.
-    fn build(packed: PackedFile, blocks: Vec<EngineBlock>, isa: Isa, kernels: Kernels) -> Self {
+    /// The model of contents that have been checked, and of its blocks and their shifts.
+    fn build(
+        packed: PackedFile,
+        blocks: Vec<EngineBlock>,
+        shifts: Shifts,
+        isa: Isa,
+        kernels: Kernels,
+    ) -> Self {
         let PackedFile {
             network,
             class_names,
@@ -110,7 +123,7 @@ impl PackedModel {
             provenance,
         } = packed;
         Self {
-            engine: Engine::new(network, blocks, &preprocessing, kernels),
+            engine: Engine::new(network, blocks, shifts, &preprocessing, kernels),
             isa,
             class_names,
             preprocessing,
@@ -369,6 +382,18 @@ impl PackedModel {
         pool().push(scratch);
         result
     }
+}
+
+/// A block of the engine, its attention shifts in their part, and the memory that they were in.
+fn arrange(
+    config: &PackedConfig,
+    mut block: Block,
+    part: ShiftPart<'_>,
+    kernels: Kernels,
+) -> (EngineBlock, Vec<f32>) {
+    let shift = std::mem::take(&mut block.attention.attention_shift);
+    part.fill(&shift);
+    (Engine::block(config, block, kernels), shift)
 }
 
 /// Products of bits of an image, from which on it is worth sharing: some hundred microseconds.

@@ -11,6 +11,7 @@ use gsb_packed::{
     Error, Image, Isa, PackedConfig, PackedFile, PackedModel, PackedNetwork, Random, ShiftStorage,
     TensorLayout,
 };
+use safetensors::tensor::TensorView;
 
 /// Tests that look at the counters, or use much, take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -398,6 +399,30 @@ fn memory_is_in_proportion() {
         let image = vec![0; config.pixels()];
         model.predict(&image).unwrap();
     }
+}
+
+/// Memory for attention shifts is taken before they are read.
+#[test]
+fn shifts_are_no_more_than_a_file_can_hold() {
+    let config = PackedConfig {
+        depth: 1000,
+        ..PackedConfig::deit_small(10)
+    };
+    let entries = [
+        ("format", "gsb-packed".into()),
+        ("version", "1".into()),
+        ("config", serde_json::to_string(&config).unwrap()),
+    ];
+    let header = entries.map(|(key, value): (_, String)| (key.to_string(), value));
+    let none: [(&str, TensorView<'_>); 0] = [];
+    let bytes = safetensors::serialize(none, Some(header.into())).unwrap();
+    let error = PackedModel::from_bytes(&bytes).unwrap_err().to_string();
+    let shifts = 1000 * 6 * config.tokens() * config.tokens();
+    let expected = format!(
+        "the number of attention shifts is {shifts}, expected at most one for each of the {} bytes",
+        bytes.len()
+    );
+    assert_eq!(error, expected);
 }
 
 /// Nothing is allocated for any image, but for exact zeros, which are listed.

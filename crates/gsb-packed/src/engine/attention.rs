@@ -15,7 +15,7 @@ use crate::kernel::Kernels;
 use crate::kernel::attention::{FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups};
 use crate::kernel::micro::linear::PANEL;
 use crate::kernel::norm::{Norm, NormSigns, Zero};
-use crate::kernel::simd::Line;
+use crate::kernel::simd::{LANES, Line};
 use crate::kernel::value::{
     Bounds, Extrema, HeadValue, NO_EXTREMA, RowBounds, ValueBits, ValueShape, both_extrema, levels,
 };
@@ -34,8 +34,6 @@ pub(super) struct BinaryAttention {
     groups: Groups,
     /// Scales of the attention matrix's groups.
     scales: Vec<f32>,
-    /// `[heads, blocks, keys]`, 16 queries a line.
-    shift: Vec<Line<f32>>,
     products: Products,
     /// What an attended value must exceed, `[heads, padded head width]`.
     thresholds: Vec<f64>,
@@ -103,6 +101,7 @@ impl BinaryAttention {
     pub(super) fn attend(
         &self,
         kernels: Kernels,
+        shifts: &[[f32; LANES]],
         scratch: &mut Scratch,
         needed: usize,
         mut trace: Option<(&mut Trace, usize)>,
@@ -134,6 +133,7 @@ impl BinaryAttention {
             sizes,
             needed,
             block,
+            shifts,
             value,
             bounds,
             value_plane,
@@ -377,6 +377,7 @@ impl BinaryAttention {
     fn head<'a>(&'a self, attention: &'a Attention<'_>, head: usize) -> HeadAttention<'a> {
         let Attention {
             sizes,
+            shifts,
             query_key,
             valid,
             ..
@@ -395,7 +396,7 @@ impl BinaryAttention {
             bits: bits(query_key),
             valid: valid.map(bits),
             width: self.shape.width,
-            shift: &self.shift[head * lines..][..lines],
+            shift: &shifts[head * lines..][..lines],
             tokens: sizes.tokens,
         }
     }

@@ -11,11 +11,13 @@ mod norm;
 mod record;
 mod scratch;
 mod share;
+mod shifts;
 mod tokens;
 
 pub use clock::Stage;
 pub use scratch::Scratch;
 pub(crate) use scratch::check_scratch;
+pub(crate) use shifts::{ShiftPart, Shifts};
 
 use attention::BinaryAttention;
 use embedding::Embedding;
@@ -45,16 +47,18 @@ pub(crate) struct Engine {
     kernels: Kernels,
     embedding: Embedding,
     blocks: Vec<EngineBlock>,
+    shifts: Shifts,
     norm: Norm,
     class_head: QuantizedHead,
     distillation_head: Option<QuantizedHead>,
 }
 
 impl Engine {
-    /// The engine of a network that has been checked, with its blocks made.
+    /// The engine of a network that has been checked, with its blocks made and their shifts filled.
     pub(crate) fn new(
         mut network: PackedNetwork,
         blocks: Vec<EngineBlock>,
+        shifts: Shifts,
         preprocessing: &Preprocessing,
         kernels: Kernels,
     ) -> Self {
@@ -63,6 +67,7 @@ impl Engine {
         Self {
             embedding,
             blocks,
+            shifts,
             norm: head::last_norm(&network.norm, &config),
             class_head: QuantizedHead::new(network.class_head, &config),
             distillation_head: network
@@ -73,7 +78,7 @@ impl Engine {
         }
     }
 
-    /// A block of it.
+    /// A block of it, but for its attention shifts, which go to [`Shifts`].
     pub(crate) fn block(config: &PackedConfig, block: Block, kernels: Kernels) -> EngineBlock {
         let Block {
             norm1,
@@ -158,7 +163,7 @@ impl Engine {
         for (block, EngineBlock { attention, .. }) in self.blocks.iter().enumerate() {
             let needed = self.needed(block, trace.is_some());
             let of_block = trace.as_deref_mut().map(|trace| (trace, block));
-            attention.attend(*kernels, scratch, needed, of_block);
+            attention.attend(*kernels, self.shifts.of(block), scratch, needed, of_block);
             self.between(image, scratch, Some(block), trace.as_deref_mut());
         }
         scratch.clock.start();

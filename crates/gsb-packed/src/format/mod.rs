@@ -28,7 +28,7 @@ mod write;
 
 pub use contents::{FORMAT_VERSION, PackedFile, Preprocessing, ShiftStorage};
 
-pub(crate) use read::{read_blocks, with_bytes};
+pub(crate) use read::{Reader, with_bytes};
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use half::f16;
 use memmap2::Mmap;
 #[cfg(feature = "rayon")]
-use rayon::iter::ParallelIterator;
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
@@ -46,21 +46,25 @@ fn map(path: &Path) -> Result<Mmap, Error> {
 
 /// The contents of a file's bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<PackedFile, Error> {
-    let (mut packed, blocks) = read_blocks(bytes, |_| Ok(()), |_, block| block)?;
+    let reader = Reader::new(bytes)?;
+    let parts = vec![(); reader.config.depth];
+    let (mut packed, blocks) = reader.read(parts, |block, ()| (block, Vec::new()))?;
     packed.network.blocks = blocks;
     Ok(packed)
 }
 
-/// The contents of a file's bytes, and what is made of each block as soon as it is read: so only a few are
-/// in memory at once, in the same places. The configuration is looked at first.
-pub(crate) fn read_blocks<T: Send>(
-    bytes: &[u8],
-    look: impl FnOnce(&PackedConfig) -> Result<(), Error>,
-    make: impl Fn(&PackedConfig, Block) -> T + Sync,
-) -> Result<(PackedFile, Vec<T>), Error> {
-    let is_sealed = checksum::check(bytes)?;
-    let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let config: PackedConfig = {
+/// The bytes of a file whose checksum and configuration have been looked at, and nothing else yet.
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    header: Metadata,
+    config: PackedConfig,
+}
+
+impl<'a> Reader<'a> {
+    /// Looks at the checksum, the version and the configuration.
+    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+        let is_sealed = checksum::check(bytes)?;
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
         let format = entry(&header, "format").ok();
         if format != Some(FORMAT) {
             let found = format.map_or("missing".into(), |format| format!("{format:?}"));
@@ -74,49 +78,95 @@ pub(crate) fn read_blocks<T: Send>(
         if found != UNSEALED && !is_sealed {
             return Err(Error::Damaged);
         }
-        json(&header, "config")?
-    };
-    config.validate()?;
-    look(&config)?;
-    let file = SafeTensors::deserialize(bytes)?;
-    let tensors = || Tensors {
-        file: &file,
-        read: HashSet::new(),
-    };
-    let mut ends = tensors();
-    let packed = PackedFile {
-        class_names: json(&header, "class_names")?,
-        preprocessing: json(&header, "preprocessing")?,
-        provenance: json(&header, "provenance")?,
-        network: PackedNetwork::build_ends(&config, &mut Checked(&mut ends))?,
-    };
-    packed.validate_rest()?;
-    let block = |index| {
-        let mut tensors = tensors();
-        let block = Block::build_checked(&config, index, &mut tensors)?;
-        Ok((make(&config, block), tensors.read))
-    };
-    #[cfg(feature = "rayon")]
-    let blocks = rayon::iter::IntoParallelIterator::into_par_iter(0..config.depth);
-    #[cfg(not(feature = "rayon"))]
-    let blocks = 0..config.depth;
-    let blocks: Vec<Result<_, Error>> = blocks.map(block).collect();
-    let mut made = Vec::with_capacity(config.depth);
-    // The error of the first that has one, whichever came first.
-    for block in blocks {
-        let (block, read) = block?;
-        made.push(block);
-        ends.read.extend(read);
+        let config: PackedConfig = json(&header, "config")?;
+        config.validate()?;
+        Ok(Self {
+            bytes,
+            header,
+            config,
+        })
     }
-    let unread = file
-        .names()
-        .into_iter()
-        .filter(|&name| !ends.read.contains(name));
-    match unread.min() {
-        None => Ok((packed, made)),
-        Some(tensor) => Err(Error::UnknownTensor {
-            tensor: tensor.into(),
-        }),
+
+    /// The configuration.
+    pub(crate) fn config(&self) -> &PackedConfig {
+        &self.config
+    }
+
+    /// Refuses a configuration that asks for more attention shifts than the file has bytes: memory for them is
+    /// taken before they are read.
+    pub(crate) fn check_shifts(&self) -> Result<(), Error> {
+        let config = &self.config;
+        let wide = |size: usize| size as u64;
+        let (tokens, matrices) = (wide(config.tokens()), wide(config.depth * config.heads));
+        let shifts = tokens.saturating_mul(tokens).saturating_mul(matrices);
+        if shifts <= wide(self.bytes.len()) {
+            return Ok(());
+        }
+        Err(Error::Config {
+            field: "the number of attention shifts",
+            value: shifts.to_string(),
+            expected: format!("at most one for each of the {} bytes", self.bytes.len()),
+        })
+    }
+
+    /// The contents, and what is made of each block and the part that is given for it, as soon as it is
+    /// read: so only a few are in memory at once. With each comes the memory of a list that is no longer
+    /// needed, for the attention shifts of the next.
+    pub(crate) fn read<P: Send, T: Send>(
+        &self,
+        parts: Vec<P>,
+        make: impl Fn(Block, P) -> (T, Vec<f32>) + Sync,
+    ) -> Result<(PackedFile, Vec<T>), Error> {
+        let Self { header, config, .. } = self;
+        let file = SafeTensors::deserialize(self.bytes)?;
+        let tensors = || Tensors {
+            file: &file,
+            read: HashSet::new(),
+            spare: Vec::new(),
+        };
+        let mut ends = tensors();
+        let packed = PackedFile {
+            class_names: json(header, "class_names")?,
+            preprocessing: json(header, "preprocessing")?,
+            provenance: json(header, "provenance")?,
+            network: PackedNetwork::build_ends(config, &mut Checked(&mut ends))?,
+        };
+        packed.validate_rest()?;
+        let block = |tensors: &mut Tensors<'_>, (index, part)| {
+            let block = Block::build_checked(config, index, tensors)?;
+            let (made, spare) = make(block, part);
+            tensors.spare = spare;
+            Ok((made, std::mem::take(&mut tensors.read)))
+        };
+        #[cfg(feature = "rayon")]
+        let blocks = {
+            let parts = rayon::iter::IntoParallelIterator::into_par_iter(parts);
+            parts.enumerate().map_init(tensors, block)
+        };
+        #[cfg(not(feature = "rayon"))]
+        let blocks = {
+            let mut tensors = tensors();
+            let parts = parts.into_iter().enumerate();
+            parts.map(move |part| block(&mut tensors, part))
+        };
+        let blocks: Vec<Result<_, Error>> = blocks.collect();
+        let mut made = Vec::with_capacity(config.depth);
+        // The error of the first that has one, whichever came first.
+        for block in blocks {
+            let (block, read) = block?;
+            made.push(block);
+            ends.read.extend(read);
+        }
+        let unread = file
+            .names()
+            .into_iter()
+            .filter(|&name| !ends.read.contains(name));
+        match unread.min() {
+            None => Ok((packed, made)),
+            Some(tensor) => Err(Error::UnknownTensor {
+                tensor: tensor.into(),
+            }),
+        }
     }
 }
 
@@ -140,6 +190,8 @@ struct Tensors<'a> {
     file: &'a SafeTensors<'a>,
     /// The names of the tensors that have been read.
     read: HashSet<String>,
+    /// Memory for attention shifts.
+    spare: Vec<f32>,
 }
 
 impl Source for Tensors<'_> {
@@ -176,26 +228,27 @@ impl Source for Tensors<'_> {
 impl<'a> Tensors<'a> {
     fn shift(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error> {
         let (name, shape) = (tensor.name(), tensor.shape);
+        let mut shift = std::mem::take(&mut self.spare);
+        shift.clear();
         match self.view(&name)?.dtype() {
             Dtype::F16 => {
-                let bytes = self.bytes(&name, Dtype::F16, shape)?;
-                let halves = bytes.as_chunks::<2>().0;
-                Ok(halves
-                    .iter()
-                    .map(|&half| f16::from_le_bytes(half).to_f32())
-                    .collect())
+                let halves = self.bytes(&name, Dtype::F16, shape)?.as_chunks::<2>().0;
+                shift.extend(halves.iter().map(|&half| f16::from_le_bytes(half).to_f32()));
             }
             Dtype::I8 => {
                 let bytes = self.bytes(&name, Dtype::I8, shape)?;
                 let scales = self.values(&tensor.scale_name(), &shape[..1])?;
-                let rows = bytes.chunks(bytes.len() / scales.len()).zip(scales);
-                let value = |&byte: &u8, scale| f32::from(byte as i8) * scale;
-                Ok(rows
-                    .flat_map(|(row, scale)| row.iter().map(move |byte| value(byte, scale)))
-                    .collect())
+                shift.reserve_exact(bytes.len());
+                for (row, scale) in bytes.chunks(bytes.len() / scales.len()).zip(scales) {
+                    shift.extend(row.iter().map(|&byte| f32::from(byte as i8) * scale));
+                }
             }
-            _ => self.values(&name, shape),
+            _ => {
+                let values = self.bytes(&name, Dtype::F32, shape)?.as_chunks::<4>().0;
+                shift.extend(values.iter().map(|&value| f32::from_le_bytes(value)));
+            }
         }
+        Ok(shift)
     }
 
     fn matrix(

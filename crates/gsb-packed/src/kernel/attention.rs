@@ -113,7 +113,7 @@ struct FirstGroup<'a> {
     pub(crate) block: usize,
     pub(crate) scores: &'a [Line<f32>],
     /// `[keys]`, queries beyond the last minus infinity.
-    pub(crate) shift: &'a [Line<f32>],
+    pub(crate) shift: &'a [[f32; LANES]],
     /// A word for 32 keys: `[key words]`.
     pub(crate) plane: &'a mut [Line],
     pub(crate) candidates: &'a mut Candidates,
@@ -176,8 +176,8 @@ impl FirstGroup<'_> {
 
 /// An element of the shifted attention matrix.
 #[inline(always)]
-fn element<S: Simd>(s: S, score: &Line<f32>, reciprocal: S::F, shift: &Line<f32>) -> S::F {
-    s.add(s.mul(s.load_f(&score.0), reciprocal), s.load_f(&shift.0))
+fn element<S: Simd>(s: S, score: &Line<f32>, reciprocal: S::F, shift: &[f32; LANES]) -> S::F {
+    s.add(s.mul(s.load_f(&score.0), reciprocal), s.load_f(shift))
 }
 
 impl Candidates {
@@ -196,7 +196,7 @@ impl Candidates {
         block: usize,
         first_key: usize,
         scores: &[Line<f32>],
-        shift: &[Line<f32>],
+        shift: &[[f32; LANES]],
         reciprocal: S::F,
         largest: S::F,
     ) {
@@ -234,7 +234,7 @@ impl Candidates {
 /// The second and third group of a block of queries.
 struct GroupPlanes<'a> {
     pub(crate) scores: &'a [Line<f32>],
-    pub(crate) shift: &'a [Line<f32>],
+    pub(crate) shift: &'a [[f32; LANES]],
     /// A plane for each group after the first: `[key words]`.
     pub(crate) planes: [&'a mut [Line]; 2],
 }

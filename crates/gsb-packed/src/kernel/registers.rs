@@ -3,7 +3,7 @@
 //! An instruction set says what it does with one register, in [`Registers`]; how a vector of 16 lanes is
 //! spread over registers is said here, once.
 
-use super::simd::{LANES, Line, Simd};
+use super::simd::{LANES, Simd};
 
 /// Operations on one register: `L` lanes of 32 bits, or `H` of 64, half as many.
 ///
@@ -72,7 +72,7 @@ pub(crate) trait Registers<const L: usize, const H: usize>: Copy {
     }
     /// Asks for a line that will be read soon.
     #[inline(always)]
-    fn prefetch(self, _line: &Line<f32>) {}
+    fn prefetch(self, _line: &[f32; LANES]) {}
 }
 
 /// Operations of registers or vectors, each by its signature and instructions.
@@ -253,7 +253,7 @@ impl<R: Registers<L, H>, const N: usize, const L: usize, const H: usize> Simd
     }
 
     #[inline(always)]
-    fn prefetch(self, line: &Line<f32>) {
+    fn prefetch(self, line: &[f32; LANES]) {
         self.0.prefetch(line);
     }
     #[inline(always)]

@@ -88,7 +88,7 @@ pub(crate) trait Simd: Copy {
 
     /// Asks for a line that will be read soon.
     #[inline(always)]
-    fn prefetch(self, _line: &Line<f32>) {}
+    fn prefetch(self, _line: &[f32; LANES]) {}
 
     /// Halves of lanes.
     #[inline(always)]

@@ -12,7 +12,7 @@ use crate::engine::scratch::Sizes;
 use crate::kernel::Kernels;
 use crate::kernel::attention::{Exponentials, Groups};
 use crate::kernel::micro::linear::PANEL;
-use crate::kernel::simd::{LANES, Line};
+use crate::kernel::simd::LANES;
 use crate::kernel::value::ValueShape;
 use crate::products::Products;
 use crate::{
@@ -58,6 +58,7 @@ impl Sections<'_> {
 }
 
 impl BinaryAttention {
+    /// An attention, but for its shifts, which are kept together with those of other blocks.
     pub(in crate::engine) fn new(
         norm: &LayerNorm,
         attention: Attention,
@@ -100,7 +101,6 @@ impl BinaryAttention {
             shape: value_shape(config, sizes),
             rows: kernels.rows(),
             groups: groups(config, product, attention_scales[0]),
-            shift: by_blocks(&attention.attention_shift, sizes),
             limits: thresholds
                 .iter()
                 .map(|&threshold| products.limit(sizes.tokens, threshold))
@@ -154,27 +154,4 @@ impl BinaryAttention {
         self.groups.first = quotient_threshold(self.scales[0], first);
         self.groups.later = [second, third];
     }
-}
-
-/// Attention shifts in the order of the kernels.
-fn by_blocks(shift: &[f32], sizes: Sizes) -> Vec<Line<f32>> {
-    let tokens = sizes.tokens;
-    let mut out = Vec::with_capacity(sizes.heads * sizes.blocks * tokens);
-    for head in shift.chunks_exact(tokens * tokens) {
-        for queries in head.chunks(LANES * tokens) {
-            // A square at a time, whose rows are read in one go.
-            for first in (0..tokens).step_by(LANES) {
-                let keys = LANES.min(tokens - first);
-                let mut square = [Line([f32::NEG_INFINITY; LANES]); LANES];
-                for (query, row) in queries.chunks_exact(tokens).enumerate() {
-                    let row = &row[first..first + keys];
-                    for (line, &value) in square.iter_mut().zip(row) {
-                        line.0[query] = value;
-                    }
-                }
-                out.extend_from_slice(&square[..keys]);
-            }
-        }
-    }
-    out
 }

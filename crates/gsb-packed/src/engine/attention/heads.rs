@@ -17,6 +17,8 @@ pub(super) struct Attention<'a> {
     pub(super) needed: usize,
     /// The encoder block.
     pub(super) block: usize,
+    /// Attention shifts of the block, `[heads, blocks of queries, keys]`.
+    pub(super) shifts: &'a [[f32; LANES]],
     /// `[tokens, panels of a section]`.
     pub(super) value: &'a [[Line<f32>; 4]],
     /// Those of the value.

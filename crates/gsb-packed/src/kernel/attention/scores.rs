@@ -207,7 +207,7 @@ pub(crate) struct HeadAttention<'a> {
     /// Channels of the head.
     pub(crate) width: usize,
     /// `[blocks, keys]`, queries beyond the last minus infinity.
-    pub(crate) shift: &'a [Line<f32>],
+    pub(crate) shift: &'a [[f32; LANES]],
     /// Number of keys.
     pub(crate) tokens: usize,
 }
@@ -225,7 +225,7 @@ impl HeadAttention<'_> {
         }
     }
 
-    pub(super) fn shift(&self, block: usize) -> &[Line<f32>] {
+    pub(super) fn shift(&self, block: usize) -> &[[f32; LANES]] {
         &self.shift[block * self.tokens..][..self.tokens]
     }
 }

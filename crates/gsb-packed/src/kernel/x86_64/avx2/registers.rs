@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernel::registers::{Registers, Vectors, operations};
-use crate::kernel::simd::{LANES, Line};
+use crate::kernel::simd::LANES;
 
 /// Proof that the machine has the instructions.
 #[derive(Debug, Clone, Copy)]
@@ -136,6 +136,6 @@ impl Registers<8, 4> for Avx2 {
         load_halves(self, x: &[u16; 8]) -> Self::U {
             _mm256_cvtepu16_epi32(_mm_loadu_si128(x.as_ptr().cast()))
         }
-        prefetch(self, line: &Line<f32>) { _mm_prefetch::<_MM_HINT_T0>(line.0.as_ptr().cast()) }
+        prefetch(self, line: &[f32; LANES]) { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
     }
 }

@@ -4,7 +4,7 @@ use core::arch::x86_64::*;
 
 use crate::kernel::product::Product;
 use crate::kernel::registers::operations;
-use crate::kernel::simd::{LANES, Line, Simd};
+use crate::kernel::simd::{LANES, Simd};
 
 /// Proof that the machine has the instructions.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +116,6 @@ impl Simd for Avx512 {
             _mm512_dpbusd_epi32(sum, pixels, weights)
         }
 
-        prefetch(self, line: &Line<f32>) { _mm_prefetch::<_MM_HINT_T0>(line.0.as_ptr().cast()) }
+        prefetch(self, line: &[f32; LANES]) { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
     }
 }
