@@ -131,29 +131,31 @@ impl Table {
 
     /// The table as comma-separated values, with a column for each seed.
     pub fn to_csv(&self) -> String {
-        let seeds: String = self
-            .seeds
-            .iter()
-            .map(|seed| format!(",seed {seed}"))
-            .collect();
-        let mut text = format!("{},mean,deviation{seeds}\n", COLUMNS.join(","));
+        // A table that was read may have other numbers of values than of seeds.
+        let mut csv = csv::WriterBuilder::new()
+            .flexible(true)
+            .from_writer(Vec::new());
+        let mut write = |record: Vec<String>| csv.write_record(record).expect(IN_MEMORY);
+        let seeds = self.seeds.iter().map(|seed| format!("seed {seed}"));
+        let names = COLUMNS.iter().chain(&["mean", "deviation"]);
+        write(names.map(ToString::to_string).chain(seeds).collect());
+        let precise = |value: &f64| format!("{value:.4}");
         for row in &self.rows {
-            let values: String = row
-                .top1
-                .iter()
-                .map(|value| format!(",{value:.4}"))
-                .collect();
             let deviation = match self.seeds.len() {
                 1 => String::new(),
-                _ => format!("{:.4}", row.deviation()),
+                _ => precise(&row.deviation()),
             };
-            let (cells, mean) = (row.cells().join(","), row.mean());
-            writeln!(text, "{cells},{mean:.4},{deviation}{values}")
-                .expect("a string takes everything");
+            let mut record = row.cells().to_vec();
+            record.extend([precise(&row.mean()), deviation]);
+            record.extend(row.top1.iter().map(precise));
+            write(record);
         }
-        text
+        let bytes = csv.into_inner().expect(IN_MEMORY);
+        String::from_utf8(bytes).expect("what is written is text")
     }
 }
+
+const IN_MEMORY: &str = "memory takes everything";
 
 #[cfg(test)]
 mod tests {
