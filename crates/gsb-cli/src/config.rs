@@ -244,7 +244,7 @@ mod tests {
                 continue;
             }
             let with_file = merged(&config, read(&path).unwrap(), &path).unwrap();
-            assert_ne!(with_file.recipe.stage2, config.recipe.stage2);
+            assert_ne!(with_file.recipe, config.recipe);
             count += 1;
         }
         assert!(count > 0);
