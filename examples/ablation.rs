@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use gsb::binarize::{InitialScales, ThresholdScope};
-use gsb::data::{Crop, TrainTransform, per_class};
+use gsb::data::{TrainTransform, per_class};
 use gsb::train::{Ablation, Callbacks, Devices, Recipe, RunConfig, Variant};
 use gsb::vit::{Phase, VitConfig};
 
@@ -16,10 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let normalization = data.train.normalization()?;
     let mut base = Recipe::published(VitConfig::micro(), normalization.clone(), 32);
-    base.augmentation = TrainTransform {
-        crop: Crop::Padded { padding: 1 },
-        ..TrainTransform::plain(8, normalization)
-    };
+    base.augmentation = TrainTransform::plain(8, normalization);
     for (phase, epochs) in [
         (Phase::Teacher, 20),
         (Phase::Stage1, 10),

@@ -56,7 +56,8 @@ pub fn recipe(data: &DataConfig, splits: &DataSplits, model: VitConfig) -> Resul
             // Together better than neither, see the ablation in the book; not tried on MNIST.
             recipe.stage2.optimizer.attention_rate = 10.0;
             recipe.stage2.binarization.gradual = 0.4;
-            // They are centred, and a pixel is half a patch: students that see them shifted do not get to learn them.
+            // They are centred, and a pixel is half a patch: a shift is more than students of one bit
+            // get to learn.
             recipe.augmentation.crop = Crop::Center;
         }
         return Ok(recipe);

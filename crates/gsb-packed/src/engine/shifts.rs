@@ -17,8 +17,10 @@ pub(crate) struct Shifts {
 
 #[derive(Debug)]
 enum Memory {
-    Small(Vec<[f32; LANES]>),
+    /// Pages of the system, so that lines are cache lines.
     Mapped(MmapMut),
+    /// Where there is no map.
+    Listed(Vec<[f32; LANES]>),
 }
 
 /// Those of a block, to be filled.
@@ -30,23 +32,15 @@ pub(crate) struct ShiftPart<'a> {
 /// The size of a huge page on most systems.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Bytes from which on memory is worth huge pages of its own. Without them, touching it for the first time, 4 KiB
-/// at a time, takes longer than all else that is done with the shifts.
-const WORTH_A_MAP: usize = 4 * HUGE_PAGE;
-
 impl Shifts {
     /// Memory for the shifts of a network.
     pub(crate) fn new(config: &PackedConfig) -> Self {
         let (sizes, depth) = (Sizes::of_config(config), config.depth);
         let lines = depth * lines_of_block(sizes);
-        let bytes = lines.saturating_mul(size_of::<[f32; LANES]>());
-        let mapped = match bytes >= WORTH_A_MAP {
-            true => map(bytes),
-            false => None,
-        };
-        let small = || Memory::Small(vec![[0.0; LANES]; lines]);
+        let mapped = map(lines.saturating_mul(size_of::<[f32; LANES]>()));
+        let listed = || Memory::Listed(vec![[0.0; LANES]; lines]);
         Self {
-            memory: mapped.map_or_else(small, Memory::Mapped),
+            memory: mapped.map_or_else(listed, Memory::Mapped),
             sizes,
             depth,
         }
@@ -56,7 +50,7 @@ impl Shifts {
     pub(crate) fn parts(&mut self) -> Vec<ShiftPart<'_>> {
         let (sizes, depth) = (self.sizes, self.depth);
         let lines: &mut [[f32; LANES]] = match &mut self.memory {
-            Memory::Small(lines) => lines,
+            Memory::Listed(lines) => lines,
             Memory::Mapped(map) => bytemuck::cast_slice_mut(map),
         };
         let parts = lines.chunks_exact_mut(lines_of_block(sizes)).take(depth);
@@ -66,7 +60,7 @@ impl Shifts {
     /// Those of a block.
     pub(super) fn of(&self, block: usize) -> &[[f32; LANES]] {
         let lines: &[[f32; LANES]] = match &self.memory {
-            Memory::Small(lines) => lines,
+            Memory::Listed(lines) => lines,
             Memory::Mapped(map) => bytemuck::cast_slice(map),
         };
         let of_block = lines_of_block(self.sizes);
@@ -78,8 +72,15 @@ fn lines_of_block(sizes: Sizes) -> usize {
     sizes.heads * sizes.blocks * sizes.tokens
 }
 
-/// Memory of the system, in huge pages where it has some.
+/// Memory of the system; much of it in huge pages where there are some, because touching it for the first time, 4 KiB
+/// at a time, takes longer than all else that is done with the shifts.
 fn map(bytes: usize) -> Option<MmapMut> {
+    if cfg!(miri) {
+        return None;
+    }
+    if bytes < HUGE_PAGE {
+        return MmapMut::map_anon(bytes).ok();
+    }
     let map = MmapMut::map_anon(bytes.checked_next_multiple_of(HUGE_PAGE)?).ok()?;
     #[cfg(target_os = "linux")]
     // A wish: pages of the usual size do as well.
@@ -148,22 +149,22 @@ mod tests {
         }
     }
 
-    // An interpreter has no map of memory that it could be asked to give.
+    // There are no maps in an interpreter.
     #[cfg_attr(miri, ignore)]
     #[test]
-    fn large_shifts_are_mapped_in_the_same_order() {
-        let config = PackedConfig::deit_small(10);
-        let mut shifts = Shifts::new(&config);
-        assert_eq!(
-            matches!(shifts.memory, Memory::Mapped(_)),
-            cfg!(any(unix, windows))
-        );
-        for (block, part) in shifts.parts().into_iter().enumerate() {
-            part.lines.fill([block as f32; LANES]);
-        }
-        for block in 0..config.depth {
-            let lines = shifts.of(block);
-            assert!(lines.iter().all(|line| *line == [block as f32; LANES]));
+    fn lines_are_cache_lines_of_memory_that_is_mapped() {
+        for config in [PackedConfig::micro(), PackedConfig::deit_small(10)] {
+            let mut shifts = Shifts::new(&config);
+            let mapped = matches!(shifts.memory, Memory::Mapped(_));
+            assert_eq!(mapped, cfg!(any(unix, windows)));
+            for (block, part) in shifts.parts().into_iter().enumerate() {
+                part.lines.fill([block as f32; LANES]);
+            }
+            for block in 0..config.depth {
+                let lines = shifts.of(block);
+                assert!(lines.iter().all(|line| *line == [block as f32; LANES]));
+                assert!(!mapped || lines.as_ptr().align_offset(64) == 0);
+            }
         }
     }
 }

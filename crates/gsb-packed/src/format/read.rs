@@ -97,8 +97,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn check_shifts(&self) -> Result<(), Error> {
         let config = &self.config;
         let wide = |size: usize| size as u64;
-        let (tokens, matrices) = (wide(config.tokens()), wide(config.depth * config.heads));
-        let shifts = tokens.saturating_mul(tokens).saturating_mul(matrices);
+        let tokens = wide(config.tokens());
+        let sizes = [tokens, tokens, wide(config.depth), wide(config.heads)];
+        let shifts = sizes.into_iter().fold(1, u64::saturating_mul);
         if shifts <= wide(self.bytes.len()) {
             return Ok(());
         }

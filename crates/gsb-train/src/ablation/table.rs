@@ -145,7 +145,7 @@ impl Table {
                 1 => String::new(),
                 _ => precise(&row.deviation()),
             };
-            let mut record = row.cells().to_vec();
+            let mut record = Vec::from(row.cells());
             record.extend([precise(&row.mean()), deviation]);
             record.extend(row.top1.iter().map(precise));
             write(record);
