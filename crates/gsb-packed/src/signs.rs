@@ -153,6 +153,13 @@ impl SignMatrix {
         let segments = words.chunks_mut(segment.div_ceil(32));
         for (index, words) in segments.enumerate() {
             let start = row * self.columns + index * segment;
+            if start.is_multiple_of(8) && segment.is_multiple_of(32) {
+                let bytes = self.bits[start / 8..].as_chunks::<4>().0;
+                for (out, &bytes) in words.iter_mut().zip(bytes) {
+                    *out = u32::from_le_bytes(bytes);
+                }
+                continue;
+            }
             for (word, out) in words.iter_mut().enumerate() {
                 *out = self.extract(start + word * 32, (segment - word * 32).min(32));
             }
@@ -162,6 +169,15 @@ impl SignMatrix {
     /// How many of a row's bits are set.
     pub(crate) fn ones(&self, row: usize) -> u32 {
         let start = row * self.columns;
+        if start.is_multiple_of(8) && self.columns.is_multiple_of(64) {
+            let words = self.bits[start / 8..][..self.columns / 8]
+                .as_chunks::<8>()
+                .0;
+            return words
+                .iter()
+                .map(|&word| u64::from_le_bytes(word).count_ones())
+                .sum();
+        }
         let words = (0..self.columns).step_by(32);
         words
             .map(|at| {

@@ -6,10 +6,10 @@ use std::fs::File;
 use std::path::Path;
 
 use half::f16;
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 #[cfg(feature = "rayon")]
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use safetensors::tensor::{Metadata, TensorView};
+use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 
@@ -21,6 +21,9 @@ use crate::{Block, Error, PackedConfig, PackedNetwork, SignMatrix, levels};
 
 /// The version of the format that has no checksum.
 const UNSEALED: &str = "1";
+
+/// Bytes of the length of the header, before it.
+const HEADER_LEN: usize = 8;
 
 /// What is made of the bytes of a file.
 pub(crate) fn with_bytes<T>(
@@ -40,8 +43,8 @@ fn map(path: &Path) -> Result<Mmap, Error> {
     #[allow(unsafe_code)]
     // SAFETY: sound as long as nobody changes the file in place or cuts it short while it is read,
     // which `PackedFile::open` and `PackedModel::open` ask of their callers. No borrow outlives the
-    // reading: everything is copied out of the map.
-    unsafe { Mmap::map(&file) }.map_err(io("map it"))
+    // reading: everything is copied out of the map. All of it is read, so its pages are asked for at once.
+    unsafe { MmapOptions::new().populate().map(&file) }.map_err(io("map it"))
 }
 
 /// The contents of a file's bytes.
@@ -57,6 +60,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<PackedFile, Error> {
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     header: Metadata,
+    /// What follows the header.
+    data: &'a [u8],
     config: PackedConfig,
 }
 
@@ -64,7 +69,7 @@ impl<'a> Reader<'a> {
     /// Looks at the checksum, the version and the configuration.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         let is_sealed = checksum::check(bytes)?;
-        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let (len, header) = SafeTensors::read_metadata(bytes)?;
         let format = entry(&header, "format").ok();
         if format != Some(FORMAT) {
             let found = format.map_or("missing".into(), |format| format!("{format:?}"));
@@ -82,6 +87,7 @@ impl<'a> Reader<'a> {
         config.validate()?;
         Ok(Self {
             bytes,
+            data: &bytes[HEADER_LEN + len..],
             header,
             config,
         })
@@ -118,10 +124,15 @@ impl<'a> Reader<'a> {
         parts: Vec<P>,
         make: impl Fn(Block, P) -> (T, Vec<f32>) + Sync,
     ) -> Result<(PackedFile, Vec<T>), Error> {
-        let Self { header, config, .. } = self;
-        let file = SafeTensors::deserialize(self.bytes)?;
+        let Self {
+            header,
+            config,
+            data,
+            ..
+        } = self;
         let tensors = || Tensors {
-            file: &file,
+            header,
+            data,
             read: HashSet::new(),
             spare: Vec::new(),
         };
@@ -158,15 +169,13 @@ impl<'a> Reader<'a> {
             made.push(block);
             ends.read.extend(read);
         }
-        let unread = file
-            .names()
+        let unread = header
+            .offset_keys()
             .into_iter()
-            .filter(|&name| !ends.read.contains(name));
+            .filter(|name| !ends.read.contains(name));
         match unread.min() {
             None => Ok((packed, made)),
-            Some(tensor) => Err(Error::UnknownTensor {
-                tensor: tensor.into(),
-            }),
+            Some(tensor) => Err(Error::UnknownTensor { tensor }),
         }
     }
 }
@@ -188,7 +197,8 @@ fn json<T: DeserializeOwned>(header: &Metadata, key: &'static str) -> Result<T, 
 }
 
 struct Tensors<'a> {
-    file: &'a SafeTensors<'a>,
+    header: &'a Metadata,
+    data: &'a [u8],
     /// The names of the tensors that have been read.
     read: HashSet<String>,
     /// Memory for attention shifts.
@@ -200,7 +210,7 @@ impl Source for Tensors<'_> {
         let name = tensor.name();
         match tensor.kind {
             Kind::AttentionShift => self.shift(tensor),
-            Kind::RowScales if self.view(&name)?.shape() == [1] => self.values(&name, &[1]),
+            Kind::RowScales if self.info(&name)?.shape == [1] => self.values(&name, &[1]),
             _ => self.values(&name, tensor.shape),
         }
     }
@@ -231,7 +241,7 @@ impl<'a> Tensors<'a> {
         let (name, shape) = (tensor.name(), tensor.shape);
         let mut shift = std::mem::take(&mut self.spare);
         shift.clear();
-        match self.view(&name)?.dtype() {
+        match self.info(&name)?.dtype {
             Dtype::F16 => {
                 let halves = self.bytes(&name, Dtype::F16, shape)?.as_chunks::<2>().0;
                 shift.extend(halves.iter().map(|&half| f16::from_le_bytes(half).to_f32()));
@@ -260,10 +270,10 @@ impl<'a> Tensors<'a> {
         let name = tensor.name();
         let bits = self.bytes(&name, Dtype::U8, &[(rows * columns).div_ceil(8)])?;
         let zeros_name = tensor.zeros_name();
-        let zeros = match self.file.tensor(&zeros_name) {
-            Err(_) => Vec::new(),
-            Ok(view) => {
-                let len = view.shape().iter().product();
+        let zeros = match self.header.info(&zeros_name) {
+            None => Vec::new(),
+            Some(info) => {
+                let len = info.shape.iter().product();
                 let bytes = self.bytes(&zeros_name, Dtype::U32, &[len])?;
                 let zeros = bytes.as_chunks::<4>().0;
                 zeros.iter().map(|&zero| u32::from_le_bytes(zero)).collect()
@@ -297,20 +307,21 @@ impl<'a> Tensors<'a> {
 
     /// The bytes of a tensor that has this type and shape, so their number is known.
     fn bytes(&mut self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&'a [u8], Error> {
-        let view = self.view(name)?;
-        if view.dtype() != dtype || view.shape() != shape {
+        let info = self.info(name)?;
+        if info.dtype != dtype || info.shape != shape {
             return Err(Error::Tensor {
                 tensor: name.into(),
-                found: format!("{:?} {:?}", view.dtype(), view.shape()),
+                found: format!("{:?} {:?}", info.dtype, info.shape),
                 expected: format!("{dtype:?} {shape:?}"),
             });
         }
         self.read.insert(name.into());
-        Ok(view.data())
+        let (start, end) = info.data_offsets;
+        Ok(&self.data[start..end])
     }
 
-    fn view(&self, name: &str) -> Result<TensorView<'a>, Error> {
-        self.file.tensor(name).map_err(|_| Error::MissingTensor {
+    fn info(&self, name: &str) -> Result<&'a TensorInfo, Error> {
+        self.header.info(name).ok_or_else(|| Error::MissingTensor {
             tensor: name.into(),
         })
     }
