@@ -3,8 +3,6 @@
 
 #[cfg(target_arch = "x86_64")]
 mod rates {
-    #![allow(unsafe_code)]
-
     use std::arch::x86_64::*;
     use std::hint::black_box;
     use std::time::Instant;

@@ -205,15 +205,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_need_not_begin_at_a_byte() {
-        let values: Vec<f32> = (0..7 * 45).map(|i| [1.0, -1.0, -2.0][i * i % 3]).collect();
-        let signs = SignMatrix::from_values(7, 45, &values).unwrap();
-        for row in 0..7 {
-            let mut words = [0; 2];
-            signs.row_words(row, 45, &mut words);
-            for column in 0..64 {
-                let set = column < 45 && values[row * 45 + column] > 0.0;
-                assert_eq!(words[column / 32] >> (column % 32) & 1 == 1, set);
+    fn rows_may_begin_at_a_byte_but_need_not() {
+        for columns in [45, 56, 64] {
+            let values: Vec<f32> = (0..7 * columns)
+                .map(|i| [1.0, -1.0, -2.0][i * i % 3])
+                .collect();
+            let signs = SignMatrix::from_values(7, columns, &values).unwrap();
+            for (row, values) in values.chunks(columns).enumerate() {
+                let mut words = [0; 2];
+                signs.row_words(row, columns, &mut words);
+                for column in 0..64 {
+                    let set = values.get(column).is_some_and(|&value| value > 0.0);
+                    assert_eq!(words[column / 32] >> (column % 32) & 1 == 1, set);
+                }
+                let ones = values.iter().filter(|&&value| value > 0.0).count();
+                assert_eq!(signs.ones(row), ones as u32);
             }
         }
     }
