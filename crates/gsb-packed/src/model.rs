@@ -7,8 +7,8 @@ use std::sync::Mutex;
 #[cfg(feature = "rayon")]
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 
-use crate::engine::{Engine, EngineBlock, Scratch, ShiftPart, Shifts, check_scratch};
-use crate::format::{Reader, with_bytes};
+use crate::engine::{Engine, EngineBlock, Memory, MemoryPart, Scratch, ShiftKind, check_scratch};
+use crate::format::{Reader, StoredShift, with_bytes};
 use crate::kernel::choice::choose;
 use crate::kernel::{Isa, Kernels};
 use crate::{
@@ -84,14 +84,21 @@ impl PackedModel {
         let mut packed = packed;
         let blocks = std::mem::take(&mut packed.network.blocks);
         let config = &packed.network.config;
-        let mut shifts = Shifts::new(config);
-        let block = |(block, part)| arrange(config, block, part, kernels).0;
+        let mut memory = Memory::new(config, ShiftKind::Floats);
+        let block = |(block, mut part): (Block, MemoryPart<'_>)| {
+            let shift = &block.attention.attention_shift;
+            let decode = |first: usize, out: &mut [f32]| {
+                out.copy_from_slice(&shift[first..][..out.len()]);
+            };
+            part.fill_floats(kernels, decode);
+            Engine::block(config, block, part, kernels)
+        };
         #[cfg(feature = "rayon")]
         let blocks = rayon::iter::IntoParallelIterator::into_par_iter(blocks);
         #[cfg(not(feature = "rayon"))]
         let blocks = blocks.into_iter();
-        let blocks = blocks.zip(shifts.parts()).map(block).collect();
-        Ok(Self::build(packed, blocks, shifts, isa, kernels))
+        let blocks = blocks.zip(memory.parts()).map(block).collect();
+        Ok(Self::build(packed, blocks, memory, isa, kernels))
     }
 
     /// The model of a file's bytes.
@@ -100,19 +107,26 @@ impl PackedModel {
         let reader = Reader::new(bytes)?;
         let config = reader.config();
         check_scratch(config)?;
-        reader.check_shifts()?;
-        let mut shifts = Shifts::new(config);
-        let (packed, blocks) = reader.read(shifts.parts(), |block, part| {
-            arrange(config, block, part, kernels)
+        reader.check_memory()?;
+        let mut memory = Memory::new(config, reader.shift_kind());
+        let parts = memory.parts();
+        let (packed, blocks) = reader.read(parts, |block, shift, mut part: MemoryPart<'_>| {
+            let finite = match (part.kind(), shift) {
+                (ShiftKind::Levels, StoredShift::I8 { levels, steps }) => {
+                    part.fill_levels(kernels, levels, steps)
+                }
+                _ => part.fill_floats(kernels, |first, out| shift.decode(first, out)),
+            };
+            finite.then(|| Engine::block(config, block, part, kernels))
         })?;
-        Ok(Self::build(packed, blocks, shifts, isa, kernels))
+        Ok(Self::build(packed, blocks, memory, isa, kernels))
     }
 
-    /// The model of contents that have been checked, and of its blocks and their shifts.
+    /// The model of contents that have been checked, and of its blocks and their memory.
     fn build(
         packed: PackedFile,
         blocks: Vec<EngineBlock>,
-        shifts: Shifts,
+        memory: Memory,
         isa: Isa,
         kernels: Kernels,
     ) -> Self {
@@ -123,7 +137,7 @@ impl PackedModel {
             provenance,
         } = packed;
         Self {
-            engine: Engine::new(network, blocks, shifts, &preprocessing, kernels),
+            engine: Engine::new(network, blocks, memory, &preprocessing, kernels),
             isa,
             class_names,
             preprocessing,
@@ -382,18 +396,6 @@ impl PackedModel {
         pool().push(scratch);
         result
     }
-}
-
-/// A block of the engine, its attention shifts in their part, and the memory that they were in.
-fn arrange(
-    config: &PackedConfig,
-    mut block: Block,
-    part: ShiftPart<'_>,
-    kernels: Kernels,
-) -> (EngineBlock, Vec<f32>) {
-    let shift = std::mem::take(&mut block.attention.attention_shift);
-    part.fill(&shift);
-    (Engine::block(config, block, kernels), shift)
 }
 
 /// Products of bits of an image, from which on it is worth sharing: some hundred microseconds.

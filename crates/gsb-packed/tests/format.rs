@@ -12,6 +12,7 @@ use gsb_packed::{
     TensorLayout,
 };
 use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 
 /// Tests that look at the counters, or use much, take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -401,28 +402,119 @@ fn memory_is_in_proportion() {
     }
 }
 
-/// Memory for attention shifts is taken before they are read.
+/// Memory for attention shifts and weights is taken before they are read.
 #[test]
-fn shifts_are_no_more_than_a_file_can_hold() {
-    let config = PackedConfig {
+fn a_file_is_not_asked_for_more_than_it_can_hold() {
+    let deep = PackedConfig {
         depth: 1000,
         ..PackedConfig::deit_small(10)
     };
-    let entries = [
-        ("format", "gsb-packed".into()),
-        ("version", "1".into()),
-        ("config", serde_json::to_string(&config).unwrap()),
+    let shifts = 1000 * 6 * deep.tokens() * deep.tokens();
+    let wide = PackedConfig {
+        width: 1024,
+        heads: 8,
+        mlp_width: 4096,
+        depth: 1,
+        ..PackedConfig::micro()
+    };
+    let weights = 1024 * (4 * 1024 + 2 * 4096) / 8;
+    for (config, what) in [
+        (deep, format!("the number of attention shifts is {shifts}")),
+        (
+            wide,
+            format!("the number of bytes of binary weights is {weights}"),
+        ),
+    ] {
+        let entries = [
+            ("format", "gsb-packed".into()),
+            ("version", "1".into()),
+            ("config", serde_json::to_string(&config).unwrap()),
+        ];
+        let header = entries.map(|(key, value): (_, String)| (key.to_string(), value));
+        let something = TensorView::new(Dtype::U8, vec![4096], &[0; 4096]).unwrap();
+        let bytes = safetensors::serialize([("x", something)], Some(header.into())).unwrap();
+        let error = PackedModel::from_bytes(&bytes).unwrap_err().to_string();
+        let expected = format!(
+            "{what}, expected at most one for each of the {} bytes",
+            bytes.len()
+        );
+        assert_eq!(error, expected);
+    }
+}
+
+/// A file whose attention shifts have 8 bits, without a checksum, some of its tensors
+/// replaced, or left out where there is nothing in their place.
+fn with_levels(packed: &PackedFile, replace: impl Fn(&str) -> Option<(Dtype, Vec<u8>)>) -> Vec<u8> {
+    let bytes = unsealed(&packed.to_bytes(ShiftStorage::I8).unwrap());
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let replaced = tensors.tensors().into_iter().map(|(name, tensor)| {
+        let (dtype, data) =
+            replace(&name).unwrap_or_else(|| (tensor.dtype(), tensor.data().to_vec()));
+        (name, dtype, tensor.shape().to_vec(), data)
+    });
+    let replaced: Vec<_> = replaced.collect();
+    let kept = replaced.iter().filter(|(.., data)| !data.is_empty());
+    let views = kept.map(|(name, dtype, shape, data)| {
+        (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
+    safetensors::serialize(views, header.metadata().clone()).unwrap()
+}
+
+/// Shifts are kept as the levels they are stored as, or as the floats that those stand for where a block
+/// has others: the same logits come of both.
+#[test]
+fn levels_give_what_their_floats_give() {
+    let _turn = turn();
+    for seed in 0..4 * KINDS.len() as u64 {
+        let config = config(seed);
+        let network = network(&config, seed, KINDS[seed as usize % KINDS.len()]);
+        let packed = PackedFile::unnamed(network);
+        let bytes = with_levels(&packed, |_| None);
+        let as_floats = PackedFile::from_bytes(&bytes).unwrap();
+        let shift = &as_floats.network.blocks[0].attention.attention_shift;
+        let mixed = with_levels(&packed, |name| {
+            let values = || shift.iter().flat_map(|value| value.to_le_bytes()).collect();
+            match name {
+                "blocks.0.attention.attention_shift.bias" => Some((Dtype::F32, values())),
+                "blocks.0.attention.attention_shift.scale" => Some((Dtype::F32, Vec::new())),
+                _ => None,
+            }
+        });
+        let image = Random::new(seed).image(&config);
+        let logits = |model: PackedModel| model.predict(&image).unwrap().logits().to_vec();
+        let expected = logits(PackedModel::new(as_floats).unwrap());
+        for bytes in [bytes, mixed] {
+            let found = logits(PackedModel::from_bytes(&bytes).unwrap());
+            assert_eq!(found, expected, "seed {seed}");
+        }
+    }
+}
+
+/// Steps that make shifts infinite, in either way of keeping them.
+#[test]
+fn infinite_levels_are_refused() {
+    let _turn = turn();
+    let (packed, _) = tiny();
+    let bytes = with_levels(&packed, |name| {
+        let infinite = || f32::INFINITY.to_le_bytes().to_vec();
+        name.ends_with("attention_shift.scale")
+            .then(|| (Dtype::F32, infinite()))
+    });
+    let errors = [
+        PackedModel::from_bytes(&bytes).unwrap_err(),
+        PackedFile::from_bytes(&bytes).unwrap_err(),
     ];
-    let header = entries.map(|(key, value): (_, String)| (key.to_string(), value));
-    let none: [(&str, TensorView<'_>); 0] = [];
-    let bytes = safetensors::serialize(none, Some(header.into())).unwrap();
-    let error = PackedModel::from_bytes(&bytes).unwrap_err().to_string();
-    let shifts = 1000 * 6 * config.tokens() * config.tokens();
-    let expected = format!(
-        "the number of attention shifts is {shifts}, expected at most one for each of the {} bytes",
-        bytes.len()
-    );
-    assert_eq!(error, expected);
+    for error in errors {
+        let Error::Value {
+            tensor, expected, ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(tensor, "blocks.0.attention.attention_shift.bias");
+        assert_eq!(*expected, "a finite number");
+    }
 }
 
 /// Nothing is allocated for any image, but for exact zeros, which are listed.

@@ -7,6 +7,7 @@ mod heads;
 use std::ops::Range;
 
 use super::linear::{BitLayer, BitRows, FloatLayer};
+use super::memory::{BlockKernels, BlockShifts};
 use super::scratch::{Lane, Scratch, Sizes, most_candidates};
 use super::share::{Span, share};
 use super::tokens::Tokens;
@@ -15,7 +16,7 @@ use crate::kernel::Kernels;
 use crate::kernel::attention::{FirstGroups, Groups, HeadAttention, HeadBits, LaterGroups};
 use crate::kernel::micro::linear::PANEL;
 use crate::kernel::norm::{Norm, NormSigns, Zero};
-use crate::kernel::simd::{LANES, Line};
+use crate::kernel::simd::Line;
 use crate::kernel::value::{
     Bounds, Extrema, HeadValue, NO_EXTREMA, RowBounds, ValueBits, ValueShape, both_extrema, levels,
 };
@@ -46,7 +47,7 @@ pub(super) struct BinaryAttention {
 
 impl BinaryAttention {
     /// Query, key and value of tokens.
-    pub(super) fn project(&self, kernels: Kernels, tokens: &mut Tokens<'_>) {
+    pub(super) fn project(&self, with: BlockKernels<'_>, tokens: &mut Tokens<'_>) {
         let rows = tokens.span.range().len();
         let Tokens {
             lanes,
@@ -59,7 +60,7 @@ impl BinaryAttention {
         let lane = &mut lanes[0];
         let stride = 2 * self.norm.gamma.len();
         lane.zeros.clear();
-        kernels.run(NormSigns {
+        with.kernels.run(NormSigns {
             norm: &self.norm,
             stream,
             out: &mut lane.bits,
@@ -73,7 +74,7 @@ impl BinaryAttention {
             zeros: &lane.zeros,
         };
         self.query_key.apply(
-            kernels,
+            with,
             inputs,
             &mut lane.sums,
             query_key,
@@ -81,17 +82,17 @@ impl BinaryAttention {
             &mut lane.query_key_zeros,
         );
         self.value
-            .apply(kernels, inputs, &mut lane.sums, &self.value_shift, value);
+            .apply(with, inputs, &mut lane.sums, &self.value_shift, value);
         lane.clock.lap(Stage::Qkv);
         let (shape, value) = (self.shape, value.as_flattened());
         if shape.groups > 1 && shape.by_row {
-            kernels.run(RowBounds {
+            with.kernels.run(RowBounds {
                 shape,
                 value,
                 out: bounds,
             });
         } else if shape.groups > 1 {
-            lane.extrema = kernels.run(Extrema { shape, value });
+            lane.extrema = with.kernels.run(Extrema { shape, value });
         }
         lane.clock.lap(Stage::Value);
     }
@@ -101,7 +102,7 @@ impl BinaryAttention {
     pub(super) fn attend(
         &self,
         kernels: Kernels,
-        shifts: &[[f32; LANES]],
+        shifts: BlockShifts<'_>,
         scratch: &mut Scratch,
         needed: usize,
         mut trace: Option<(&mut Trace, usize)>,
@@ -240,7 +241,7 @@ impl BinaryAttention {
     /// Adds the output of the attended value to the first `needed` tokens.
     pub(super) fn add(
         &self,
-        kernels: Kernels,
+        with: BlockKernels<'_>,
         tokens: &mut Tokens<'_>,
         attended: &[u32],
         zeros: &[Zero],
@@ -279,8 +280,7 @@ impl BinaryAttention {
             rows,
             zeros: &lane.zeros,
         };
-        self.output
-            .add(kernels, inputs, &mut lane.sums, tokens.stream);
+        self.output.add(with, inputs, &mut lane.sums, tokens.stream);
         lane.clock.lap(Stage::Output);
     }
 
@@ -396,7 +396,7 @@ impl BinaryAttention {
             bits: bits(query_key),
             valid: valid.map(bits),
             width: self.shape.width,
-            shift: &shifts[head * lines..][..lines],
+            shift: shifts.of_head(head, lines),
             tokens: sizes.tokens,
         }
     }
@@ -436,6 +436,7 @@ impl BinaryAttention {
             head: self.head(attention, of_head.head),
             blocks: of_head.blocks(blocks),
             scores: &mut lane.scores,
+            shifts: &mut lane.shifts,
             plane: &mut queries.first_group[of_head.place * sizes.plane_pair()..],
             candidates,
             later: [second, third],
@@ -457,6 +458,7 @@ impl BinaryAttention {
             head: self.head(attention, head),
             blocks,
             scores: &mut lane.scores,
+            shifts: &mut lane.shifts,
             planes: [second, third],
             max,
         });

@@ -40,15 +40,11 @@ impl Embedding {
         let scales: Vec<f32> = patch.scales.iter().copied().map(nonzero).collect();
         let bias = std::mem::take(&mut patch.bias);
 
-        let level = |channel: usize, colour: usize, at: usize| match channel < width {
-            true => levels[(channel * colours + colour) * values + at],
-            false => 0,
-        };
         let (arranged, words) = kernels.run(ArrangePatches {
+            levels: &levels,
             panels: panels(width),
             colours,
             values,
-            level,
         });
         let Preprocessing {
             mean, deviation, ..
@@ -58,13 +54,12 @@ impl Embedding {
             (per_level / 255.0) as f32
         };
         let constant = |channel: usize| {
-            let of_colour = |colour: usize| {
-                let sum: i64 = (0..values)
-                    .map(|at| i64::from(level(channel, colour, at)))
-                    .sum();
+            let of_channel = levels[channel * colours * values..].chunks_exact(values);
+            let of_colour = |(colour, levels): (usize, &[i8])| {
+                let sum: i64 = levels.iter().map(|&level| i64::from(level)).sum();
                 sum as f64 * f64::from(mean[colour]) / f64::from(deviation[colour])
             };
-            let sum: f64 = (0..colours).map(of_colour).sum();
+            let sum: f64 = (0..colours).zip(of_channel).map(of_colour).sum();
             (f64::from(bias[channel]) - f64::from(scales[channel]) * sum) as f32
         };
         // Of a size that is known, unlike that of a flattened iterator, which takes up to three times as

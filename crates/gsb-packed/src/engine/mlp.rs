@@ -1,8 +1,7 @@
 //! The MLP of a block.
 
-use std::sync::Arc;
-
 use super::linear::{BitLayer, BitRows, BitWeight, FloatLayer, factors, level_threshold};
+use super::memory::{BlockKernels, WeightMemory};
 use super::norm::fold;
 use super::tokens::Tokens;
 use super::{Stage, record};
@@ -10,7 +9,7 @@ use gsb_numerics::guarded;
 
 use crate::kernel::Kernels;
 use crate::kernel::norm::{Norm, NormSigns, Zero};
-use crate::{BinaryLinear, LayerNorm, PackedConfig};
+use crate::{BinaryLinear, LayerNorm, PackedConfig, SignMatrix};
 
 /// A binary MLP.
 #[derive(Debug)]
@@ -28,41 +27,36 @@ impl BinaryMlp {
         fc2: BinaryLinear,
         config: &PackedConfig,
         kernels: Kernels,
+        memory: &mut WeightMemory<'_>,
     ) -> Self {
-        let (width, hidden) = (config.width, config.mlp_width);
-        let weight = |signs, columns, rows: usize, signed| {
-            BitWeight::new(
-                kernels,
-                Arc::new(signs),
-                columns,
-                (0..rows).map(Some).collect(),
-                signed,
-            )
+        let mut weight = |signs: &SignMatrix, signed| {
+            let rows = (0..signs.rows()).map(Some).collect();
+            BitWeight::new(kernels, memory, signs, signs.columns(), rows, signed)
         };
         let level = level_threshold(guarded(fc2.input_scale));
         Self {
             norm: fold(norm, &fc1.input_shift, config),
             fc1: BitLayer::new(
                 kernels,
-                weight(fc1.weight, width, hidden, true),
+                weight(&fc1.weight, true),
                 factors(fc1.input_scale, fc1.weight_scale),
                 |row| fc1.bias[row],
                 |row| fc2.input_shift[row],
                 Some(level),
             ),
             fc2: FloatLayer::new(
-                weight(fc2.weight, hidden, width, false),
+                weight(&fc2.weight, false),
                 factors(fc2.input_scale, fc2.weight_scale),
                 |row| fc2.bias[row],
             ),
-            hidden,
+            hidden: config.mlp_width,
         }
     }
 
     /// Adds the MLP of the first `needed` tokens. Records it in the trace of a block.
     pub(super) fn add(
         &self,
-        kernels: Kernels,
+        with: BlockKernels<'_>,
         tokens: &mut Tokens<'_>,
         needed: usize,
         block: usize,
@@ -72,7 +66,7 @@ impl BinaryMlp {
         let rows = tokens.needed(needed);
         let lane = &mut tokens.lanes[0];
         lane.zeros.clear();
-        kernels.run(NormSigns {
+        with.kernels.run(NormSigns {
             norm: &self.norm,
             stream: &tokens.stream[..rows * panels],
             out: &mut lane.bits,
@@ -88,7 +82,7 @@ impl BinaryMlp {
         let hidden_stride = 2 * self.hidden.div_ceil(64);
         let mut none: Vec<Zero> = Vec::new();
         self.fc1.apply(
-            kernels,
+            with,
             inputs,
             &mut lane.sums,
             &mut lane.hidden,
@@ -111,7 +105,7 @@ impl BinaryMlp {
             rows,
             zeros: &[],
         };
-        self.fc2.add(kernels, inputs, &mut lane.sums, tokens.stream);
+        self.fc2.add(with, inputs, &mut lane.sums, tokens.stream);
         lane.clock.lap(Stage::Fc2);
     }
 }

@@ -6,23 +6,24 @@ mod embedding;
 mod head;
 mod linear;
 mod lines;
+mod memory;
 mod mlp;
 mod norm;
 mod record;
 mod scratch;
 mod share;
-mod shifts;
 mod tokens;
 
 pub use clock::Stage;
+pub(crate) use memory::{Memory, MemoryPart, ShiftKind};
 pub use scratch::Scratch;
 pub(crate) use scratch::check_scratch;
-pub(crate) use shifts::{ShiftPart, Shifts};
 
 use attention::BinaryAttention;
 use embedding::Embedding;
 use head::QuantizedHead;
 use lines::panels;
+use memory::BlockKernels;
 use mlp::BinaryMlp;
 use share::{Span, share};
 use tokens::Tokens;
@@ -47,18 +48,18 @@ pub(crate) struct Engine {
     kernels: Kernels,
     embedding: Embedding,
     blocks: Vec<EngineBlock>,
-    shifts: Shifts,
+    memory: Memory,
     norm: Norm,
     class_head: QuantizedHead,
     distillation_head: Option<QuantizedHead>,
 }
 
 impl Engine {
-    /// The engine of a network that has been checked, with its blocks made and their shifts filled.
+    /// The engine of a network that has been checked, with its blocks made and their memory filled.
     pub(crate) fn new(
         mut network: PackedNetwork,
         blocks: Vec<EngineBlock>,
-        shifts: Shifts,
+        memory: Memory,
         preprocessing: &Preprocessing,
         kernels: Kernels,
     ) -> Self {
@@ -67,7 +68,7 @@ impl Engine {
         Self {
             embedding,
             blocks,
-            shifts,
+            memory,
             norm: head::last_norm(&network.norm, &config),
             class_head: QuantizedHead::new(network.class_head, &config),
             distillation_head: network
@@ -78,8 +79,14 @@ impl Engine {
         }
     }
 
-    /// A block of it, but for its attention shifts, which go to [`Shifts`].
-    pub(crate) fn block(config: &PackedConfig, block: Block, kernels: Kernels) -> EngineBlock {
+    /// A block of it, its weights arranged in its memory. Its attention shifts are
+    /// [filled](MemoryPart::fill_floats) apart.
+    pub(crate) fn block(
+        config: &PackedConfig,
+        block: Block,
+        mut memory: MemoryPart<'_>,
+        kernels: Kernels,
+    ) -> EngineBlock {
         let Block {
             norm1,
             attention,
@@ -88,8 +95,14 @@ impl Engine {
             fc2,
         } = block;
         EngineBlock {
-            attention: BinaryAttention::new(&norm1, attention, config, kernels),
-            mlp: BinaryMlp::new(&norm2, fc1, fc2, config, kernels),
+            attention: BinaryAttention::new(
+                &norm1,
+                attention,
+                config,
+                kernels,
+                &mut memory.weights,
+            ),
+            mlp: BinaryMlp::new(&norm2, fc1, fc2, config, kernels, &mut memory.weights),
         }
     }
 
@@ -163,12 +176,21 @@ impl Engine {
         for (block, EngineBlock { attention, .. }) in self.blocks.iter().enumerate() {
             let needed = self.needed(block, trace.is_some());
             let of_block = trace.as_deref_mut().map(|trace| (trace, block));
-            attention.attend(*kernels, self.shifts.of(block), scratch, needed, of_block);
+            let (_, shifts) = self.memory.of(block);
+            attention.attend(*kernels, shifts, scratch, needed, of_block);
             self.between(image, scratch, Some(block), trace.as_deref_mut());
         }
         scratch.clock.start();
         self.classify(scratch, logits, trace);
         scratch.clock.lap(Stage::Heads);
+    }
+
+    fn kernels_of(&self, block: usize) -> BlockKernels<'_> {
+        let (weights, _) = self.memory.of(block);
+        BlockKernels {
+            kernels: self.kernels,
+            weights,
+        }
     }
 
     /// Tokens whose values are needed after a block.
@@ -236,16 +258,17 @@ impl Engine {
                 Some(block) => {
                     let EngineBlock { attention, mlp } = &self.blocks[block];
                     let needed = self.needed(block, tokens.trace.is_some());
-                    attention.add(*kernels, &mut tokens, attended, zeros, needed, block);
-                    mlp.add(*kernels, &mut tokens, needed, block);
+                    let with = self.kernels_of(block);
+                    attention.add(with, &mut tokens, attended, zeros, needed, block);
+                    mlp.add(with, &mut tokens, needed, block);
                     if let Some(trace) = &mut tokens.trace {
                         trace.blocks[block].output = floats(tokens.stream);
                     }
                 }
             }
             let next = after.map_or(0, |block| block + 1);
-            if let Some(next) = self.blocks.get(next) {
-                next.attention.project(*kernels, &mut tokens);
+            if let Some(EngineBlock { attention, .. }) = self.blocks.get(next) {
+                attention.project(self.kernels_of(next), &mut tokens);
             }
         });
     }

@@ -62,6 +62,8 @@ pub(super) struct Lane {
     /// The largest element of the attention matrix.
     pub(super) largest: f32,
     pub(super) scores: Vec<Line<f32>>,
+    /// Attention shifts of a block of queries, `[keys]`, if the network keeps them as levels.
+    pub(super) shifts: Vec<[f32; LANES]>,
     /// For each head that the lane has queries of.
     pub(super) candidates: Vec<Candidates>,
     /// The other groups of its queries of a head, `[2, 2 * pairs, key words]`.
@@ -165,6 +167,7 @@ impl Lane {
             extrema: NO_EXTREMA,
             largest: f32::NEG_INFINITY,
             scores: vec![Line::default(); tokens],
+            shifts: vec![[0.0; LANES]; tokens],
             candidates: (0..heads).map(|_| candidates()).collect(),
             later_groups: [(); 2].map(|()| vec![Line::default(); pairs * sizes.plane_pair()]),
             extra_planes: vec![Line::default(); EXTRA_PLANES * sizes.value_plane()],
@@ -286,6 +289,7 @@ pub(crate) fn check_scratch(config: &PackedConfig) -> Result<(), Error> {
     let lines = wide(PAIRS_OF_PLANES * sizes.padded)
         + (heads + 2) * 2 * wide(sizes.pairs) * of_queries
         + 4 * tokens * (wide(panels(config.width)) + section)
+        + 2 * tokens
         + 4 * wide(EXTRA_PLANES + 1) * key_words * section;
     let lists = heads * wide(most_entries(config) * size_of::<Entry>())
         + heads * wide(most_candidates(sizes.tokens) * size_of::<Candidate>())

@@ -24,11 +24,13 @@
 mod checksum;
 mod contents;
 mod read;
+mod shift;
 mod write;
 
 pub use contents::{FORMAT_VERSION, PackedFile, Preprocessing, ShiftStorage};
 
 pub(crate) use read::{Reader, with_bytes};
+pub(crate) use shift::StoredShift;
 
 use std::path::Path;
 

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
-use half::f16;
 use memmap2::{Mmap, MmapOptions};
 #[cfg(feature = "rayon")]
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
@@ -15,8 +14,10 @@ use serde::de::DeserializeOwned;
 
 use super::checksum;
 use super::contents::{FORMAT, FORMAT_VERSION, PackedFile};
+use super::shift::StoredShift;
+use crate::engine::ShiftKind;
 use crate::layout::{Kind, Source, Tensor};
-use crate::validate::Checked;
+use crate::validate::{Checked, finite};
 use crate::{Block, Error, PackedConfig, PackedNetwork, SignMatrix, levels};
 
 /// The version of the format that has no checksum.
@@ -51,7 +52,14 @@ fn map(path: &Path) -> Result<Mmap, Error> {
 pub(super) fn read(bytes: &[u8]) -> Result<PackedFile, Error> {
     let reader = Reader::new(bytes)?;
     let parts = vec![(); reader.config.depth];
-    let (mut packed, blocks) = reader.read(parts, |block, ()| (block, Vec::new()))?;
+    let (mut packed, blocks) = reader.read(parts, |mut block, shift, ()| {
+        let values = &mut block.attention.attention_shift;
+        *values = shift.values();
+        values
+            .iter()
+            .all(|value| value.is_finite())
+            .then_some(block)
+    })?;
     packed.network.blocks = blocks;
     Ok(packed)
 }
@@ -98,31 +106,58 @@ impl<'a> Reader<'a> {
         &self.config
     }
 
-    /// Refuses a configuration that asks for more attention shifts than the file has bytes: memory for them is
-    /// taken before they are read.
-    pub(crate) fn check_shifts(&self) -> Result<(), Error> {
-        let config = &self.config;
-        let wide = |size: usize| size as u64;
-        let tokens = wide(config.tokens());
-        let sizes = [tokens, tokens, wide(config.depth), wide(config.heads)];
-        let shifts = sizes.into_iter().fold(1, u64::saturating_mul);
-        if shifts <= wide(self.bytes.len()) {
-            return Ok(());
+    /// As levels if all attention shifts are stored so.
+    pub(crate) fn shift_kind(&self) -> ShiftKind {
+        let is_level = |block: usize| {
+            let name = format!("blocks.{block}.attention.attention_shift.bias");
+            self.header
+                .info(&name)
+                .is_some_and(|info| info.dtype == Dtype::I8)
+        };
+        match (0..self.config.depth).all(is_level) {
+            true => ShiftKind::Levels,
+            false => ShiftKind::Floats,
         }
-        Err(Error::Config {
-            field: "the number of attention shifts",
-            value: shifts.to_string(),
-            expected: format!("at most one for each of the {} bytes", self.bytes.len()),
-        })
     }
 
-    /// The contents, and what is made of each block and the part that is given for it, as soon as it is
-    /// read: so only a few are in memory at once. With each comes the memory of a list that is no longer
-    /// needed, for the attention shifts of the next.
+    /// Refuses a configuration that asks for more attention shifts than the file has bytes, or more binary weights than
+    /// it has bits: memory for them is taken before they are read.
+    pub(crate) fn check_memory(&self) -> Result<(), Error> {
+        let config = &self.config;
+        let wide = |size: usize| size as u64;
+        let product = |sizes: &[u64]| sizes.iter().copied().fold(1, u64::saturating_mul);
+        let (depth, tokens, width) = (
+            wide(config.depth),
+            wide(config.tokens()),
+            wide(config.width),
+        );
+        let bytes = wide(self.bytes.len());
+        let shifts = product(&[depth, tokens, tokens, wide(config.heads)]);
+        let inputs = width
+            .saturating_mul(4)
+            .saturating_add(wide(config.mlp_width).saturating_mul(2));
+        let weights = product(&[depth, width, inputs]).div_ceil(8);
+        for (field, value) in [
+            ("the number of attention shifts", shifts),
+            ("the number of bytes of binary weights", weights),
+        ] {
+            if value > bytes {
+                return Err(Error::Config {
+                    field,
+                    value: value.to_string(),
+                    expected: format!("at most one for each of the {bytes} bytes"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The contents, and what is made of each block, its attention shifts and the part that is given for it, as soon
+    /// as it is read: so only a few are in memory at once. Nothing is made of shifts that are not all finite.
     pub(crate) fn read<P: Send, T: Send>(
         &self,
         parts: Vec<P>,
-        make: impl Fn(Block, P) -> (T, Vec<f32>) + Sync,
+        make: impl Fn(Block, &StoredShift<'_>, P) -> Option<T> + Sync,
     ) -> Result<(PackedFile, Vec<T>), Error> {
         let Self {
             header,
@@ -134,7 +169,7 @@ impl<'a> Reader<'a> {
             header,
             data,
             read: HashSet::new(),
-            spare: Vec::new(),
+            shift: None,
         };
         let mut ends = tensors();
         let packed = PackedFile {
@@ -146,8 +181,11 @@ impl<'a> Reader<'a> {
         packed.validate_rest()?;
         let block = |tensors: &mut Tensors<'_>, (index, part)| {
             let block = Block::build_checked(config, index, tensors)?;
-            let (made, spare) = make(block, part);
-            tensors.spare = spare;
+            let (name, shift) = tensors.shift.take().expect("a block has attention shifts");
+            let Some(made) = make(block, &shift, part) else {
+                finite(&name, &shift.values())?;
+                unreachable!("a shift of {name} is not finite");
+            };
             Ok((made, std::mem::take(&mut tensors.read)))
         };
         #[cfg(feature = "rayon")]
@@ -201,15 +239,22 @@ struct Tensors<'a> {
     data: &'a [u8],
     /// The names of the tensors that have been read.
     read: HashSet<String>,
-    /// Memory for attention shifts.
-    spare: Vec<f32>,
+    /// The attention shifts that were read last, and their name.
+    shift: Option<(String, StoredShift<'a>)>,
 }
 
 impl Source for Tensors<'_> {
+    fn leaves(&self, tensor: &Tensor<'_>) -> bool {
+        tensor.kind == Kind::AttentionShift
+    }
+
     fn floats(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error> {
         let name = tensor.name();
         match tensor.kind {
-            Kind::AttentionShift => self.shift(tensor),
+            Kind::AttentionShift => {
+                self.shift = Some((name, self.shift(tensor)?));
+                Ok(Vec::new())
+            }
             Kind::RowScales if self.info(&name)?.shape == [1] => self.values(&name, &[1]),
             _ => self.values(&name, tensor.shape),
         }
@@ -237,29 +282,16 @@ impl Source for Tensors<'_> {
 }
 
 impl<'a> Tensors<'a> {
-    fn shift(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error> {
+    fn shift(&mut self, tensor: &Tensor<'_>) -> Result<StoredShift<'a>, Error> {
         let (name, shape) = (tensor.name(), tensor.shape);
-        let mut shift = std::mem::take(&mut self.spare);
-        shift.clear();
-        match self.info(&name)?.dtype {
-            Dtype::F16 => {
-                let halves = self.bytes(&name, Dtype::F16, shape)?.as_chunks::<2>().0;
-                shift.extend(halves.iter().map(|&half| f16::from_le_bytes(half).to_f32()));
-            }
-            Dtype::I8 => {
-                let bytes = self.bytes(&name, Dtype::I8, shape)?;
-                let scales = self.values(&tensor.scale_name(), &shape[..1])?;
-                shift.reserve_exact(bytes.len());
-                for (row, scale) in bytes.chunks(bytes.len() / scales.len()).zip(scales) {
-                    shift.extend(row.iter().map(|&byte| f32::from(byte as i8) * scale));
-                }
-            }
-            _ => {
-                let values = self.bytes(&name, Dtype::F32, shape)?.as_chunks::<4>().0;
-                shift.extend(values.iter().map(|&value| f32::from_le_bytes(value)));
-            }
-        }
-        Ok(shift)
+        Ok(match self.info(&name)?.dtype {
+            Dtype::F16 => StoredShift::F16(self.bytes(&name, Dtype::F16, shape)?.as_chunks().0),
+            Dtype::I8 => StoredShift::I8 {
+                levels: self.bytes(&name, Dtype::I8, shape)?,
+                steps: self.values(&tensor.scale_name(), &shape[..1])?,
+            },
+            _ => StoredShift::F32(self.bytes(&name, Dtype::F32, shape)?.as_chunks().0),
+        })
     }
 
     fn matrix(

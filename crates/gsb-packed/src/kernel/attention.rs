@@ -7,12 +7,14 @@
 //! many that the groups are better computed again as planes.
 
 mod scores;
+mod shift;
 
 use std::ops::Range;
 
 use super::instruction_set::{InstructionSet, Task};
 use super::simd::{LANES, Line, Simd};
 pub(crate) use scores::{Exponentials, Groups, HeadAttention, HeadBits};
+pub(crate) use shift::HeadShift;
 
 /// Keys of a word of a plane.
 pub(crate) const KEYS: usize = 32;
@@ -36,6 +38,8 @@ pub(crate) struct FirstGroups<'a> {
     /// Some blocks of queries.
     pub(crate) blocks: Range<usize>,
     pub(crate) scores: &'a mut [Line<f32>],
+    /// Memory for the shifts of a block, `[keys]`.
+    pub(crate) shifts: &'a mut [[f32; LANES]],
     /// `[some blocks, key words]`.
     pub(crate) plane: &'a mut [Line],
     pub(crate) candidates: &'a mut Candidates,
@@ -48,17 +52,23 @@ impl Task for FirstGroups<'_> {
 
     #[inline(always)]
     fn run<S: InstructionSet>(self, s: S) {
-        let Self { head, scores, .. } = self;
+        let Self {
+            head,
+            scores,
+            shifts,
+            ..
+        } = self;
         let words = key_words(head.tokens);
         let [second, third] = self.later;
         for (at, block) in self.blocks.enumerate() {
-            let sum = head.scores(s, block, scores);
+            let shift = head.shift.of_block(block, shifts);
+            let sum = head.scores(s, block, shift, scores);
             let lines = at * words..(at + 1) * words;
             let first = FirstGroup {
                 groups: head.groups,
                 block,
                 scores,
-                shift: head.shift(block),
+                shift,
                 plane: &mut self.plane[lines.clone()],
                 candidates: self.candidates,
             };
@@ -66,7 +76,7 @@ impl Task for FirstGroups<'_> {
             if head.groups.by_row && head.groups.count > 1 {
                 let planes = GroupPlanes {
                     scores,
-                    shift: head.shift(block),
+                    shift,
                     planes: [&mut second[lines.clone()], &mut third[lines]],
                 };
                 planes.run(s, sum, largest, head.groups.later);
@@ -81,6 +91,8 @@ pub(crate) struct LaterGroups<'a> {
     /// Some blocks of queries.
     pub(crate) blocks: Range<usize>,
     pub(crate) scores: &'a mut [Line<f32>],
+    /// Memory for the shifts of a block, `[keys]`.
+    pub(crate) shifts: &'a mut [[f32; LANES]],
     /// `[some blocks, key words]` each.
     pub(crate) planes: [&'a mut [Line]; 2],
     pub(crate) max: f32,
@@ -91,15 +103,21 @@ impl Task for LaterGroups<'_> {
 
     #[inline(always)]
     fn run<S: InstructionSet>(self, s: S) {
-        let Self { head, scores, .. } = self;
+        let Self {
+            head,
+            scores,
+            shifts,
+            ..
+        } = self;
         let words = key_words(head.tokens);
         let [second, third] = self.planes;
         for (at, block) in self.blocks.enumerate() {
-            let sum = head.scores(s, block, scores);
+            let shift = head.shift.of_block(block, shifts);
+            let sum = head.scores(s, block, shift, scores);
             let lines = at * words..(at + 1) * words;
             let planes = GroupPlanes {
                 scores,
-                shift: head.shift(block),
+                shift,
                 planes: [&mut second[lines.clone()], &mut third[lines]],
             };
             planes.run(s, sum, s.splat_f(self.max), head.groups.later);

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::linear::{Arrange, Linear, ToCounts};
-use super::micro::linear::{Inputs, PANEL, ROW_PADDING, Weights};
+use super::micro::linear::{Inputs, ROW_PADDING, Weights};
 use super::product::Product;
 use super::simd::Line;
 use super::{Isa, Kernels};
@@ -45,11 +45,13 @@ const TURNS: usize = 24;
 fn fastest(first: Kernels, others: &[Kernels]) -> Kernels {
     let ways: Vec<Kernels> = [first].into_iter().chain(others.iter().copied()).collect();
     let arrange = |kernels: &Kernels| {
+        let mut panels = vec![Default::default(); PANELS * WORDS];
         kernels.run(Arrange {
-            channels: PANELS * PANEL,
             words: WORDS,
             row: |channel: usize, out: &mut [u32]| out.fill(channel as u32),
-        })
+            out: &mut panels,
+        });
+        panels
     };
     let weights: Vec<Vec<[Line; 4]>> = ways.iter().map(arrange).collect();
     let rows: Vec<u32> = (0..).take((ROWS + ROW_PADDING) * WORDS).collect();

@@ -51,6 +51,12 @@ pub(crate) trait InstructionSet: Simd {
     #[inline(always)]
     fn arrange_panel(self, _words: &mut [[Line; 4]]) {}
 
+    /// A word of a channel, as it was before the panel was arranged.
+    #[inline(always)]
+    fn arranged(self, panel: &[[Line; 4]], word: usize, channel: usize) -> u32 {
+        panel[word][channel / LANES].0[channel % LANES]
+    }
+
     /// Multiplies rows of bits by a binary weight, see [`linear::run`](super::micro::linear::run).
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E);
 

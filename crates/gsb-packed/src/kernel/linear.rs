@@ -150,35 +150,55 @@ impl Epilogue for ToCounts<'_> {
 }
 
 /// Arranges the bits of a weight in panels: `words(channel, out)` gives a row's.
-pub(crate) struct Arrange<F> {
-    /// Channels, a multiple of [`PANEL`].
-    pub(crate) channels: usize,
+pub(crate) struct Arrange<'a, F> {
     /// Words of a row.
     pub(crate) words: usize,
     pub(crate) row: F,
+    /// `[panels, words]`.
+    pub(crate) out: &'a mut [[Line; 4]],
 }
 
-impl<F: FnMut(usize, &mut [u32])> Task for Arrange<F> {
-    type Output = Vec<[Line; 4]>;
+impl<F: FnMut(usize, &mut [u32])> Task for Arrange<'_, F> {
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: InstructionSet>(mut self, s: S) -> Vec<[Line; 4]> {
-        let mut out = Vec::with_capacity(self.channels / PANEL * self.words);
+    fn run<S: InstructionSet>(mut self, s: S) {
         let mut rows = vec![0u32; PANEL * self.words];
-        for first in (0..self.channels).step_by(PANEL) {
+        for (panel, out) in self.out.chunks_exact_mut(self.words).enumerate() {
             for (channel, row) in rows.chunks_exact_mut(self.words).enumerate() {
-                (self.row)(first + channel, row);
+                (self.row)(panel * PANEL + channel, row);
             }
-            for word in 0..self.words {
+            for (word, out) in out.iter_mut().enumerate() {
                 let mut column = [0; PANEL];
                 for (out, row) in column.iter_mut().zip(rows.chunks_exact(self.words)) {
                     *out = row[word];
                 }
-                out.push(S::arrange(&column));
+                *out = S::arrange(&column);
             }
-            let panel = out.len() - self.words;
-            s.arrange_panel(&mut out[panel..]);
+            s.arrange_panel(out);
         }
-        out
+    }
+}
+
+/// Adds to sums, for each channel of an arranged weight, 1 where the bit at a position is set and -1 where it is not.
+pub(crate) struct AddSigns<'a> {
+    pub(crate) weights: Weights<'a>,
+    pub(crate) position: usize,
+    pub(crate) sums: &'a mut [i32],
+}
+
+impl Task for AddSigns<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: InstructionSet>(self, s: S) {
+        let Weights { panels, words } = self.weights;
+        let (word, bit) = (self.position / 32, self.position % 32);
+        for (sums, panel) in self.sums.chunks_mut(PANEL).zip(panels.chunks_exact(words)) {
+            for (channel, sum) in sums.iter_mut().enumerate() {
+                let set = s.arranged(panel, word, channel) >> bit & 1 == 1;
+                *sum += if set { 1 } else { -1 };
+            }
+        }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod quarters;
 ))]
 pub(crate) mod registers;
 pub(crate) mod scalar;
+pub(crate) mod shifts;
 pub(crate) mod simd;
 pub(crate) mod value;
 

@@ -3,7 +3,7 @@
 use super::instruction_set::{InstructionSet, Task};
 use super::micro::linear::PANEL;
 use super::micro::patches::Patches;
-use super::simd::{Line, Simd};
+use super::simd::{LANES, Line, Simd};
 
 impl Task for Patches<'_> {
     type Output = ();
@@ -14,44 +14,38 @@ impl Task for Patches<'_> {
     }
 }
 
-/// Arranges the weight of one colour of a patch for an instruction set, as [`Arrange`] the bits of a
-/// binary one: level `at` of a channel is `level(channel, at)`.
+/// Arranges the weight of a patch embedding for an instruction set, as [`Arrange`] the bits of a binary one.
 ///
 /// [`Arrange`]: super::linear::Arrange
-pub(crate) struct ArrangePatches<F> {
+pub(crate) struct ArrangePatches<'a> {
+    /// `[channels, colours, values]`, padded with channels of 0.
+    pub(crate) levels: &'a [i8],
     /// Panels of channels.
     pub(crate) panels: usize,
     pub(crate) colours: usize,
     /// Values of a colour of a patch.
     pub(crate) values: usize,
-    /// Level of a channel, a colour and a value.
-    pub(crate) level: F,
 }
 
-impl<F: Fn(usize, usize, usize) -> i8> Task for ArrangePatches<F> {
+impl Task for ArrangePatches<'_> {
     /// The panels, and words of a colour.
     type Output = (Vec<[Line; 4]>, usize);
 
     #[inline(always)]
     fn run<S: InstructionSet>(self, _: S) -> Self::Output {
         let words = self.values.div_ceil(S::PIXELS);
-        let mut out = Vec::with_capacity(self.panels * self.colours * words);
-        for panel in 0..self.panels {
-            for colour in 0..self.colours {
-                for word in 0..words {
-                    let mut column = [Line::default(); 4];
-                    for channel in 0..PANEL {
-                        let mut packed = 0u32;
-                        for i in 0..S::PIXELS {
-                            let at = word * S::PIXELS + i;
-                            if at < self.values {
-                                let level = (self.level)(panel * PANEL + channel, colour, at);
-                                packed |= pixel::<S>(i32::from(level), i);
-                            }
-                        }
-                        column[channel / 16].0[channel % 16] = packed;
-                    }
-                    out.push(column);
+        let mut out = vec![Default::default(); self.panels * self.colours * words];
+        let of_channel = self.colours * self.values;
+        for (channel, levels) in self.levels.chunks_exact(of_channel).enumerate() {
+            let (panel, line, lane) = (channel / PANEL, channel % PANEL / LANES, channel % LANES);
+            let out = &mut out[panel * self.colours * words..][..self.colours * words];
+            let colours = levels.chunks_exact(self.values);
+            for (out, levels) in out.chunks_exact_mut(words).zip(colours) {
+                for (out, levels) in out.iter_mut().zip(levels.chunks(S::PIXELS)) {
+                    let levels = levels.iter().enumerate();
+                    let packed = levels.map(|(i, &level)| pixel::<S>(i32::from(level), i));
+                    let out: &mut [Line; 4] = out;
+                    out[line].0[lane] = packed.fold(0, |word, pixel| word | pixel);
                 }
             }
         }

@@ -12,6 +12,14 @@ pub(crate) const LANES: usize = 16;
 #[repr(C, align(64))]
 pub(crate) struct Line<T = u32>(pub(crate) [T; LANES]);
 
+#[allow(unsafe_code)]
+// SAFETY: an array of numbers, for which 0 is one.
+unsafe impl bytemuck::Zeroable for Line {}
+
+#[allow(unsafe_code)]
+// SAFETY: any bits are numbers, and there is no padding: the 64 bytes of the array are its alignment.
+unsafe impl bytemuck::Pod for Line {}
+
 /// Vectors, as a value that can only be had where their instructions can be executed.
 pub(crate) trait Simd: Copy {
     /// 32-bit integers.

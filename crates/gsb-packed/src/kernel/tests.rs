@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::attended::{Together, VALUE_PLANES};
 use super::instruction_set::{InstructionSet, Task};
-use super::linear::{Arrange, Linear};
+use super::linear::{AddSigns, Arrange, Linear};
 use super::micro::common::{Halves, ValuePlane};
 use super::micro::linear::{Epilogue, Inputs, PANEL, ROW_PADDING, Weights};
 use super::micro::patches::{PatchWeights, Patches};
@@ -183,7 +183,19 @@ proptest! {
                 Some(row) if channel < channels => out.copy_from_slice(&row[..columns]),
                 _ => out.fill(0),
             };
-            let panels = kernels.run(Arrange { channels: padded, words: columns, row });
+            let mut panels = vec![Default::default(); padded / PANEL * columns];
+            kernels.run(Arrange { words: columns, row, out: &mut panels });
+            let position = seed as usize % (32 * columns);
+            let mut sums = vec![0; channels];
+            kernels.run(AddSigns {
+                weights: Weights { panels: &panels, words: columns },
+                position,
+                sums: &mut sums,
+            });
+            for (sum, row) in sums.iter().zip(weights.chunks(columns)) {
+                let set = row[position / 32] >> (position % 32) & 1 == 1;
+                prop_assert_eq!(*sum, if set { 1 } else { -1 }, "{:?}", kernels);
+            }
             let mut counts = Counts(vec![vec![u32::MAX; padded]; rows]);
             // Rows in two parts, as rows with zeros divide them.
             let part = rows / 2;
@@ -317,11 +329,10 @@ proptest! {
             .collect();
         let panels = channels.div_ceil(PANEL);
         for kernels in all() {
-            let level = |channel: usize, colour: usize, at: usize| match channel < channels {
-                true => levels[(channel * colours + colour) * values + at],
-                false => 0,
+            let level = |channel: usize, colour: usize, at: usize| {
+                levels[(channel * colours + colour) * values + at]
             };
-            let (arranged, words) = kernels.run(ArrangePatches { panels, colours, values, level });
+            let (arranged, words) = kernels.run(ArrangePatches { levels: &levels, panels, colours, values });
             let weights = PatchWeights {
                 panels: arranged,
                 words,

@@ -5,6 +5,11 @@ use crate::{Error, SignMatrix};
 
 /// Where the tensors of a new network come from, asked for in the order of the forward pass.
 pub(crate) trait Source {
+    /// Whether the floats of a tensor stay where they are, to be checked there; an empty list stands for them.
+    fn leaves(&self, _tensor: &Tensor<'_>) -> bool {
+        false
+    }
+
     fn floats(&mut self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error>;
     fn levels(&mut self, tensor: &Tensor<'_>, bits: u8) -> Result<Vec<i8>, Error>;
     fn signs(&mut self, tensor: &Tensor<'_>) -> Result<SignMatrix, Error>;

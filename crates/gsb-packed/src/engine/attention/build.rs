@@ -1,12 +1,11 @@
 //! Arranging and folding the parts of an attention.
 
-use std::sync::Arc;
-
 use super::BinaryAttention;
 use gsb_numerics::guarded;
 
 use crate::engine::linear::{BitLayer, BitWeight, FloatLayer, factors, quotient_threshold};
 use crate::engine::lines::lines;
+use crate::engine::memory::WeightMemory;
 use crate::engine::norm::fold;
 use crate::engine::scratch::Sizes;
 use crate::kernel::Kernels;
@@ -64,14 +63,15 @@ impl BinaryAttention {
         attention: Attention,
         config: &PackedConfig,
         kernels: Kernels,
+        memory: &mut WeightMemory<'_>,
     ) -> Self {
         let sizes = Sizes::of_config(config);
         let sections = Sections { config, sizes };
         let qkv = attention.qkv;
-        let signs = Arc::new(qkv.weight);
         let factor = factors(qkv.input_scale, qkv.weight_scale);
         let bias = |row: usize| qkv.bias[row];
-        let weight = |rows| BitWeight::new(kernels, signs.clone(), config.width, rows, true);
+        let mut weight =
+            |rows| BitWeight::new(kernels, memory, &qkv.weight, config.width, rows, true);
         let (query_key, value) = (weight(sections.query_key()), weight(sections.value()));
         let shift = |row: usize| match row / config.width {
             0 => attention.query_shift[row],
@@ -108,7 +108,7 @@ impl BinaryAttention {
             thresholds,
             products,
             scales: attention_scales,
-            output: output_layer(attention.output, config, kernels),
+            output: output_layer(attention.output, config, kernels, memory),
         }
     }
 }
@@ -141,10 +141,15 @@ fn groups(config: &PackedConfig, product: f32, first_scale: f32) -> Groups {
 }
 
 /// The layer that follows the attended value, the heads of which fill whole words.
-fn output_layer(output: BinaryLinear, config: &PackedConfig, kernels: Kernels) -> FloatLayer {
+fn output_layer(
+    output: BinaryLinear,
+    config: &PackedConfig,
+    kernels: Kernels,
+    memory: &mut WeightMemory<'_>,
+) -> FloatLayer {
     let factor = factors(output.input_scale, output.weight_scale);
     let (width, rows) = (config.head_width(), (0..config.width).map(Some).collect());
-    let weight = BitWeight::new(kernels, Arc::new(output.weight), width, rows, true);
+    let weight = BitWeight::new(kernels, memory, &output.weight, width, rows, true);
     FloatLayer::new(weight, factor, |row| output.bias[row])
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::Trace;
+use crate::engine::memory::BlockShifts;
 use crate::engine::scratch::{Lane, Sizes};
 use crate::engine::share::{Parts, Span};
 use crate::kernel::Kernels;
@@ -17,8 +18,7 @@ pub(super) struct Attention<'a> {
     pub(super) needed: usize,
     /// The encoder block.
     pub(super) block: usize,
-    /// Attention shifts of the block, `[heads, blocks of queries, keys]`.
-    pub(super) shifts: &'a [[f32; LANES]],
+    pub(super) shifts: BlockShifts<'a>,
     /// `[tokens, panels of a section]`.
     pub(super) value: &'a [[Line<f32>; 4]],
     /// Those of the value.

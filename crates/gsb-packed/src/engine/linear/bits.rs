@@ -4,6 +4,7 @@ use super::super::lines::{element_mut, lines};
 use super::decisions::Decide;
 use super::rule::Rule;
 use super::weight::{BitRows, BitWeight, Outcome, SumScratch};
+use crate::engine::memory::BlockKernels;
 use crate::kernel::Kernels;
 use crate::kernel::linear::{Intervals, ToBits};
 use crate::kernel::micro::linear::Epilogue;
@@ -48,7 +49,7 @@ impl BitLayer {
             tables: Vec::new(),
         };
         let mut ties = false;
-        let columns = weight.signs.columns();
+        let columns = weight.columns;
         for (channel, row) in weight.rows.iter().enumerate() {
             if row.is_none() {
                 continue;
@@ -85,7 +86,7 @@ impl BitLayer {
     /// Makes bits of rows, and lists where a sign is 0.
     pub(in crate::engine) fn apply(
         &self,
-        kernels: Kernels,
+        with: BlockKernels<'_>,
         inputs: BitRows<'_>,
         sums: &mut SumScratch,
         out: &mut [u32],
@@ -102,7 +103,7 @@ impl BitLayer {
             layer: self,
             zeros,
         };
-        self.weight.apply(kernels, inputs, sums, &mut outcome);
+        self.weight.apply(with, inputs, sums, &mut outcome);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::lines::{element, element_mut, lines};
 use super::weight::{BitRows, BitWeight, Outcome, SumScratch};
-use crate::kernel::Kernels;
+use crate::engine::memory::BlockKernels;
 use crate::kernel::linear::{Affine, ToFloats, ToResidual};
 use crate::kernel::micro::linear::Epilogue;
 use crate::kernel::simd::{Line, Simd};
@@ -45,7 +45,7 @@ impl FloatLayer {
     /// Shifted floats: `[rows, panels]`.
     pub(in crate::engine) fn apply(
         &self,
-        kernels: Kernels,
+        with: BlockKernels<'_>,
         inputs: BitRows<'_>,
         sums: &mut SumScratch,
         shift: &[[Line<f32>; 4]],
@@ -58,13 +58,13 @@ impl FloatLayer {
             panels: shift.len(),
         };
         self.weight
-            .apply(kernels, inputs, sums, &mut Floats { to, layer: self });
+            .apply(with, inputs, sums, &mut Floats { to, layer: self });
     }
 
     /// Adds to the residual stream: `[rows, panels]`.
     pub(in crate::engine) fn add(
         &self,
-        kernels: Kernels,
+        with: BlockKernels<'_>,
         inputs: BitRows<'_>,
         sums: &mut SumScratch,
         stream: &mut [[Line<f32>; 4]],
@@ -75,7 +75,7 @@ impl FloatLayer {
             panels: self.affine.bias.len(),
         };
         self.weight
-            .apply(kernels, inputs, sums, &mut Residual { to, layer: self });
+            .apply(with, inputs, sums, &mut Residual { to, layer: self });
     }
 }
 

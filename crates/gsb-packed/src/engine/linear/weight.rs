@@ -1,13 +1,14 @@
 //! The binary weight of a linear layer, and exact sums of its products.
 
-use std::sync::Arc;
+use std::ops::Range;
 
 use gsb_numerics::guarded;
 
 use crate::SignMatrix;
 use crate::engine::lines::element;
+use crate::engine::memory::{BlockKernels, WeightMemory};
 use crate::kernel::Kernels;
-use crate::kernel::linear::{Arrange, Linear, ToCounts};
+use crate::kernel::linear::{AddSigns, Arrange, Linear, ToCounts};
 use crate::kernel::micro::linear::{Epilogue, Inputs, PANEL, Weights};
 use crate::kernel::norm::Zero;
 use crate::kernel::simd::Line;
@@ -18,13 +19,18 @@ use crate::kernel::simd::Line;
 /// whole words.
 #[derive(Debug)]
 pub(in crate::engine) struct BitWeight {
-    pub(super) signs: Arc<SignMatrix>,
-    /// Columns of a segment.
+    /// Columns, and those of a segment.
+    pub(super) columns: usize,
     segment: usize,
     /// The row of each output channel; padding has none.
     pub(super) rows: Vec<Option<usize>>,
-    panels: Vec<[Line; 4]>,
+    /// Where the words of the panels are among those of the block, and how many a panel has.
+    place: Range<usize>,
     words: usize,
+    /// Positions of zeros in the flattened matrix, ascending.
+    zeros: Vec<u32>,
+    /// How many bits of each output channel are set, if the inputs are 0 or 1.
+    ones: Vec<u32>,
     /// Whether the inputs are signs rather than 0 or 1.
     signed: bool,
 }
@@ -54,26 +60,34 @@ pub(in crate::engine) trait Outcome: Epilogue {
 impl BitWeight {
     pub(in crate::engine) fn new(
         kernels: Kernels,
-        signs: Arc<SignMatrix>,
+        memory: &mut WeightMemory<'_>,
+        signs: &SignMatrix,
         segment: usize,
         rows: Vec<Option<usize>>,
         signed: bool,
     ) -> Self {
         let words = signs.columns() / segment * segment.div_ceil(32);
-        let panels = kernels.run(Arrange {
-            channels: rows.len().next_multiple_of(PANEL),
+        let (place, out) = memory.take(rows.len().div_ceil(PANEL) * words);
+        kernels.run(Arrange {
             words,
             row: |channel: usize, out: &mut [u32]| match rows.get(channel).copied().flatten() {
                 Some(row) => signs.row_words(row, segment, out),
                 None => out.fill(0),
             },
+            out,
         });
+        let ones = |row: &Option<usize>| row.map_or(0, |row| signs.ones(row));
         Self {
-            signs,
+            columns: signs.columns(),
             segment,
-            rows,
-            panels,
+            place,
             words,
+            zeros: signs.zeros().into(),
+            ones: match signed {
+                true => Vec::new(),
+                false => rows.iter().map(ones).collect(),
+            },
+            rows,
             signed,
         }
     }
@@ -86,8 +100,8 @@ impl BitWeight {
     /// The sum of products of an output channel with inputs none of whose bits differ.
     pub(in crate::engine) fn base(&self, channel: usize) -> i32 {
         match self.rows.get(channel).copied().flatten() {
-            Some(row) if !self.signed => self.signs.ones(row) as i32,
-            Some(_) => self.signs.columns() as i32,
+            Some(_) if !self.signed => self.ones[channel] as i32,
+            Some(_) => self.columns as i32,
             None => 0,
         }
     }
@@ -105,12 +119,12 @@ impl BitWeight {
     /// Multiplies rows: those without a 0 by the fast kernel, the others with exact sums.
     pub(in crate::engine) fn apply(
         &self,
-        kernels: Kernels,
+        with: BlockKernels<'_>,
         inputs: BitRows<'_>,
         sums: &mut SumScratch,
         outcome: &mut impl Outcome,
     ) {
-        let all = outcome.needs_sums() || !self.signs.zeros().is_empty();
+        let all = outcome.needs_sums() || !self.zeros.is_empty();
         let mut zeros = inputs.zeros;
         let mut first = 0;
         while first < inputs.rows {
@@ -119,11 +133,11 @@ impl BitWeight {
                 .map_or(inputs.rows, |zero| zero.0 as usize)
                 .min(inputs.rows);
             let exact = if all { first } else { zero };
-            self.counts(kernels, inputs, first..exact, outcome);
+            self.counts(with, inputs, first..exact, outcome);
             if exact < inputs.rows {
                 let of_row = zeros.partition_point(|zero| zero.0 as usize <= exact);
                 let (here, after) = zeros.split_at(of_row);
-                self.exact_row(kernels, inputs, exact, here, sums, outcome);
+                self.exact_row(with, inputs, exact, here, sums, outcome);
                 zeros = after;
             }
             first = exact + 1;
@@ -132,26 +146,30 @@ impl BitWeight {
 
     fn counts(
         &self,
-        kernels: Kernels,
+        with: BlockKernels<'_>,
         inputs: BitRows<'_>,
         rows: std::ops::Range<usize>,
         epilogue: &mut impl Epilogue,
     ) {
         if !rows.is_empty() {
-            kernels.run(Linear {
+            with.kernels.run(Linear {
                 inputs: Inputs::new(inputs.words, inputs.stride, rows),
-                weights: Weights {
-                    panels: &self.panels,
-                    words: self.words,
-                },
+                weights: self.weights(with),
                 epilogue,
             });
         }
     }
 
+    fn weights<'a>(&self, with: BlockKernels<'a>) -> Weights<'a> {
+        Weights {
+            panels: &with.weights[self.place.clone()],
+            words: self.words,
+        }
+    }
+
     fn exact_row(
         &self,
-        kernels: Kernels,
+        with: BlockKernels<'_>,
         inputs: BitRows<'_>,
         row: usize,
         zeros: &[Zero],
@@ -160,30 +178,29 @@ impl BitWeight {
     ) {
         let channels = self.rows.len();
         let SumScratch { counts, sums } = scratch;
-        counts.resize_with(self.panels.len() / self.words, Default::default);
-        self.counts(kernels, inputs, row..row + 1, &mut ToCounts(counts));
+        counts.resize_with(channels.div_ceil(PANEL), Default::default);
+        self.counts(with, inputs, row..row + 1, &mut ToCounts(counts));
         sums.clear();
         sums.extend(
             (0..channels).map(|channel| self.sum(self.base(channel), element(counts, channel))),
         );
         let padded = self.segment.next_multiple_of(32);
-        let column = |position: usize| position / padded * self.segment + position % padded;
         for &(_, position) in zeros {
-            let column = column(position as usize);
-            for (sum, row) in sums.iter_mut().zip(&self.rows) {
-                // It counted as -1 times the sign of the weight's bit.
-                *sum += row.map_or(0, |row| if self.signs.bit(row, column) { 1 } else { -1 });
-            }
+            // It counted as -1 times the sign of the weight's bit.
+            with.kernels.run(AddSigns {
+                weights: self.weights(with),
+                position: position as usize,
+                sums,
+            });
         }
         let words = &inputs.words[row * inputs.stride..][..self.words];
-        let columns = self.signs.columns();
+        let columns = self.columns;
         for (sum, row) in sums.iter_mut().zip(&self.rows) {
             let Some(row) = row else { continue };
             let first = self
-                .signs
-                .zeros()
+                .zeros
                 .partition_point(|&zero| (zero as usize) < row * columns);
-            let of_row = self.signs.zeros()[first..]
+            let of_row = self.zeros[first..]
                 .iter()
                 .map(|&zero| zero as usize - row * columns);
             for column in of_row.take_while(|&column| column < columns) {

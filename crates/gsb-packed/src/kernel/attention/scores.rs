@@ -1,5 +1,6 @@
 //! From query and key bits to the exponentials of their products.
 
+use super::shift::HeadShift;
 use crate::kernel::simd::{LANES, Line, Simd};
 
 /// The exponential of the scores, by the number of different bits of query and key.
@@ -74,16 +75,22 @@ type Scores<'a> = &'a mut [Line<f32>];
 
 /// The scores of a block of queries with all keys.
 #[inline(always)]
-fn scores<S: Simd>(s: S, head: &HeadAttention<'_>, block: usize, out: Scores<'_>) -> S::F {
+fn scores<S: Simd>(
+    s: S,
+    head: &HeadAttention<'_>,
+    block: usize,
+    shift: &[[f32; LANES]],
+    out: Scores<'_>,
+) -> S::F {
     match head.width.div_ceil(32) {
-        1 => scores_of::<S, 1>(s, head, block, out),
-        2 => scores_of::<S, 2>(s, head, block, out),
-        3 => scores_of::<S, 3>(s, head, block, out),
-        4 => scores_of::<S, 4>(s, head, block, out),
-        5 => scores_of::<S, 5>(s, head, block, out),
-        6 => scores_of::<S, 6>(s, head, block, out),
-        7 => scores_of::<S, 7>(s, head, block, out),
-        _ => scores_of::<S, 8>(s, head, block, out),
+        1 => scores_of::<S, 1>(s, head, block, shift, out),
+        2 => scores_of::<S, 2>(s, head, block, shift, out),
+        3 => scores_of::<S, 3>(s, head, block, shift, out),
+        4 => scores_of::<S, 4>(s, head, block, shift, out),
+        5 => scores_of::<S, 5>(s, head, block, shift, out),
+        6 => scores_of::<S, 6>(s, head, block, shift, out),
+        7 => scores_of::<S, 7>(s, head, block, shift, out),
+        _ => scores_of::<S, 8>(s, head, block, shift, out),
     }
 }
 
@@ -92,11 +99,11 @@ fn scores_of<S: Simd, const W: usize>(
     s: S,
     head: &HeadAttention<'_>,
     block: usize,
+    shift: &[[f32; LANES]],
     out: Scores<'_>,
 ) -> S::F {
     let exponentials = &head.groups.exponentials;
     let [queries, keys] = head.bits;
-    let shift = head.shift(block);
     let mut lanes = [[0; LANES]; W];
     for lane in 0..LANES {
         let at = (block * LANES + lane) * queries.stride;
@@ -206,26 +213,27 @@ pub(crate) struct HeadAttention<'a> {
     pub(crate) valid: Option<[HeadBits<'a>; 2]>,
     /// Channels of the head.
     pub(crate) width: usize,
-    /// `[blocks, keys]`, queries beyond the last minus infinity.
-    pub(crate) shift: &'a [[f32; LANES]],
+    pub(crate) shift: HeadShift<'a>,
     /// Number of keys.
     pub(crate) tokens: usize,
 }
 
 impl HeadAttention<'_> {
     #[inline(always)]
-    pub(super) fn scores<S: Simd>(&self, s: S, block: usize, out: Scores<'_>) -> S::F {
+    pub(super) fn scores<S: Simd>(
+        &self,
+        s: S,
+        block: usize,
+        shift: &[[f32; LANES]],
+        out: Scores<'_>,
+    ) -> S::F {
         match self.valid {
             Some(valid) => {
                 let exponentials = &self.groups.exponentials;
                 let sums = masked_scores(exponentials, self.bits, valid, block, self.width, out);
                 s.load_f(&sums)
             }
-            None => scores(s, self, block, out),
+            None => scores(s, self, block, shift, out),
         }
-    }
-
-    pub(super) fn shift(&self, block: usize) -> &[[f32; LANES]] {
-        &self.shift[block * self.tokens..][..self.tokens]
     }
 }

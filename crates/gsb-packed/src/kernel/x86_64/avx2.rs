@@ -45,6 +45,11 @@ impl InstructionSet for TwoRegisters {
     }
 
     #[inline(always)]
+    fn arranged(self, panel: &[[Line; 4]], word: usize, channel: usize) -> u32 {
+        linear::arranged(&panel[word], channel)
+    }
+
+    #[inline(always)]
     fn linear<E: Epilogue>(self, inputs: Inputs<'_>, weights: Weights<'_>, epilogue: &mut E) {
         self.multiply(inputs, weights, epilogue);
     }

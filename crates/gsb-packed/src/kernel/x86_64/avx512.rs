@@ -10,7 +10,7 @@ use crate::kernel::instruction_set::{InstructionSet, Task};
 use crate::kernel::micro::linear::{Epilogue, Inputs, Plain, Weights, run};
 use crate::kernel::micro::patches::{self, Patches};
 use crate::kernel::product::Product;
-use crate::kernel::simd::Line;
+use crate::kernel::simd::{LANES, Line};
 
 impl Avx512 {
     /// Runs a task compiled for these instructions.
@@ -39,6 +39,14 @@ impl InstructionSet for Avx512 {
         match self.product {
             Product::Plain => {}
             Product::Threes => linear::arrange_panel(words),
+        }
+    }
+
+    #[inline(always)]
+    fn arranged(self, panel: &[[Line; 4]], word: usize, channel: usize) -> u32 {
+        match self.product {
+            Product::Plain => panel[word][channel / LANES].0[channel % LANES],
+            Product::Threes => linear::arranged(panel, word, channel),
         }
     }
 

@@ -52,13 +52,26 @@ fn spread_halves(x: u32) -> u64 {
 pub(super) fn arrange(words: &[u32; 64]) -> [Line; 4] {
     let mut lines = [Line::default(); 4];
     for (channel, word) in words.iter().enumerate() {
-        let (half, at) = (channel / 32, channel % 32);
-        let place = half * 32 + at % 16 * 2 + at / 16;
+        let place = place(channel);
         for (line, byte) in lines.iter_mut().zip(word.to_le_bytes()) {
             line.0[place / 4] |= u32::from(byte) << (place % 4 * 8);
         }
     }
     lines
+}
+
+/// A word of a channel, as it was before it was arranged.
+pub(super) fn arranged(lines: &[Line; 4], channel: usize) -> u32 {
+    let place = place(channel);
+    let byte = |line: &Line| (line.0[place / 4] >> (place % 4 * 8)) as u8;
+    u32::from_le_bytes(lines.each_ref().map(byte))
+}
+
+/// Where the bytes of a channel are.
+#[inline(always)]
+fn place(channel: usize) -> usize {
+    let (half, at) = (channel / 32, channel % 32);
+    half * 32 + at % 16 * 2 + at / 16
 }
 
 impl TwoRegisters {

@@ -10,7 +10,7 @@ use core::arch::x86_64::*;
 
 use super::registers::Avx512;
 use crate::kernel::micro::linear::Count;
-use crate::kernel::simd::{Line, Simd};
+use crate::kernel::simd::{LANES, Line, Simd};
 
 /// Words that are counted together.
 const GROUP: usize = 3;
@@ -35,6 +35,18 @@ pub(super) fn arrange_panel(words: &mut [[Line; 4]]) {
                 *c ^= a ^ b;
             }
         }
+    }
+}
+
+/// A word of a channel of an arranged panel.
+#[inline(always)]
+pub(super) fn arranged(panel: &[[Line; 4]], word: usize, channel: usize) -> u32 {
+    let stored = |word: usize| panel[word][channel / LANES].0[channel % LANES];
+    // The last of a group of three was replaced by the parity of all.
+    if word % GROUP == GROUP - 1 {
+        stored(word) ^ stored(word - 1) ^ stored(word - 2)
+    } else {
+        stored(word)
     }
 }
 

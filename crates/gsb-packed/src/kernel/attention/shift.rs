@@ -1,0 +1,45 @@
+//! The shifts of an attention matrix.
+
+use crate::kernel::simd::LANES;
+
+/// The attention shifts of a head, `[blocks of queries, keys]`.
+#[derive(Clone, Copy)]
+pub(crate) enum HeadShift<'a> {
+    /// As floats; those of queries beyond the last are minus infinity.
+    Floats(&'a [[f32; LANES]]),
+    /// As levels, with what a level is worth.
+    Levels {
+        levels: &'a [[i8; LANES]],
+        step: f32,
+    },
+}
+
+impl HeadShift<'_> {
+    /// The shifts of a block of queries, with memory for those that are not floats: one for each key.
+    #[inline(always)]
+    pub(super) fn of_block<'b>(
+        &'b self,
+        block: usize,
+        memory: &'b mut [[f32; LANES]],
+    ) -> &'b [[f32; LANES]] {
+        let tokens = memory.len();
+        let lines = block * tokens..(block + 1) * tokens;
+        match self {
+            Self::Floats(shifts) => &shifts[lines],
+            Self::Levels { levels, step } => {
+                for (out, levels) in memory.iter_mut().zip(&levels[lines]) {
+                    for (out, &level) in out.iter_mut().zip(levels) {
+                        *out = f32::from(level) * step;
+                    }
+                }
+                let queries = tokens - block * LANES;
+                if queries < LANES {
+                    for out in memory.iter_mut() {
+                        out[queries..].fill(f32::NEG_INFINITY);
+                    }
+                }
+                memory
+            }
+        }
+    }
+}
