@@ -1,5 +1,6 @@
 //! Binarizers, encoder blocks and training steps on every backend that is built in and has a device here, in one
-//! table: milliseconds, medians of a few repetitions after a warm-up, each waited for.
+//! table: milliseconds, medians of a few repetitions after a warm-up, each waited for. Binarizers and blocks are also
+//! measured in plain operations of Burn, as they run without kernels of their own.
 //!
 //! Sizes are those of DeiT-S. `GSB_BENCH_BATCH` is the number of images in a batch (1), `GSB_BENCH_SECONDS` about how
 //! long a case is repeated (2). An argument chooses the cases whose name contains it.
@@ -11,7 +12,7 @@ use burn::Tensor;
 use burn::optim::GradientsParams;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Distribution, Int};
-use gsb_benches::{HEADS, TOKENS, WIDTH, leaf};
+use gsb_benches::{self as plain, HEADS, TOKENS, WIDTH, leaf};
 use gsb_core::binarize::ThresholdScope;
 use gsb_core::distill::{DistillationLossConfig, Targets};
 use gsb_core::nn::{Stage1BlockConfig, Stage2BlockConfig};
@@ -143,9 +144,11 @@ fn cases(device: &Device, settings: &Settings) -> Vec<(String, f64)> {
     let x = normal([batch, TOKENS, WIDTH], device);
     let block = Stage1BlockConfig::new(WIDTH, HEADS, 4 * WIDTH).init(device);
     times.both("stage 1 block", &x, |x| block.forward(x));
+    times.both("stage 1 block, plain", &x, |x| plain::stage1(&block, x));
     let block = Stage2BlockConfig::new(WIDTH, HEADS, TOKENS, 4 * WIDTH).init(device);
     let block = block.calibrate(&x);
     times.both("stage 2 block", &x, |x| block.forward(x));
+    times.both("stage 2 block, plain", &x, |x| plain::stage2(&block, x));
 
     let small = VitConfig::preset("deit_small_distilled_patch16_224", 1000).expect("a preset");
     for (name, config, batch) in [("micro", VitConfig::micro(), 32), ("DeiT-S", small, batch)] {
@@ -163,14 +166,19 @@ fn binarizers(times: &mut Times, batch: usize) {
     let scales = |values: &[f32]| Tensor::<1>::from_floats(values, device).require_grad();
     let w = normal([WIDTH, 4 * WIDTH], device);
     times.both("weight", &w, |w| ops::binarize_weight(w, None));
+    times.both("weight, plain", &w, plain::weight);
     let value = normal([batch, HEADS, TOKENS, WIDTH / HEADS], device);
     let scale = scales(&[0.8]);
     times.both("signed", &value, |x| {
         ops::quantize(x, scale.clone(), Levels::signed(1))
     });
+    times.both("signed, plain", &value, |x| plain::signed(x, scale.clone()));
     let hidden = normal([batch, TOKENS, 4 * WIDTH], device);
     times.both("unsigned", &hidden, |x| {
         ops::quantize(x, scale.clone(), Levels::unsigned(1))
+    });
+    times.both("unsigned, plain", &hidden, |x| {
+        plain::unsigned(x, scale.clone())
     });
     let spec = |kind| Superposition::paper(kind, ThresholdScope::Sample);
     let attention = normal([batch, HEADS, TOKENS, TOKENS], device).mul_scalar(2.0);
@@ -179,10 +187,14 @@ fn binarizers(times: &mut Times, batch: usize) {
     times.both("attention", &attention, |x| {
         ops::superpose(x, groups.clone(), &spec(Superposed::Attention))
     });
+    times.both("attention, plain", &attention, |x| {
+        plain::attention(x, groups.clone())
+    });
     let groups = scales(&[0.8, 2.0, 3.0]);
     times.both("value", &value, |x| {
         ops::superpose(x, groups.clone(), &spec(Superposed::Value))
     });
+    times.both("value, plain", &value, |x| plain::value(x, groups.clone()));
 }
 
 /// A training step: forward pass, hard distillation with given teacher logits, backward pass, AdamW.

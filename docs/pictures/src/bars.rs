@@ -161,3 +161,43 @@ pub fn speed() -> Result<String> {
         },
     )
 }
+
+/// How many times as long plain operations take on each backend, forward and backward.
+pub fn backends() -> Result<String> {
+    let backends = results::backends()?;
+    let cases = [
+        "weight",
+        "signed",
+        "unsigned",
+        "attention",
+        "value",
+        "stage 1 block",
+        "stage 2 block",
+    ];
+    picture(
+        (900, 500),
+        "Plain operations of Burn over this library's, by backend",
+        |area| {
+            let title = "Forward and backward: plain operations of Burn over this library's";
+            heading(area, title, (170, 24), 15, INK, Side::Right)?;
+            let mut gains = Vec::new();
+            for case in cases {
+                for (backend, colour) in [ORANGE, BLUE].into_iter().enumerate() {
+                    let own = backends.time(&format!("{case}, forward and backward"), backend)?;
+                    let plain =
+                        backends.time(&format!("{case}, plain, forward and backward"), backend)?;
+                    let name = if backend == 0 { case } else { "" };
+                    let label = format!("{:.1} {}", plain / own, backends.names[backend]);
+                    gains.push((name, plain / own, label, colour));
+                }
+            }
+            Bars {
+                left: 170,
+                top: 62,
+                length: 600,
+                row: 30,
+            }
+            .draw(area, &gains)
+        },
+    )
+}

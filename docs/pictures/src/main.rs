@@ -24,9 +24,10 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Draw = fn() -> Result<String>;
 
 /// Every picture, by the name of its file.
-const PICTURES: [(&str, Draw); 10] = [
+const PICTURES: [(&str, Draw); 11] = [
     ("ablation.svg", ablation::draw),
     ("accuracy.svg", accuracy::draw),
+    ("backends.svg", bars::backends),
     ("crates.svg", crates::draw),
     ("curves.svg", curves::draw),
     ("deit-small.svg", bars::deit_small),

@@ -33,6 +33,24 @@ pub struct Engine {
     pub ratio: String,
 }
 
+/// Times on several backends, `data/backends.toml`.
+#[derive(Deserialize)]
+pub struct Backends {
+    /// Their names.
+    pub names: Vec<String>,
+    /// The rows of the table that the benchmark prints: a case, and the milliseconds on each backend.
+    pub rows: Vec<(String, Vec<String>)>,
+}
+
+impl Backends {
+    /// The milliseconds of a case on a backend, by its number.
+    pub fn time(&self, case: &str, backend: usize) -> Result<f64> {
+        let row = self.rows.iter().find(|(name, _)| name == case);
+        let (_, times) = row.ok_or_else(|| format!("data/backends.toml has no {case:?}"))?;
+        Ok(times[backend].parse()?)
+    }
+}
+
 /// Accuracies of `gsb table`, `data/ablation.toml`.
 #[derive(Deserialize)]
 pub struct Ablation {
@@ -60,6 +78,10 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
 
 pub fn speed() -> Result<Speed> {
     parse(include_str!("../data/speed.toml"))
+}
+
+pub fn backends() -> Result<Backends> {
+    parse(include_str!("../data/backends.toml"))
 }
 
 pub fn ablation() -> Result<Ablation> {
@@ -103,6 +125,17 @@ mod tests {
             BENCHMARKS.contains(&sentence),
             "benchmarks.md lacks {sentence}"
         );
+    }
+
+    #[test]
+    fn times_of_backends_are_those_of_the_book() {
+        let Backends { names, rows } = backends().unwrap();
+        let head = format!("| ms | {} |\n", names.join(" | "));
+        assert!(BENCHMARKS.contains(&head), "benchmarks.md lacks {head}");
+        for (case, times) in rows {
+            let row = format!("| {case} | {} |\n", times.join(" | "));
+            assert!(BENCHMARKS.contains(&row), "benchmarks.md lacks {row}");
+        }
     }
 
     #[test]
