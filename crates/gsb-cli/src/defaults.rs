@@ -53,9 +53,6 @@ pub fn recipe(data: &DataConfig, splits: &DataSplits, model: VitConfig) -> Resul
         let normalization = splits.train.normalization()?;
         let mut recipe = small_recipe(model, normalization);
         if data.set == DataSetName::Digits {
-            // Together better than neither, see the ablation in the book; not tried on MNIST.
-            recipe.stage2.optimizer.attention_rate = 10.0;
-            recipe.stage2.binarization.gradual = 0.4;
             // They are centred, and a pixel is half a patch: a shift is more than students of one bit
             // get to learn.
             recipe.augmentation.crop = Crop::Center;
@@ -102,6 +99,9 @@ fn small_recipe(model: VitConfig, normalization: Normalization) -> Recipe {
     };
     recipe.evaluation_batch_size = 256;
     recipe.workers = 1;
+    // Together better than neither on all digits and on few of MNIST, see the ablation in the book.
+    recipe.stage2.optimizer.attention_rate = 10.0;
+    recipe.stage2.binarization.gradual = 0.4;
     for (phase, epochs, lr) in [
         (Phase::Teacher, 40, 2e-3),
         (Phase::Stage1, 20, 2e-3),

@@ -22,9 +22,11 @@ fn main() -> ExitCode {
 /// Whether all predictions of a file's bytes are the same.
 fn agree() -> Result<bool, Error> {
     let packed = PackedFile::unnamed(PackedNetwork::random(&PackedConfig::micro(), 1)?);
-    let bytes = packed.to_bytes(ShiftStorage::F32)?;
+    let bytes = packed.to_bytes(ShiftStorage::I8)?;
     let image = Random::new(2).image(&packed.network.config);
-    let expected = PackedModel::with_isa(packed, Isa::Scalar)?.predict(&image)?;
+    // As floats, of which the file has levels.
+    let floats = PackedFile::from_bytes(&bytes)?;
+    let expected = PackedModel::with_isa(floats, Isa::Scalar)?.predict(&image)?;
     let mut agree = expected.logits().iter().all(|logit| logit.is_finite());
     // That of `Isa::detect` first.
     let mut models = vec![PackedModel::from_bytes(&bytes)?];

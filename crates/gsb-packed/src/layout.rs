@@ -69,6 +69,11 @@ impl Block {
     }
 }
 
+/// The name in a file of the attention shifts of a block.
+pub(crate) fn attention_shift(block: usize) -> String {
+    format!("{}.attention.attention_shift.bias", block_name(block))
+}
+
 fn block_name(index: usize) -> String {
     format!("blocks.{index}")
 }

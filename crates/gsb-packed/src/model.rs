@@ -84,7 +84,7 @@ impl PackedModel {
         let mut packed = packed;
         let blocks = std::mem::take(&mut packed.network.blocks);
         let config = &packed.network.config;
-        let mut memory = Memory::new(config, ShiftKind::Floats);
+        let mut memory = Memory::new(config, ShiftKind::Floats)?;
         let block = |(block, mut part): (Block, MemoryPart<'_>)| {
             let shift = &block.attention.attention_shift;
             let decode = |first: usize, out: &mut [f32]| {
@@ -102,13 +102,13 @@ impl PackedModel {
     }
 
     /// The model of a file's bytes.
-    fn of_bytes(bytes: &[u8], isa: Isa) -> Result<Self, Error> {
+    pub(crate) fn of_bytes(bytes: &[u8], isa: Isa) -> Result<Self, Error> {
         let kernels = choose(isa)?;
         let reader = Reader::new(bytes)?;
         let config = reader.config();
         check_scratch(config)?;
         reader.check_memory()?;
-        let mut memory = Memory::new(config, reader.shift_kind());
+        let mut memory = Memory::new(config, reader.shift_kind())?;
         let parts = memory.parts();
         let (packed, blocks) = reader.read(parts, |block, shift, mut part: MemoryPart<'_>| {
             let finite = match (part.kind(), shift) {

@@ -76,7 +76,7 @@ impl Visitor for Check {
         if !(tensor.kind == Kind::RowScales && values.len() == 1) {
             length(&tensor.name(), values.len(), tensor.len())?;
         }
-        finite(&tensor.name(), values)
+        all_are(&tensor.name(), values, FINITE, |value| value.is_finite())
     }
 
     fn levels(&mut self, tensor: &Tensor<'_>, bits: u8, values: &[i8]) -> Result<(), Error> {
@@ -124,12 +124,19 @@ fn scales_are_near(attention: &Attention, block: usize, tokens: usize) -> Result
     })
 }
 
-/// Refuses the first value of a tensor that is not finite.
-///
-/// # Errors
-/// [`Error::Value`].
-pub(crate) fn finite(tensor: &str, values: &[f32]) -> Result<(), Error> {
-    all_are(tensor, values, "a finite number", |value| value.is_finite())
+/// What finite numbers are called.
+const FINITE: &str = "a finite number";
+
+/// The complaint about the first value of a tensor that is not finite, or the last if all are.
+pub(crate) fn not_finite(tensor: String, values: &[f32]) -> Error {
+    let wrong = values.iter().position(|value| !value.is_finite());
+    let index = wrong.unwrap_or(values.len().saturating_sub(1));
+    Error::Value {
+        tensor,
+        value: values.get(index).map(f32::to_string).unwrap_or_default(),
+        index,
+        expected: FINITE,
+    }
 }
 
 /// Refuses the first value that is not what is expected.

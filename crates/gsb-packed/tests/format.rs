@@ -203,14 +203,14 @@ fn mutated_files_are_refused_or_run() {
         1,
     )
     .unwrap();
-    let bytes = PackedFile::unnamed(network)
-        .to_bytes(ShiftStorage::F32)
-        .unwrap();
-    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let packed = PackedFile::unnamed(network);
+    let storages = [ShiftStorage::F32, ShiftStorage::F16, ShiftStorage::I8];
+    let files = storages.map(|storage| packed.to_bytes(storage).unwrap());
     let mut random = Random::new(7);
     let (mut refused, mut ran) = (0, 0);
     for round in 0..10_000 {
-        let mut mutated = bytes.clone();
+        let mut mutated = files[round % files.len()].clone();
+        let header = 8 + u64::from_le_bytes(mutated[..8].try_into().unwrap()) as usize;
         for _ in 0..1 + random.below(4) {
             // Most of what can go wrong is in the header.
             let end = if random.below(4) == 0 {
@@ -409,22 +409,17 @@ fn a_file_is_not_asked_for_more_than_it_can_hold() {
         depth: 1000,
         ..PackedConfig::deit_small(10)
     };
-    let shifts = 1000 * 6 * deep.tokens() * deep.tokens();
-    let wide = PackedConfig {
-        width: 1024,
-        heads: 8,
-        mlp_width: 4096,
-        depth: 1,
+    // Heads of one channel, which are padded most.
+    let narrow = PackedConfig {
+        image_size: 2,
+        patch_size: 2,
+        width: 16,
+        heads: 16,
+        mlp_width: 1,
+        depth: 16384,
         ..PackedConfig::micro()
     };
-    let weights = 1024 * (4 * 1024 + 2 * 4096) / 8;
-    for (config, what) in [
-        (deep, format!("the number of attention shifts is {shifts}")),
-        (
-            wide,
-            format!("the number of bytes of binary weights is {weights}"),
-        ),
-    ] {
+    for config in [deep, narrow] {
         let entries = [
             ("format", "gsb-packed".into()),
             ("version", "1".into()),
@@ -434,11 +429,13 @@ fn a_file_is_not_asked_for_more_than_it_can_hold() {
         let something = TensorView::new(Dtype::U8, vec![4096], &[0; 4096]).unwrap();
         let bytes = safetensors::serialize([("x", something)], Some(header.into())).unwrap();
         let error = PackedModel::from_bytes(&bytes).unwrap_err().to_string();
-        let expected = format!(
-            "{what}, expected at most one for each of the {} bytes",
-            bytes.len()
+        let (len, most) = (bytes.len(), most_bytes(bytes.len()));
+        let expected = format!(" bytes, expected at most {most} for a file of {len}");
+        assert!(
+            error.starts_with("the memory for weights and attention shifts is ")
+                && error.ends_with(&expected),
+            "{error}"
         );
-        assert_eq!(error, expected);
     }
 }
 
@@ -491,29 +488,72 @@ fn levels_give_what_their_floats_give() {
     }
 }
 
-/// Steps that make shifts infinite, in either way of keeping them.
+/// Shifts that are not finite, as floats, as levels, and as levels beside the floats of another block.
 #[test]
-fn infinite_levels_are_refused() {
+fn shifts_that_are_not_finite_are_refused() {
     let _turn = turn();
-    let (packed, _) = tiny();
-    let bytes = with_levels(&packed, |name| {
-        let infinite = || f32::INFINITY.to_le_bytes().to_vec();
-        name.ends_with("attention_shift.scale")
-            .then(|| (Dtype::F32, infinite()))
-    });
-    let errors = [
-        PackedModel::from_bytes(&bytes).unwrap_err(),
-        PackedFile::from_bytes(&bytes).unwrap_err(),
-    ];
-    for error in errors {
-        let Error::Value {
-            tensor, expected, ..
-        } = &error
-        else {
-            panic!("{error}")
-        };
-        assert_eq!(tensor, "blocks.0.attention.attention_shift.bias");
-        assert_eq!(*expected, "a finite number");
+    let network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
+    let last = network.blocks[1].attention.attention_shift.len() - 1;
+    let packed = PackedFile::unnamed(network);
+    let floats = |wrong: f32| {
+        let mut values = vec![0.5f32; last + 1];
+        values[last] = wrong;
+        values.into_iter().flat_map(f32::to_le_bytes).collect()
+    };
+    let halves = || {
+        let mut values = vec![[0; 2]; last];
+        values.push([0, 0x7e]);
+        values.concat()
+    };
+    // The steps of two of the four heads.
+    let steps = || {
+        let steps = [1.0, 1.0, f32::INFINITY, f32::NAN];
+        steps.into_iter().flat_map(f32::to_le_bytes).collect()
+    };
+    type Replacement<'a> = &'a dyn Fn(&str) -> Option<(Dtype, Vec<u8>)>;
+    let of_float: Replacement = &|part| match part {
+        "bias" => Some((Dtype::F32, floats(f32::NAN))),
+        _ => Some((Dtype::F32, Vec::new())),
+    };
+    let of_half: Replacement = &|part| match part {
+        "bias" => Some((Dtype::F16, halves())),
+        _ => Some((Dtype::F32, Vec::new())),
+    };
+    let of_levels: Replacement = &|part| (part == "scale").then(|| (Dtype::F32, steps()));
+    let fine: Replacement = &|part| match part {
+        "bias" => Some((Dtype::F32, floats(0.5))),
+        _ => Some((Dtype::F32, Vec::new())),
+    };
+    let none: Replacement = &|_| None;
+    for (first, second, index) in [
+        (none, of_float, last),
+        (none, of_half, last),
+        (none, of_levels, last.div_ceil(2)),
+        (fine, of_levels, last.div_ceil(2)),
+    ] {
+        let bytes = with_levels(&packed, |name| {
+            let part = |block: &str| name.strip_prefix(block);
+            part("blocks.0.attention.attention_shift.")
+                .map(first)
+                .or_else(|| part("blocks.1.attention.attention_shift.").map(second))
+                .flatten()
+        });
+        for error in [
+            PackedModel::from_bytes(&bytes).unwrap_err(),
+            PackedFile::from_bytes(&bytes).unwrap_err(),
+        ] {
+            let Error::Value {
+                tensor,
+                index: found,
+                expected,
+                ..
+            } = &error
+            else {
+                panic!("{error}")
+            };
+            assert_eq!(tensor, "blocks.1.attention.attention_shift.bias");
+            assert_eq!((*found, *expected), (index, "a finite number"));
+        }
     }
 }
 

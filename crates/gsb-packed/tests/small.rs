@@ -54,6 +54,15 @@ fn files_of_all_kinds_predict() {
             }
             assert_eq!(prediction.logits(), logits, "{isa}, {kind:?}");
         }
+        // The file itself, whose shifts may be kept as levels.
+        let [of_file, of_floats] = [
+            PackedModel::from_bytes(&bytes).unwrap(),
+            PackedModel::new(read).unwrap(),
+        ];
+        let trace = |model: &PackedModel| model.trace(Image::Bytes(&image)).unwrap();
+        assert_eq!(trace(&of_file), trace(&of_floats), "{kind:?}");
+        let logits = |model: &PackedModel| model.predict(&image).unwrap().logits().to_vec();
+        assert_eq!(logits(&of_file), logits(&of_floats), "{kind:?}");
     }
 }
 

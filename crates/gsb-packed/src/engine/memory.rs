@@ -7,11 +7,11 @@ use memmap2::MmapMut;
 
 use super::lines::panels;
 use super::scratch::Sizes;
-use crate::PackedConfig;
 use crate::kernel::Kernels;
 use crate::kernel::attention::HeadShift;
 use crate::kernel::shifts::ArrangeShifts;
 use crate::kernel::simd::{LANES, Line};
+use crate::{Error, PackedConfig};
 
 /// A word of each channel of a panel.
 pub(super) type Word = [Line; 4];
@@ -58,7 +58,7 @@ enum Pages {
     /// Those of the system, so that lines are cache lines.
     Mapped(MmapMut),
     /// Where there is no map.
-    Listed(Vec<Line>),
+    Listed(Box<[Line]>),
 }
 
 /// That of a block, to be filled.
@@ -82,27 +82,42 @@ pub(super) struct BlockKernels<'a> {
     pub(super) weights: &'a [Word],
 }
 
+/// What complaints call it.
+pub(crate) const MEMORY: &str = "the memory for weights and attention shifts";
+
 /// The size of a huge page on most systems.
 const HUGE_PAGE: usize = 2 << 20;
 
 impl Memory {
+    /// How many bytes that of a network takes, as far as a machine can count.
+    pub(crate) fn bytes(config: &PackedConfig, kind: ShiftKind) -> u64 {
+        let lines = Shape::new(config, kind).lines();
+        (lines as u64)
+            .saturating_mul(config.depth as u64)
+            .saturating_mul(size_of::<Line>() as u64)
+    }
+
     /// That of a network.
-    pub(crate) fn new(config: &PackedConfig, kind: ShiftKind) -> Self {
-        let sizes = Sizes::of_config(config);
-        let shape = Shape {
-            sizes,
-            depth: config.depth,
-            words: words_of_block(config, sizes),
-            kind,
-        };
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the system does not have it.
+    pub(crate) fn new(config: &PackedConfig, kind: ShiftKind) -> Result<Self, Error> {
+        let shape = Shape::new(config, kind);
         let lines = shape.lines().saturating_mul(shape.depth);
-        let mapped = map(lines.saturating_mul(size_of::<Line>()));
-        let listed = || Pages::Listed(vec![Line::default(); lines]);
-        Self {
-            pages: mapped.map_or_else(listed, Pages::Mapped),
+        let listed = || bytemuck::allocation::try_zeroed_slice_box(lines).map(Pages::Listed);
+        let pages = match map(lines.saturating_mul(size_of::<Line>())) {
+            Some(map) => Ok(Pages::Mapped(map)),
+            None => listed(),
+        };
+        Ok(Self {
+            pages: pages.map_err(|()| Error::Config {
+                field: MEMORY,
+                value: format!("{} bytes", Self::bytes(config, kind)),
+                expected: "what the system has".into(),
+            })?,
             shape,
-            steps: vec![0.0; shape.depth * sizes.heads],
-        }
+            steps: vec![0.0; shape.depth * shape.sizes.heads],
+        })
     }
 
     /// That of each block.
@@ -152,19 +167,34 @@ impl Memory {
 }
 
 impl Shape {
+    fn new(config: &PackedConfig, kind: ShiftKind) -> Self {
+        let sizes = Sizes::of_config(config);
+        Self {
+            sizes,
+            depth: config.depth,
+            words: words_of_block(config, sizes),
+            kind,
+        }
+    }
+
     /// Lines of a block.
     fn lines(&self) -> usize {
-        let shifts = self.shifts();
-        self.words * 4
-            + match self.kind {
-                ShiftKind::Floats => shifts,
-                ShiftKind::Levels => shifts.div_ceil(size_of::<f32>()),
-            }
+        let shifts = match self.kind {
+            ShiftKind::Floats => self.shifts(),
+            ShiftKind::Levels => self.shifts().div_ceil(size_of::<f32>()),
+        };
+        self.words.saturating_mul(4).saturating_add(shifts)
     }
 
     /// Lines of 16 shifts of a block.
     fn shifts(&self) -> usize {
-        self.sizes.heads * self.sizes.blocks * self.sizes.tokens
+        let Sizes {
+            heads,
+            blocks,
+            tokens,
+            ..
+        } = self.sizes;
+        heads.saturating_mul(blocks).saturating_mul(tokens)
     }
 }
 
@@ -186,8 +216,9 @@ impl<'a> BlockShifts<'a> {
 fn words_of_block(config: &PackedConfig, sizes: Sizes) -> usize {
     let (width, hidden) = (config.width, config.mlp_width);
     let of_token = width.div_ceil(32);
-    (3 * sizes.section + panels(hidden)) * of_token
-        + panels(width) * (sizes.attended_stride() + hidden.div_ceil(32))
+    let from_width = (3 * sizes.section + panels(hidden)).saturating_mul(of_token);
+    let to_width = panels(width).saturating_mul(sizes.attended_stride() + hidden.div_ceil(32));
+    from_width.saturating_add(to_width)
 }
 
 /// Memory of the system; much of it in huge pages where there are some, because touching it for the first time, 4 KiB
@@ -261,6 +292,11 @@ impl MemoryPart<'_> {
 }
 
 impl<'a> WeightMemory<'a> {
+    /// Whether all of it has been taken.
+    pub(super) fn is_used(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// The place of some words among those of the block, and the memory for them.
     pub(super) fn take(&mut self, words: usize) -> (Range<usize>, &'a mut [Word]) {
         let (taken, rest) = std::mem::take(&mut self.rest).split_at_mut(words);
@@ -294,7 +330,7 @@ mod tests {
         };
         for isa in Isa::available() {
             let kernels = choose(isa).unwrap();
-            let mut memory = Memory::new(&config, ShiftKind::Floats);
+            let mut memory = Memory::new(&config, ShiftKind::Floats).unwrap();
             for mut part in memory.parts() {
                 assert!(part.fill_floats(kernels, decode));
             }
@@ -326,12 +362,24 @@ mod tests {
         }
     }
 
+    /// What a file of one byte a shift may ask for.
+    #[test]
+    fn levels_take_a_quarter() {
+        let config = PackedConfig::deit_small(10);
+        let bytes = |kind| Memory::bytes(&config, kind);
+        let shifts = (config.depth * config.heads * 13 * 16 * config.tokens()) as u64;
+        assert_eq!(
+            bytes(ShiftKind::Floats) - bytes(ShiftKind::Levels),
+            3 * shifts
+        );
+    }
+
     // There are no maps in an interpreter.
     #[cfg_attr(miri, ignore)]
     #[test]
     fn lines_are_cache_lines_of_memory_that_is_mapped() {
         for config in [PackedConfig::micro(), PackedConfig::deit_small(10)] {
-            let mut memory = Memory::new(&config, ShiftKind::Floats);
+            let mut memory = Memory::new(&config, ShiftKind::Floats).unwrap();
             let mapped = matches!(memory.pages, Pages::Mapped(_));
             assert_eq!(mapped, cfg!(any(unix, windows)));
             for (block, part) in memory.parts().into_iter().enumerate() {

@@ -15,7 +15,7 @@ mod share;
 mod tokens;
 
 pub use clock::Stage;
-pub(crate) use memory::{Memory, MemoryPart, ShiftKind};
+pub(crate) use memory::{MEMORY, Memory, MemoryPart, ShiftKind};
 pub use scratch::Scratch;
 pub(crate) use scratch::check_scratch;
 
@@ -94,7 +94,7 @@ impl Engine {
             fc1,
             fc2,
         } = block;
-        EngineBlock {
+        let made = EngineBlock {
             attention: BinaryAttention::new(
                 &norm1,
                 attention,
@@ -103,7 +103,9 @@ impl Engine {
                 &mut memory.weights,
             ),
             mlp: BinaryMlp::new(&norm2, fc1, fc2, config, kernels, &mut memory.weights),
-        }
+        };
+        debug_assert!(memory.weights.is_used());
+        made
     }
 
     /// Takes other thresholds of the attention matrices' groups.

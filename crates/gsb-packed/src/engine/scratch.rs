@@ -62,7 +62,7 @@ pub(super) struct Lane {
     /// The largest element of the attention matrix.
     pub(super) largest: f32,
     pub(super) scores: Vec<Line<f32>>,
-    /// Attention shifts of a block of queries, `[keys]`, if the network keeps them as levels.
+    /// Attention shifts of a block of queries, `[keys]`; used if the network keeps them as levels.
     pub(super) shifts: Vec<[f32; LANES]>,
     /// For each head that the lane has queries of.
     pub(super) candidates: Vec<Candidates>,

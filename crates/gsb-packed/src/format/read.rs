@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 use super::checksum;
 use super::contents::{FORMAT, FORMAT_VERSION, PackedFile};
 use super::shift::StoredShift;
-use crate::engine::ShiftKind;
-use crate::layout::{Kind, Source, Tensor};
-use crate::validate::{Checked, finite};
+use crate::engine::{MEMORY, Memory, ShiftKind};
+use crate::layout::{Kind, Source, Tensor, attention_shift};
+use crate::validate::{Checked, not_finite};
 use crate::{Block, Error, PackedConfig, PackedNetwork, SignMatrix, levels};
 
 /// The version of the format that has no checksum.
@@ -25,6 +25,11 @@ const UNSEALED: &str = "1";
 
 /// Bytes of the length of the header, before it.
 const HEADER_LEN: usize = 8;
+
+/// Bytes of arranged weights and shifts that need no justification by the size of a file, and how many each of its bytes
+/// justifies: heads of one channel are padded to 32, weights to 64 channels, queries to 16.
+const MODEST: u64 = 10 << 20;
+const MOST_FOR_A_BYTE: u64 = 64;
 
 /// What is made of the bytes of a file.
 pub(crate) fn with_bytes<T>(
@@ -109,10 +114,8 @@ impl<'a> Reader<'a> {
     /// As levels if all attention shifts are stored so.
     pub(crate) fn shift_kind(&self) -> ShiftKind {
         let is_level = |block: usize| {
-            let name = format!("blocks.{block}.attention.attention_shift.bias");
-            self.header
-                .info(&name)
-                .is_some_and(|info| info.dtype == Dtype::I8)
+            let info = self.header.info(&attention_shift(block));
+            info.is_some_and(|info| info.dtype == Dtype::I8)
         };
         match (0..self.config.depth).all(is_level) {
             true => ShiftKind::Levels,
@@ -120,36 +123,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Refuses a configuration that asks for more attention shifts than the file has bytes, or more binary weights than
-    /// it has bits: memory for them is taken before they are read.
+    /// Refuses a configuration whose weights and shifts take memory out of proportion to the file: it is taken before
+    /// they are read.
     pub(crate) fn check_memory(&self) -> Result<(), Error> {
-        let config = &self.config;
-        let wide = |size: usize| size as u64;
-        let product = |sizes: &[u64]| sizes.iter().copied().fold(1, u64::saturating_mul);
-        let (depth, tokens, width) = (
-            wide(config.depth),
-            wide(config.tokens()),
-            wide(config.width),
-        );
-        let bytes = wide(self.bytes.len());
-        let shifts = product(&[depth, tokens, tokens, wide(config.heads)]);
-        let inputs = width
-            .saturating_mul(4)
-            .saturating_add(wide(config.mlp_width).saturating_mul(2));
-        let weights = product(&[depth, width, inputs]).div_ceil(8);
-        for (field, value) in [
-            ("the number of attention shifts", shifts),
-            ("the number of bytes of binary weights", weights),
-        ] {
-            if value > bytes {
-                return Err(Error::Config {
-                    field,
-                    value: value.to_string(),
-                    expected: format!("at most one for each of the {bytes} bytes"),
-                });
-            }
+        let bytes = Memory::bytes(&self.config, self.shift_kind());
+        let len = self.bytes.len() as u64;
+        let most = MODEST.saturating_add(len.saturating_mul(MOST_FOR_A_BYTE));
+        if bytes <= most {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::Config {
+            field: MEMORY,
+            value: format!("{bytes} bytes"),
+            expected: format!("at most {most} for a file of {len}"),
+        })
     }
 
     /// The contents, and what is made of each block, its attention shifts and the part that is given for it, as soon
@@ -182,10 +169,8 @@ impl<'a> Reader<'a> {
         let block = |tensors: &mut Tensors<'_>, (index, part)| {
             let block = Block::build_checked(config, index, tensors)?;
             let (name, shift) = tensors.shift.take().expect("a block has attention shifts");
-            let Some(made) = make(block, &shift, part) else {
-                finite(&name, &shift.values())?;
-                unreachable!("a shift of {name} is not finite");
-            };
+            let made =
+                make(block, &shift, part).ok_or_else(|| not_finite(name, &shift.values()))?;
             Ok((made, std::mem::take(&mut tensors.read)))
         };
         #[cfg(feature = "rayon")]
@@ -356,5 +341,45 @@ impl<'a> Tensors<'a> {
         self.header.info(name).ok_or_else(|| Error::MissingTensor {
             tensor: name.into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Isa;
+    use crate::{Image, PackedModel, Random, ShiftStorage};
+
+    fn packed() -> PackedFile {
+        PackedFile::unnamed(PackedNetwork::random(&PackedConfig::micro(), 1).unwrap())
+    }
+
+    #[test]
+    fn levels_stay_levels() {
+        for (storage, kind) in [
+            (ShiftStorage::F32, ShiftKind::Floats),
+            (ShiftStorage::F16, ShiftKind::Floats),
+            (ShiftStorage::I8, ShiftKind::Levels),
+        ] {
+            let bytes = packed().to_bytes(storage).unwrap();
+            assert_eq!(Reader::new(&bytes).unwrap().shift_kind(), kind);
+        }
+    }
+
+    #[test]
+    fn levels_give_the_same_on_all_instruction_sets_and_with_several_threads() {
+        let bytes = packed().to_bytes(ShiftStorage::I8).unwrap();
+        let floats = PackedModel::with_isa(read(&bytes).unwrap(), Isa::Scalar).unwrap();
+        let image = Random::new(2).image(floats.config());
+        let expected = floats.predict(&image).unwrap();
+        for isa in Isa::available() {
+            let model = PackedModel::of_bytes(&bytes, isa).unwrap();
+            for mut scratch in [model.scratch(), model.shared_scratch(2)] {
+                let mut logits = vec![0.0; model.config().classes];
+                let image = Image::from(&image);
+                model.logits_into(image, &mut scratch, &mut logits).unwrap();
+                assert_eq!(logits, expected.logits(), "{isa}");
+            }
+        }
     }
 }

@@ -52,7 +52,7 @@ impl StoredShift<'_> {
     }
 }
 
-/// By parts, because the crate that knows halves looks for the machine's instructions each time it is called.
+/// By parts, because the crate that knows halves may look for the machine's instructions each time it is called.
 fn decode_halves(values: &[[u8; 2]], out: &mut [f32]) {
     const PART: usize = 256;
     let mut halves = [f16::ZERO; PART];

@@ -149,7 +149,7 @@ impl Epilogue for ToCounts<'_> {
     }
 }
 
-/// Arranges the bits of a weight in panels: `words(channel, out)` gives a row's.
+/// Arranges the bits of a weight in panels: `row(channel, out)` gives a row's words.
 pub(crate) struct Arrange<'a, F> {
     /// Words of a row.
     pub(crate) words: usize,

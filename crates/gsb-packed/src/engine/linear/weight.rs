@@ -1,5 +1,6 @@
 //! The binary weight of a linear layer, and exact sums of its products.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use gsb_numerics::guarded;
@@ -82,7 +83,7 @@ impl BitWeight {
             segment,
             place,
             words,
-            zeros: signs.zeros().into(),
+            zeros: of_rows(signs, &rows),
             ones: match signed {
                 true => Vec::new(),
                 false => rows.iter().map(ones).collect(),
@@ -217,6 +218,17 @@ impl BitWeight {
         }
         outcome.put_sums(row, sums);
     }
+}
+
+/// Positions of zeros of a matrix that are in some rows.
+fn of_rows(signs: &SignMatrix, rows: &[Option<usize>]) -> Vec<u32> {
+    if signs.zeros().is_empty() {
+        return Vec::new();
+    }
+    let rows: HashSet<usize> = rows.iter().copied().flatten().collect();
+    let zeros = signs.zeros().iter().copied();
+    let is_here = |&zero: &u32| rows.contains(&(zero as usize / signs.columns()));
+    zeros.filter(is_here).collect()
 }
 
 /// The factor of each row of a linear layer.

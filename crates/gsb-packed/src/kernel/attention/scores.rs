@@ -129,7 +129,7 @@ fn scores_of<S: Simd, const W: usize>(
     let mut sums = [s.splat_f(0.0); 2];
     let lines = out.iter_mut().zip(shift);
     for ((out, shift), words) in lines.zip(keys.words.chunks(keys.stride)) {
-        // The shifts are most of a model and come from far away.
+        // If they are kept as floats, the shifts are most of a model and come from far away.
         s.prefetch(shift);
         let mut count = different(s, &q, words);
         if exponentials.relative {

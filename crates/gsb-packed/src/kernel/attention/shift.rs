@@ -15,14 +15,16 @@ pub(crate) enum HeadShift<'a> {
 }
 
 impl HeadShift<'_> {
-    /// The shifts of a block of queries, with memory for those that are not floats: one for each key.
+    /// The shifts of a block of queries with each of the keys, which are as many as there are queries, and memory for
+    /// those that are not floats.
     #[inline(always)]
     pub(super) fn of_block<'b>(
         &'b self,
         block: usize,
+        tokens: usize,
         memory: &'b mut [[f32; LANES]],
     ) -> &'b [[f32; LANES]] {
-        let tokens = memory.len();
+        let memory = &mut memory[..tokens];
         let lines = block * tokens..(block + 1) * tokens;
         match self {
             Self::Floats(shifts) => &shifts[lines],

@@ -61,6 +61,7 @@ pub(super) fn arrange(words: &[u32; 64]) -> [Line; 4] {
 }
 
 /// A word of a channel, as it was before it was arranged.
+#[inline(always)]
 pub(super) fn arranged(lines: &[Line; 4], channel: usize) -> u32 {
     let place = place(channel);
     let byte = |line: &Line| (line.0[place / 4] >> (place % 4 * 8)) as u8;
