@@ -216,6 +216,36 @@ fn learning_rates_of_scales_and_attention_matrices_are_their_own() {
 }
 
 #[test]
+fn scales_stay_positive_if_they_are_to() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let least = |name: &str, positive: bool| {
+        let mut config = moving(folder.path(), Phase::Stage2);
+        // Steps that are longer than the scales.
+        config.recipe.stage2.optimizer.scale_rate = 3e3;
+        config.recipe.stage2.optimizer.attention_rate = 3e3;
+        config.recipe.stage2.optimizer.positive_scales = positive;
+        let path = folder.path().join(name);
+        train(&path, config);
+        let blocks = stage2(&path).blocks;
+        let scales = blocks.iter().flat_map(|block| {
+            let attention = &block.attention;
+            let lists = [
+                attention.query.scale.val(),
+                attention.key.scale.val(),
+                attention.value.scales.val(),
+                attention.attention.scales.val(),
+            ];
+            lists.map(|scales| scales.min().into_scalar::<f32>())
+        });
+        scales.fold(f32::INFINITY, f32::min)
+    };
+    let (free, kept) = (least("free", false), least("kept", true));
+    assert!(free < 0.0, "{free}");
+    assert!(kept >= gsb_core::binarize::SCALE_GUARD, "{kept}");
+}
+
+#[test]
 fn binarization_may_set_in_gradually_and_ends_binary() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();

@@ -240,7 +240,7 @@ mod tests {
              --weight-decay 0.5 --clip-grad 0.5 --model-ema 0.5 --smoothing 0.5 --patience 2 \
              --checkpoint-every 2 --distillation-type none --distillation-alpha 0.25 \
              --distillation-tau 2 --distillation-hidden 2 --distillation-attention 3 --distillation-similarity 4 --weight-pull 0.5 \
-             --scale-rate 0.5 --attention-rate 0.25 --gradual 0.5 --stage2-weight-decay 0.25 --init x --teacher-lr 0.75 --finetune x --stage1-path x --teacher-path x \
+             --scale-rate 0.5 --attention-rate 0.25 --positive-scales --gradual 0.5 --stage2-weight-decay 0.25 --init x --teacher-lr 0.75 --finetune x --stage1-path x --teacher-path x \
              --heads 2 --ema --color-jitter 0.5 --aa rand-m9-mstd0.5-inc1 --reprob 0.5 --mixup 0.5 \
              --cutmix 0.5",
         );

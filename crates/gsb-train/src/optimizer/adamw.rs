@@ -20,6 +20,7 @@ const EPSILON: f64 = 1e-8;
 pub struct AdamW {
     weight_decay: f64,
     rate: f64,
+    least: Option<f32>,
 }
 
 impl AdamW {
@@ -28,12 +29,19 @@ impl AdamW {
         Self {
             weight_decay,
             rate: 1.0,
+            least: None,
         }
     }
 
     /// Multiplies the learning rate.
     pub fn with_rate(mut self, rate: f64) -> Self {
         self.rate = rate;
+        self
+    }
+
+    /// Puts parameters that a step takes below a number back to it.
+    pub fn with_least(mut self, least: f32) -> Self {
+        self.least = Some(least);
         self
     }
 }
@@ -66,6 +74,10 @@ impl Optimizer for AdamW {
         };
         let (tensor, moments) = adamw(tensor, grad, [state.moment_1, state.moment_2], step);
         [state.moment_1, state.moment_2] = moments;
+        let tensor = match self.least {
+            Some(least) => tensor.clamp_min(least),
+            None => tensor,
+        };
         (tensor, Some(state))
     }
 

@@ -17,6 +17,7 @@ pub use self::scheduler::EpochScheduler;
 use burn::config::Config;
 use burn::module::{ParamGroup, ParamId};
 use burn::optim::ModuleOptimizer;
+use gsb_core::binarize::SCALE_GUARD;
 use gsb_vit::Model;
 
 /// Configuration of the optimizer: [`AdamW`] of which some parameters do not decay.
@@ -41,6 +42,10 @@ pub struct OptimizerConfig {
     /// scales, instead of `scale_rate`.
     #[config(default = 1.0)]
     pub attention_rate: f64,
+    /// Whether scales stay positive: a step that takes one below [`SCALE_GUARD`] ends there, `a = max(a, 1e-5)`.
+    /// A scale below the guard acts as the guard, so its group is lost until as many steps have led back.
+    #[config(default = false)]
+    pub positive_scales: bool,
 }
 
 impl OptimizerConfig {
@@ -52,15 +57,24 @@ impl OptimizerConfig {
             AdamW::new(0.0),
             None,
         );
+        let scales = model.weight_decay().scales();
+        let of_attention = model.attention_matrix_parameters();
+        let (scales_of_attention, shifts_of_attention) = of_attention
+            .into_iter()
+            .partition::<Vec<_>, _>(|id| scales.contains(id));
         // Of the groups that a parameter is in, the last counts.
-        for (ids, rate) in [
-            (model.weight_decay().scales(), self.scale_rate),
-            (model.attention_matrix_parameters(), self.attention_rate),
+        for (ids, rate, are_scales) in [
+            (scales, self.scale_rate, true),
+            (scales_of_attention, self.attention_rate, true),
+            (shifts_of_attention, self.attention_rate, false),
         ] {
             let (still, decaying): (Vec<_>, Vec<_>) =
                 ids.into_iter().partition(|id| undecayed.contains(id));
             for (ids, decay) in [(still, 0.0), (decaying, self.weight_decay)] {
-                let adamw = AdamW::new(decay).with_rate(rate);
+                let mut adamw = AdamW::new(decay).with_rate(rate);
+                if are_scales && self.positive_scales {
+                    adamw = adamw.with_least(SCALE_GUARD);
+                }
                 optimizer = optimizer.with_group(ParamGroup::from_ids(ids), adamw, None);
             }
         }

@@ -20,6 +20,9 @@ pub struct OptimizerRecipe {
     /// instead of `scale_rate`.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub attention_rate: f64,
+    /// Whether scales stay positive, see [`OptimizerConfig::positive_scales`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub positive_scales: bool,
     /// The highest norm of a step's gradient; longer ones are shortened to it.
     pub clip_grad: Option<f64>,
 }
@@ -39,6 +42,7 @@ impl OptimizerRecipe {
             weight_decay: 0.05,
             scale_rate: 1.0,
             attention_rate: 1.0,
+            positive_scales: false,
             clip_grad: None,
         }
     }
@@ -50,6 +54,7 @@ impl OptimizerRecipe {
             .with_decay_scales(parity.decay_scales)
             .with_scale_rate(self.scale_rate)
             .with_attention_rate(self.attention_rate)
+            .with_positive_scales(self.positive_scales)
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {

@@ -23,6 +23,11 @@ pub struct OptimizerArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_rate: Option<f64>,
 
+    /// Keep learned scales positive
+    #[arg(long, help_heading = "Recipe")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub positive_scales: bool,
+
     /// Highest norm of the gradient of a step
     #[arg(long, value_name = "NORM", value_parser = above_zero, help_heading = "Recipe")]
     #[serde(skip_serializing_if = "Option::is_none")]
