@@ -354,6 +354,8 @@ mod tests {
         PackedFile::unnamed(PackedNetwork::random(&PackedConfig::micro(), 1).unwrap())
     }
 
+    // An interpreter would take minutes for networks of this size.
+    #[cfg_attr(miri, ignore)]
     #[test]
     fn levels_stay_levels() {
         for (storage, kind) in [
@@ -366,6 +368,7 @@ mod tests {
         }
     }
 
+    #[cfg_attr(miri, ignore)]
     #[test]
     fn levels_give_the_same_on_all_instruction_sets_and_with_several_threads() {
         let bytes = packed().to_bytes(ShiftStorage::I8).unwrap();
