@@ -39,6 +39,11 @@ pub(crate) mod x86_64;
 use crate::Error;
 use instruction_set::Task;
 use product::Product;
+#[cfg(not(all(
+    target_arch = "wasm32",
+    target_os = "unknown",
+    target_feature = "simd128"
+)))]
 use scalar::Scalar;
 
 /// Name of the environment variable that chooses an instruction set.
@@ -48,7 +53,8 @@ const FORCE: &str = "GSB_FORCE_ISA";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isa {
-    /// Plain arithmetic.
+    /// Plain arithmetic. Left out of WebAssembly for browsers that is built with SIMD128, where nothing could choose it
+    /// and it would be a sixth of the program.
     Scalar,
     /// AVX2, of x86-64.
     Avx2,
@@ -128,6 +134,11 @@ fn refusal(name: String, problem: &'static str) -> Error {
 /// The kernels of an instruction set that the machine has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kernels {
+    #[cfg(not(all(
+        target_arch = "wasm32",
+        target_os = "unknown",
+        target_feature = "simd128"
+    )))]
     Scalar(Scalar),
     #[cfg(target_arch = "x86_64")]
     Avx2(x86_64::avx2::Avx2),
@@ -153,6 +164,11 @@ impl Kernels {
     pub(crate) fn with(isa: Isa, product: Product) -> Option<Self> {
         let _ = product;
         match isa {
+            #[cfg(not(all(
+                target_arch = "wasm32",
+                target_os = "unknown",
+                target_feature = "simd128"
+            )))]
             Isa::Scalar => Some(Self::Scalar(Scalar)),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => x86_64::avx2::Avx2::new().map(Self::Avx2),
@@ -175,6 +191,11 @@ impl Kernels {
     /// Runs a task, compiled for the instruction set.
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         match self {
+            #[cfg(not(all(
+                target_arch = "wasm32",
+                target_os = "unknown",
+                target_feature = "simd128"
+            )))]
             Self::Scalar(s) => task.run(s),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(s) => s.run(task),
