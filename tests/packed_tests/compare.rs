@@ -342,17 +342,20 @@ impl Steps<'_> {
         signs.swap_dims(1, 2)
     }
 
-    /// The superposition of the attention matrix; bits of a decision are the groups.
+    /// The superposition of the attention matrix; bits of a decision are the groups, or the levels from 1 on up to that
+    /// of the element.
     fn matrix(&self, x: Tensor<4>, tally: &mut Tally) -> Tensor<4> {
         let binarizer = &self.block.attention.attention;
         let scales: Vec<f32> = numbers(binarizer.scales.val())
             .into_iter()
             .map(guarded)
             .collect();
-        let thresholds = &binarizer.superposition().thresholds;
+        let spec = binarizer.superposition();
+        let (thresholds, highest) = (&spec.thresholds, spec.range.1);
         let bounds = self.bounds(&x);
         let decide = |index: usize, x: f32| {
-            let first = (x / scales[0]).clamp(0.0, 1.0).round_ties_even() as i8;
+            let level = (x / scales[0]).clamp(0.0, highest).round_ties_even();
+            let first = (1 << level as i8) - 1;
             let later = thresholds.iter().enumerate();
             later.fold(first, |groups, (group, threshold)| {
                 groups | i8::from(x > bounds(index).0 * threshold) << (group + 1)
@@ -360,7 +363,8 @@ impl Steps<'_> {
         };
         let value = |groups: i8| {
             let member = |group: usize| f32::from(groups >> group & 1);
-            (1..scales.len()).fold(member(0) * scales[0], |sum, group| {
+            let level = (0..highest as usize).map(member).sum::<f32>();
+            (1..scales.len()).fold(level * scales[0], |sum, group| {
                 sum + member(group) * scales[group]
             })
         };
@@ -368,7 +372,9 @@ impl Steps<'_> {
             let later = thresholds
                 .iter()
                 .map(|threshold| (x - bounds(index).0 * threshold).abs());
-            later.fold((x - scales[0] / 2.0).abs(), f32::min)
+            let halves = (0..highest as usize).map(|level| level as f32 + 0.5);
+            let first = halves.map(|half| (x - scales[0] * half).abs());
+            first.chain(later).fold(f32::INFINITY, f32::min)
         };
         let traced: Vec<i8> = self
             .trace

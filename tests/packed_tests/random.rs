@@ -128,6 +128,20 @@ fn any_number_of_groups_in_any_scope() {
 }
 
 #[test]
+fn levels_in_place_of_groups_in_any_scope() {
+    for scope in [ThresholdScope::Sample, ThresholdScope::Row] {
+        for value in [1, 3] {
+            let config = config(32, 2)
+                .with_scope(scope)
+                .with_attention_groups(1)
+                .with_attention_bits(2)
+                .with_value_groups(value);
+            outcome(&format!("{scope:?}, levels and {value} groups"), &config);
+        }
+    }
+}
+
+#[test]
 fn any_number_of_bits_at_the_ends() {
     for bits in [1, 2, 5, 8] {
         let config = config(32, 2).with_head_bits(bits).with_patch_bits(9 - bits);

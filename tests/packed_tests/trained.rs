@@ -120,6 +120,15 @@ fn a_plain_student_of_the_digits() {
     train_and_check("digits, plain", &digits(), plain, 4);
 }
 
+/// Its attention matrices have levels 0 to 3 in place of groups.
+#[test]
+fn a_student_of_the_digits_with_levels() {
+    let levels = VitConfig::micro()
+        .with_attention_groups(1)
+        .with_attention_bits(2);
+    train_and_check("digits, levels", &digits(), levels, 4);
+}
+
 #[test]
 #[ignore = "takes the IDX files of MNIST, from the folder GSB_MNIST_DIR"]
 fn a_student_of_mnist() {

@@ -183,7 +183,9 @@ export class AttentionView {
   }
 
   #labels() {
-    const count = this.#student?.model.description.config.attention_groups ?? 3;
+    // Levels in place of groups have none.
+    const { attention_groups: groups, attention_bits: bits } = this.#student?.model.description.config ?? { attention_groups: 3 };
+    const count = bits ? 0 : groups;
     [...this.element.thresholds.children].forEach((place, index) => {
       place.hidden = index >= count;
       const text = `${this.thresholds[index].toFixed(2)} ${place.unit}`;

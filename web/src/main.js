@@ -98,7 +98,8 @@ async function predictOne(student) {
 
 /** Whether thresholds of groups that a student has are not the trained ones. */
 function areMoved({ model }, thresholds) {
-  const own = thresholds.slice(0, model.description.config.attention_groups);
+  const { attention_groups: groups, attention_bits: bits } = model.description.config;
+  const own = thresholds.slice(0, bits ? 0 : groups);
   return own.some((value, group) => value !== TRAINED_THRESHOLDS[group]);
 }
 
@@ -189,8 +190,9 @@ element.stop.onclick = stopCamera;
 // Students.
 function add(name, model, file, closed) {
   const { bytes, config } = model.description;
-  const groups = config.attention_groups;
-  const about = `${groups === 1 ? "one group" : `${groups} groups`}, ${bytes.toLocaleString("en")} bytes`;
+  const { attention_groups: groups, attention_bits: bits } = config;
+  const counted = groups === 1 ? "one group" : `${groups} groups`;
+  const about = `${bits ? `levels of ${bits} bits` : counted}, ${bytes.toLocaleString("en")} bytes`;
   const student = { name, model, about, file };
   students.push(student);
   const close = () => {

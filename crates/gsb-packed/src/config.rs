@@ -36,6 +36,9 @@ pub struct PackedConfig {
     pub distillation_token: bool,
     /// Groups of the attention matrix's superposition, 1 to 3.
     pub attention_groups: usize,
+    /// Bits of the attention matrix's levels, 1 or 2: levels 0 to 3 of one step take the place of groups.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub attention_bits: u8,
     /// Groups of the value's superposition, 1 to 3.
     pub value_groups: usize,
     /// The elements that share thresholds.
@@ -46,6 +49,14 @@ pub struct PackedConfig {
     pub patch_bits: u8,
     /// What is added to the variance of a layer normalization, inside the root.
     pub norm_epsilon: f32,
+}
+
+fn one() -> u8 {
+    1
+}
+
+fn is_one(bits: &u8) -> bool {
+    *bits == one()
 }
 
 /// Largest width of a layer, number of tokens, of blocks: products of two of them fit 32 bits.
@@ -74,6 +85,7 @@ impl PackedConfig {
             mlp_width: 1536,
             distillation_token: true,
             attention_groups: 3,
+            attention_bits: 1,
             value_groups: 3,
             scope: ThresholdScope::Sample,
             head_bits: 8,
@@ -124,6 +136,14 @@ impl PackedConfig {
     /// If there are no heads.
     pub fn head_width(&self) -> usize {
         self.width / self.heads
+    }
+
+    /// Matrices of one bit whose sum is the attention matrix: its groups, or one for each level above 0.
+    pub fn attention_planes(&self) -> usize {
+        match self.attention_bits {
+            1 => self.attention_groups,
+            bits => (1 << bits) - 1,
+        }
     }
 
     /// Number of values of an image: channels times height times width.
@@ -198,6 +218,18 @@ impl PackedConfig {
                 return wrong(field, &groups, "1 to 3".into());
             }
         }
+        if !(1..=2).contains(&self.attention_bits) {
+            let field = "the number of bits of the attention";
+            return wrong(field, &self.attention_bits, "1 or 2".into());
+        }
+        if self.attention_bits > 1 && self.attention_groups > 1 {
+            let field = "the number of groups of the attention";
+            return wrong(
+                field,
+                &self.attention_groups,
+                "1, as it has levels of 2 bits".into(),
+            );
+        }
         for (field, bits) in [
             ("the number of bits of the heads", self.head_bits),
             ("the number of bits of the patch embedding", self.patch_bits),
@@ -211,5 +243,35 @@ impl PackedConfig {
             return wrong("epsilon of the normalization", &self.norm_epsilon, expected);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_take_the_place_of_groups() {
+        let levels = |attention_groups, attention_bits| PackedConfig {
+            attention_groups,
+            attention_bits,
+            ..PackedConfig::micro()
+        };
+        assert!(levels(1, 2).validate().is_ok());
+        assert_eq!(levels(1, 2).attention_planes(), 3);
+        assert_eq!(levels(2, 1).attention_planes(), 2);
+        for (config, part) in [(levels(1, 3), "1 or 2"), (levels(3, 2), "levels of 2 bits")] {
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    /// As files were before there were levels.
+    #[test]
+    fn levels_of_one_bit_are_not_written() {
+        let text = serde_json::to_string(&PackedConfig::micro()).unwrap();
+        assert!(!text.contains("attention_bits"), "{text}");
+        let read: PackedConfig = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, PackedConfig::micro());
     }
 }

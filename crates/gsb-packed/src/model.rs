@@ -194,8 +194,22 @@ impl PackedModel {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Config`] if one is below 0.001, the first above 1000, or another above 1.
+    /// [`Error::Config`] if one is below 0.001, the first above 1000, or another above 1, and for other ones than the
+    /// trained if the attention matrices have levels in place of groups, which their step decides.
     pub fn set_attention_thresholds(&mut self, thresholds: [f32; 3]) -> Result<(), Error> {
+        let bits = self.config().attention_bits;
+        if bits > 1 {
+            if thresholds == Self::TRAINED_THRESHOLDS {
+                return Ok(());
+            }
+            return Err(Error::Config {
+                field: "the thresholds of attention groups",
+                value: format!("{thresholds:?}"),
+                expected: format!(
+                    "those of the training: levels of {bits} bits take the place of groups"
+                ),
+            });
+        }
         let names = ["first", "second", "third"].into_iter().zip([1000, 1, 1]);
         for ((name, most), threshold) in names.zip(thresholds) {
             if !(0.001..=most as f32).contains(&threshold) {

@@ -1,5 +1,7 @@
 //! Descriptions of a network and its layers, as plain data.
 
+use gsb_numerics::guarded;
+
 use crate::{PackedConfig, SignMatrix};
 
 /// A binary Vision Transformer: what a packed file holds and an engine is built from.
@@ -85,10 +87,22 @@ pub struct Attention {
     /// Added to the softmax before its superposition, `[heads, queries, keys]`, queries and keys
     /// being tokens.
     pub attention_shift: Vec<f32>,
-    /// Scales of the attention matrix's groups, `[attention_groups]`.
+    /// Scales of the attention matrix's groups, `[attention_groups]`; of levels, their step.
     pub attention_scales: Vec<f32>,
     /// Signed input, `[width]` to `[width]`.
     pub output: BinaryLinear,
+}
+
+impl Attention {
+    /// The acting scale of each matrix of one bit whose sum is the attention matrix.
+    pub(crate) fn plane_scales(&self, config: &PackedConfig) -> Vec<f32> {
+        let scales = self.attention_scales.iter().copied().map(guarded);
+        match config.attention_bits {
+            1 => scales.collect(),
+            // Each level is one more step.
+            _ => scales.cycle().take(config.attention_planes()).collect(),
+        }
+    }
 }
 
 /// `y = input_scale * weight_scale * sum(sign(weight) * level(x + input_shift)) + bias`, the level a

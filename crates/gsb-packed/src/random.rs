@@ -122,6 +122,7 @@ impl Source for Trained<'_> {
             (_, "input_scale") => vec![0.9],
             (_, "query_scale" | "key_scale") => vec![1.4],
             (_, "value_scales") => [0.8, 1.2, 0.6][..len].to_vec(),
+            (_, "attention_scales") if config.attention_bits > 1 => vec![mean],
             (_, "attention_scales") => [4.0 * mean, 30.0 * mean, 20.0 * mean][..len].to_vec(),
             (_, "gamma") => random.factors(len, 0.1),
             ("tokens", _) => random.normals(len, 0.5),

@@ -20,10 +20,9 @@ impl PackedNetwork {
     pub fn validate(&self) -> Result<(), Error> {
         self.config.validate()?;
         self.visit(&mut Check)?;
-        let tokens = self.config.tokens();
         (0..)
             .zip(&self.blocks)
-            .try_for_each(|(index, block)| scales_are_near(&block.attention, index, tokens))
+            .try_for_each(|(index, block)| scales_are_near(&block.attention, index, &self.config))
     }
 }
 
@@ -38,7 +37,7 @@ impl Block {
         source: &mut impl Source,
     ) -> Result<Self, Error> {
         let block = Self::build(config, index, &mut Checked(source))?;
-        scales_are_near(&block.attention, index, config.tokens())?;
+        scales_are_near(&block.attention, index, config)?;
         Ok(block)
     }
 }
@@ -96,14 +95,23 @@ impl Visitor for Check {
 }
 
 /// Refuses scales whose products cannot be added up as precisely as each of them is.
-fn scales_are_near(attention: &Attention, block: usize, tokens: usize) -> Result<(), Error> {
+fn scales_are_near(
+    attention: &Attention,
+    block: usize,
+    config: &PackedConfig,
+) -> Result<(), Error> {
     let lists = [
         ("attention_scales", &attention.attention_scales),
         ("value_scales", &attention.value_scales),
     ];
-    let acting = lists.map(|(_, scales)| scales.iter().copied().map(guarded).collect());
-    let [of_attention, of_value]: [Vec<f32>; 2] = acting;
-    if Products::are_precise(&of_attention, &of_value, tokens) {
+    let of_attention = attention.plane_scales(config);
+    let of_value: Vec<f32> = attention
+        .value_scales
+        .iter()
+        .copied()
+        .map(guarded)
+        .collect();
+    if Products::are_precise(&of_attention, &of_value, config.tokens()) {
         return Ok(());
     }
     // The list whose smallest is the smaller part of its largest is to blame.

@@ -142,6 +142,8 @@ export interface Description {
     mlp_width: number;
     distillation_token: boolean;
     attention_groups: number;
+    /** Bits of the levels that take the place of groups, where they do. */
+    attention_bits?: number;
     value_groups: number;
     scope: "Batch" | "Sample" | "Row";
     head_bits: number;

@@ -7,7 +7,8 @@ use gsb_packed::{Attention, BlockTrace, PackedConfig, ThresholdScope};
 ///
 /// An element of the shifted attention matrix belongs to the first group if it is above half of the first
 /// group's scale, and to the second and third if it is above 0.7 and 0.9 of the largest element of its
-/// scope, or above [other thresholds](crate::Model::set_thresholds).
+/// scope, or above [other thresholds](crate::Model::set_thresholds). An element of level 2 of a matrix that has levels in
+/// place of groups belongs to the first two.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadAttention {
     /// The groups that each element belongs to, the first the lowest bit: `[queries, keys]`.
@@ -18,6 +19,8 @@ pub struct HeadAttention {
     pub largest: Vec<f32>,
     /// What each group counts for.
     pub scales: Vec<f32>,
+    /// Whether the groups are those of levels, which no thresholds move.
+    of_levels: bool,
 }
 
 impl HeadAttention {
@@ -40,22 +43,23 @@ impl HeadAttention {
             }
         };
         let size = tokens * tokens;
+        let scales = attention.attention_scales.iter().copied().map(guarded);
         Self {
             groups: block.attention[head * size..][..size].to_vec(),
             elements,
             largest,
-            scales: attention
-                .attention_scales
-                .iter()
-                .copied()
-                .map(guarded)
-                .collect(),
+            // Each level is one more step.
+            scales: scales.cycle().take(config.attention_planes()).collect(),
+            of_levels: config.attention_bits > 1,
         }
     }
 
     /// The groups by definition, at thresholds of choice: that of the first group in parts of its scale,
     /// those of the others in parts of the largest element.
     pub fn groups_at(&self, thresholds: [f32; 3]) -> Vec<u8> {
+        if self.of_levels {
+            return self.groups.clone();
+        }
         let keys = self.largest.len();
         let [first, second, third] = thresholds;
         let group = |(index, &element): (usize, &f32)| {
@@ -191,10 +195,19 @@ mod tests {
     /// The scales make the engine's attention matrix of the groups.
     #[test]
     fn scales_are_those_that_multiply_the_value() {
-        let config = PackedConfig::micro();
-        let packed = PackedFile::unnamed(PackedNetwork::random(&config, 1).unwrap());
+        for (attention_groups, attention_bits) in [(3, 1), (1, 2)] {
+            check_scales(&PackedConfig {
+                attention_groups,
+                attention_bits,
+                ..PackedConfig::micro()
+            });
+        }
+    }
+
+    fn check_scales(config: &PackedConfig) {
+        let packed = PackedFile::unnamed(PackedNetwork::random(config, 1).unwrap());
         let model = Model::open(&packed.to_bytes(ShiftStorage::F32).unwrap()).unwrap();
-        let pixels = Random::new(1).image(&config);
+        let pixels = Random::new(1).image(config);
         let attention = model
             .attention(&model.look(&pixels).unwrap(), 3, 2)
             .unwrap();

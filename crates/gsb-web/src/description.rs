@@ -119,7 +119,7 @@ fn layer(network: &PackedNetwork, name: String) -> LayerDescription {
     let entries = shape.map_or(0, |[rows, columns]| rows * columns) as u64;
     // All heads together.
     let product = tokens * tokens * width;
-    let groups = (config.attention_groups * config.value_groups) as u64;
+    let groups = (config.attention_planes() * config.value_groups) as u64;
     let (binary_macs, other_macs) = match (name.as_str(), name.rsplit('.').next()) {
         ("patch_embedding", _) => (0, config.patches() as u64 * entries),
         ("class_head" | "distillation_head", _) if config.head_bits == 1 => (entries, 0),

@@ -245,7 +245,12 @@ impl Contents<'_> {
                 "groups",
                 format!(
                     "{} of the attention, {} of the value, scope {:?}",
-                    config.attention_groups, config.value_groups, config.scope
+                    match config.attention_bits {
+                        1 => config.attention_groups.to_string(),
+                        bits => format!("levels of {bits} bits in place of groups"),
+                    },
+                    config.value_groups,
+                    config.scope
                 ),
             ),
             (

@@ -43,7 +43,7 @@ pub(crate) struct FirstGroups<'a> {
     /// `[some blocks, key words]`.
     pub(crate) plane: &'a mut [Line],
     pub(crate) candidates: &'a mut Candidates,
-    /// The other groups' planes, likewise, if each query has thresholds of its own.
+    /// The other groups' planes, likewise, if those of a query depend on no other.
     pub(crate) later: [&'a mut [Line]; 2],
 }
 
@@ -79,7 +79,11 @@ impl Task for FirstGroups<'_> {
                     shift,
                     planes: [&mut second[lines.clone()], &mut third[lines]],
                 };
-                planes.run(s, sum, largest, head.groups.later);
+                let whole = match head.groups.of_levels {
+                    true => s.splat_f(1.0),
+                    false => largest,
+                };
+                planes.run(s, sum, whole, head.groups.later);
             }
         }
     }

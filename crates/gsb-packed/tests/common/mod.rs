@@ -15,7 +15,7 @@ pub fn config(seed: u64) -> PackedConfig {
     let heads = 1 + random.below(4);
     let head_width = [1, 5, 16, 21, 32, 33, 48, 64, 70, 130][random.below(10)];
     let patch_size = 1 + random.below(5);
-    let config = PackedConfig {
+    let mut config = PackedConfig {
         image_size: patch_size * (1 + random.below(7)),
         patch_size,
         channels: 1 + random.below(3),
@@ -26,6 +26,7 @@ pub fn config(seed: u64) -> PackedConfig {
         mlp_width: 1 + random.below(200),
         distillation_token: random.below(2) == 1,
         attention_groups: 1 + random.below(3),
+        attention_bits: 1,
         value_groups: 1 + random.below(3),
         scope: [
             ThresholdScope::Batch,
@@ -36,6 +37,9 @@ pub fn config(seed: u64) -> PackedConfig {
         patch_bits: [8, 8, 1, 5][random.below(4)],
         norm_epsilon: 1e-12,
     };
+    if random.below(4) == 0 {
+        (config.attention_groups, config.attention_bits) = (1, 2);
+    }
     config.validate().expect("sizes that go together");
     config
 }

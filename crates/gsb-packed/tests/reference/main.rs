@@ -242,7 +242,11 @@ fn check_groups(
     );
     let scale = guarded(attention.query_scale) * guarded(attention.key_scale) / (d as f64).sqrt();
     let [first, second, third] = decisions.thresholds.map(f64::from);
-    let first = guarded(attention.attention_scales[0]) * first;
+    let step = guarded(attention.attention_scales[0]);
+    let bounds = |max: f64| match config.attention_bits {
+        1 => [step * first, second * max, third * max],
+        _ => [0.5, 1.5, 2.5].map(|half| step * half),
+    };
     let mut matrix = Vec::with_capacity(heads * tokens * tokens);
     for head in 0..heads {
         let row = |signs: &[i8], token: usize| signs[token * width + head * d..][..d].to_vec();
@@ -276,9 +280,9 @@ fn check_groups(
     for (matrix, found) in matrix.chunks(scope).zip(found.attention.chunks(scope)) {
         let max = matrix.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         for (&p, &found) in matrix.iter().zip(found) {
-            for (group, bound) in [first, second * max, third * max].into_iter().enumerate() {
+            for (group, bound) in bounds(max).into_iter().enumerate() {
                 let (found, expected) = (found >> group & 1, u8::from(p > bound));
-                if group < config.attention_groups {
+                if group < config.attention_planes() {
                     decisions.compare(
                         "attention",
                         found as i8,
@@ -306,9 +310,9 @@ fn check_attended(
         config.width,
         config.head_width(),
     );
-    let a: Vec<f64> = attention
-        .attention_scales
-        .iter()
+    let scales = attention.attention_scales.iter().cycle();
+    let a: Vec<f64> = scales
+        .take(config.attention_planes())
         .map(|&a| guarded(a))
         .collect();
     let b: Vec<f64> = attention.value_scales.iter().map(|&b| guarded(b)).collect();
@@ -350,7 +354,9 @@ fn check(
 ) -> (usize, usize) {
     let config = &network.config;
     let mut model = model(network, isa);
-    model.set_attention_thresholds(thresholds).unwrap();
+    if config.attention_bits == 1 {
+        model.set_attention_thresholds(thresholds).unwrap();
+    }
     let trace = trace(&model, image);
     let mut decisions = Decisions {
         context,
@@ -423,4 +429,15 @@ fn impossible_thresholds_are_refused_and_change_nothing() {
         assert!(error.to_string().contains(reason), "{error}");
     }
     assert_eq!(model.predict(&image).unwrap(), expected);
+    let levels = PackedConfig {
+        attention_groups: 1,
+        attention_bits: 2,
+        ..PackedConfig::micro()
+    };
+    let mut model = self::model(&PackedNetwork::random(&levels, 1).unwrap(), Isa::Scalar);
+    let trained = PackedModel::TRAINED_THRESHOLDS;
+    model.set_attention_thresholds(trained).unwrap();
+    let error = model.set_attention_thresholds([0.5, 0.7, 0.8]);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("levels of 2 bits"), "{error}");
 }

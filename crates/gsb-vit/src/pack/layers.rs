@@ -207,15 +207,19 @@ fn superposition(
     kind: Superposed,
     config: &VitConfig,
 ) -> Result<(), Error> {
-    let (groups, highest) = match kind {
-        Superposed::Attention => (config.stage2.attention_groups, found.range.1),
+    let stage2 = &config.stage2;
+    let (groups, highest, expected) = match kind {
+        Superposed::Attention => {
+            let levels = (1u8 << stage2.attention_bits) - 1;
+            (stage2.attention_groups, found.range.1, f32::from(levels))
+        }
         // Whatever its range, a value stays a sign.
-        Superposed::Value => (config.stage2.value_groups, 1.0),
+        Superposed::Value => (stage2.value_groups, 1.0, 1.0),
     };
-    if highest != 1.0 {
+    if highest != expected {
         return Err(refusal(
             name,
-            format!("its first group has levels up to {highest}, expected 1"),
+            format!("its first group has levels up to {highest}, expected {expected}"),
         ));
     }
     if found.thresholds[..] != GROUP_THRESHOLDS[..groups - 1] {

@@ -56,8 +56,8 @@ pub struct PackOptions {
 /// ```
 pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<PackedFile, Error> {
     let config = student.config();
-    if config.stage2.attention_bits > 1 {
-        let reason = "packed attention matrices have groups of one bit, not levels of several";
+    if config.stage2.attention_bits > 2 {
+        let reason = "packed attention matrices have levels of at most 2 bits";
         return Err(refusal("attention_bits", reason));
     }
     if config.token_shifts {
@@ -116,6 +116,7 @@ impl VitConfig {
             mlp_width: config.mlp_width,
             distillation_token: config.distillation_token,
             attention_groups: config.stage2.attention_groups,
+            attention_bits: config.stage2.attention_bits,
             value_groups: config.stage2.value_groups,
             scope: config.stage2.scope,
             head_bits: config.stage2.head_bits,
@@ -139,6 +140,7 @@ impl VitConfig {
             .with_mlp_width(config.mlp_width)
             .with_distillation_token(config.distillation_token)
             .with_attention_groups(config.attention_groups)
+            .with_attention_bits(config.attention_bits)
             .with_value_groups(config.value_groups)
             .with_head_bits(config.head_bits)
             .with_patch_bits(config.patch_bits)

@@ -67,6 +67,7 @@ impl BinaryAttention {
     ) -> Self {
         let sizes = Sizes::of_config(config);
         let sections = Sections { config, sizes };
+        let attention_scales = attention.plane_scales(config);
         let qkv = attention.qkv;
         let factor = factors(qkv.input_scale, qkv.weight_scale);
         let bias = |row: usize| qkv.bias[row];
@@ -82,7 +83,6 @@ impl BinaryAttention {
             value_rows[at].map_or(0.0, |row| attention.value_shift[row - 2 * config.width])
         });
         let scales = |scales: &[f32]| scales.iter().copied().map(guarded).collect::<Vec<f32>>();
-        let attention_scales = scales(&attention.attention_scales);
         let product = guarded(attention.query_scale) * guarded(attention.key_scale);
         let products = Products::new(
             &attention_scales,
@@ -131,13 +131,24 @@ fn value_shape(config: &PackedConfig, sizes: Sizes) -> ValueShape {
 fn groups(config: &PackedConfig, product: f32, first_scale: f32) -> Groups {
     let width = config.head_width();
     let [first, second, third] = ATTENTION_THRESHOLDS;
+    let of_levels = config.attention_bits > 1;
     Groups {
         exponentials: Exponentials::new(width, product * (width as f32).sqrt().recip()),
         first: quotient_threshold(first_scale, first),
-        later: [second, third],
-        count: config.attention_groups,
-        by_row: config.scope == ThresholdScope::Row,
+        later: match of_levels {
+            true => level_thresholds(first_scale),
+            false => [second, third],
+        },
+        of_levels,
+        count: config.attention_planes(),
+        by_row: of_levels || config.scope == ThresholdScope::Row,
     }
+}
+
+/// The largest numbers whose quotients with a step round to less than 2 and less than 3. Halves round to even: 1.5 to 2,
+/// and 2.5 as well.
+fn level_thresholds(step: f32) -> [f32; 2] {
+    [1.5f32.next_down(), 2.5].map(|bound| quotient_threshold(step, bound))
 }
 
 /// The layer that follows the attended value, the heads of which fill whole words.

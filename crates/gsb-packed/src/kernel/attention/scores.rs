@@ -50,9 +50,11 @@ pub(crate) struct Groups {
     pub(crate) first: f32,
     /// Elements above these parts of the largest belong to the second and third group.
     pub(crate) later: [f32; 2],
+    /// Whether they are no parts, but numbers: the groups are those of levels.
+    pub(crate) of_levels: bool,
     /// Number of groups.
     pub(crate) count: usize,
-    /// Whether each query has thresholds of its own.
+    /// Whether the groups of a query depend on no other query.
     pub(crate) by_row: bool,
 }
 
