@@ -67,7 +67,7 @@ export interface Ranked {
 
 /**
  * Of the first group in parts of its scale, from 0.001 to 1000; of the others in parts of the largest element, from
- * 0.001 to 1.
+ * 0.001 to 1. A model whose attention has levels in place of groups takes the trained ones alone.
  */
 export type Thresholds = [first: number, second: number, third: number];
 
