@@ -129,7 +129,11 @@ fn any_number_of_groups_in_any_scope() {
 
 #[test]
 fn levels_in_place_of_groups_in_any_scope() {
-    for scope in [ThresholdScope::Sample, ThresholdScope::Row] {
+    for scope in [
+        ThresholdScope::Batch,
+        ThresholdScope::Sample,
+        ThresholdScope::Row,
+    ] {
         for value in [1, 3] {
             let config = config(32, 2)
                 .with_scope(scope)

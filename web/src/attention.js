@@ -104,8 +104,8 @@ export class AttentionView {
     const count = (list) => [0, 1, 2].map((group) => list.filter((members) => (members >> group) & 1).length).join(", ");
     const where = `layer ${this.element.layer.value}, head ${this.element.head.value}`;
     const row = groups.slice(at * tokens, (at + 1) * tokens);
-    overlay.setAttribute("aria-label", `The picture with attention over it: ${where}; the query, ${query.selectedOptions[0].text}, attends to ${count(row)} of ${tokens} tokens by the three groups`);
-    matrix.setAttribute("aria-label", `Attention matrix of ${where}: ${count(groups)} of ${groups.length} elements are in the three groups`);
+    overlay.setAttribute("aria-label", `The picture with attention over it: ${where}; the query, ${query.selectedOptions[0].text}, attends to ${count(row)} of ${tokens} tokens by the three ${this.#planes()}`);
+    matrix.setAttribute("aria-label", `Attention matrix of ${where}: ${count(groups)} of ${groups.length} elements are in the three ${this.#planes()}`);
   }
 
   #drawHeads() {
@@ -116,6 +116,10 @@ export class AttentionView {
     if (!attention) return canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
     const { tokens, groups } = attention;
     drawOverlay(canvas, this.#picture, groups, { ...this.#sizes(), query: Number(this.element.query.value), tokens, faint: true });
+  }
+
+  #planes() {
+    return this.#attention.ofLevels ? "levels" : "groups";
   }
 
   #sizes() {
@@ -186,6 +190,7 @@ export class AttentionView {
     // Levels in place of groups have none.
     const { attention_groups: groups, attention_bits: bits } = this.#student?.model.description.config ?? { attention_groups: 3 };
     const count = bits ? 0 : groups;
+    this.element.thresholds.parentElement.hidden = count === 0;
     [...this.element.thresholds.children].forEach((place, index) => {
       place.hidden = index >= count;
       const text = `${this.thresholds[index].toFixed(2)} ${place.unit}`;

@@ -276,6 +276,31 @@ test("groups at given thresholds are the engine's, of all layers and heads", asy
   assert.ok(members.every((count) => count > 0), `${members}`);
 });
 
+// The file is that of a random network: 8 x 8 pixels, 3 classes, 2 layers of 2 heads.
+test("a model with levels in place of groups says so, and no thresholds move it", async () => {
+  await page.setInputFiles("#open", join(import.meta.dirname, "levels.packed"));
+  await page.getByRole("heading", { name: "levels.packed", exact: true }).waitFor();
+  const [same, members, reason] = await page.evaluate(async () => {
+    const { students, samples } = globalThis.gsb;
+    const { model } = students.at(-1);
+    const pixels = Uint8Array.from(samples[11].pixels);
+    await model.predict(pixels);
+    let [same, members] = [true, [0, 0, 0]];
+    for (const [layer, head] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
+      const attention = await model.attention(layer, head);
+      const groups = attention.groupsAt([0.5, 0.7, 0.9]);
+      same &&= attention.ofLevels && groups.every((value, index) => value === attention.groups[index]);
+      members = members.map((count, group) => count + groups.filter((value) => (value >> group) & 1).length);
+    }
+    const reason = await model.predict(pixels, { thresholds: [0.5, 0.7, 0.8] }).catch((error) => error.message);
+    return [same, members, reason];
+  });
+  assert.ok(same);
+  assert.ok(members.every((count) => count > 0), `${members}`);
+  assert.match(reason, /levels of 2 bits take the place of groups/);
+  await page.getByRole("button", { name: "Close levels.packed" }).click();
+});
+
 test("the weights of every layer are shown", async () => {
   for (const name of await page.locator("#weights option").allTextContents()) {
     await page.selectOption("#weights", name);

@@ -39,6 +39,9 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
     };
     let data = data::with_options(&data, &args.data)?;
     let splits = data::open(&data, Purpose::Training)?;
+    let names_groups = [&file, &options]
+        .into_iter()
+        .any(|given| given["recipe"]["model"].get("attention_groups").is_some());
     let model = model(args, &mut file, &data, &splits)?;
     let recipe = defaults::recipe(&data, &splits, model)?;
     let mut config = RunConfig {
@@ -50,6 +53,11 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
     }
     config.data = Some(data.absolute());
     config = with_options(config, &options)?;
+    let stage2 = &mut config.recipe.model.stage2;
+    if stage2.attention_bits > 1 && !names_groups {
+        // Levels take the place of groups, which nobody has to say twice.
+        stage2.attention_groups = 1;
+    }
     let mut given = file;
     overlay(&mut given, options.clone());
     adapt_rates(&mut config.recipe, &recipe, &given, &options);
@@ -224,6 +232,28 @@ mod tests {
             ..recipe.stage1.distillation
         };
         assert_eq!(recipe.stage2.distillation, expected);
+    }
+
+    #[test]
+    fn levels_take_the_place_of_groups_that_nobody_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.json");
+        let of = |model: &str, bits: Option<u8>| {
+            std::fs::write(&file, format!(r#"{{"recipe": {{"model": {{{model}}}}}}}"#)).unwrap();
+            let mut args = TrainArgs {
+                config: Some(file.clone()),
+                ..TrainArgs::default()
+            };
+            args.student.attention_bits = bits;
+            let config = of_options(&args).map_err(|error| error.to_string())?.0;
+            Ok::<_, String>(config.recipe.model.stage2.attention_groups)
+        };
+        assert_eq!(of("", None), Ok(3));
+        assert_eq!(of("", Some(2)), Ok(1));
+        assert_eq!(of(r#""attention_bits": 2"#, None), Ok(1));
+        assert_eq!(of(r#""attention_bits": 2"#, Some(1)), Ok(3));
+        let error = of(r#""attention_groups": 3"#, Some(2)).unwrap_err();
+        assert!(error.contains("attention_groups must be 1"), "{error}");
     }
 
     #[test]

@@ -142,7 +142,8 @@ impl PackedConfig {
     pub fn attention_planes(&self) -> usize {
         match self.attention_bits {
             1 => self.attention_groups,
-            bits => (1 << bits) - 1,
+            // Of two bits: more are refused.
+            _ => 3,
         }
     }
 
@@ -260,7 +261,12 @@ mod tests {
         assert!(levels(1, 2).validate().is_ok());
         assert_eq!(levels(1, 2).attention_planes(), 3);
         assert_eq!(levels(2, 1).attention_planes(), 2);
-        for (config, part) in [(levels(1, 3), "1 or 2"), (levels(3, 2), "levels of 2 bits")] {
+        for (config, part) in [
+            (levels(1, 0), "1 or 2"),
+            (levels(1, 3), "1 or 2"),
+            (levels(1, 255), "1 or 2"),
+            (levels(3, 2), "levels of 2 bits"),
+        ] {
             let error = config.validate().unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }

@@ -203,7 +203,7 @@ impl PackedModel {
                 return Ok(());
             }
             return Err(Error::Config {
-                field: "the thresholds of attention groups",
+                field: "the list of thresholds of attention groups",
                 value: format!("{thresholds:?}"),
                 expected: format!(
                     "those of the training: levels of {bits} bits take the place of groups"

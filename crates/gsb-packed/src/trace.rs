@@ -28,7 +28,8 @@ pub struct BlockTrace {
     pub key: Vec<i8>,
     /// The value's sign times the number of groups it belongs to, `[heads, tokens, head_width]`.
     pub value: Vec<i8>,
-    /// The groups of the attention matrix, the first the lowest bit: `[heads, queries, keys]`.
+    /// The groups of the attention matrix, the first the lowest bit: `[heads, queries, keys]`. Of levels, as many bits
+    /// as the level: that of level 2 is 3.
     pub attention: Vec<u8>,
     /// Signs that enter the attention's output layer, `[tokens, width]`, heads one after another.
     pub output_input: Vec<i8>,

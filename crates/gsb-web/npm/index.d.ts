@@ -79,11 +79,16 @@ export class Attention {
   readonly groups: Uint8Array;
   /** Softmax plus shift, of which the groups are taken. */
   readonly elements: Float32Array;
-  /** The largest element that each query is compared with. */
+  /** The largest element that each query is compared with; levels are not. */
   readonly largest: Float32Array;
   /** What each group counts for; as many as there are groups. */
   readonly scales: Float32Array;
-  /** The groups that the same elements would belong to at other thresholds, without what that changes elsewhere. */
+  /** Whether the groups are those of levels in their place: an element of level 2 belongs to the first two. */
+  readonly ofLevels: boolean;
+  /**
+   * The groups that the same elements would belong to at other thresholds, without what that changes elsewhere; of
+   * levels, those that they belong to.
+   */
   groupsAt(thresholds: Thresholds): Uint8Array;
   /** The matrix that multiplies the value, of the groups. */
   weightsOf(groups: Uint8Array): Float32Array;

@@ -172,7 +172,13 @@ export class Attention {
   }
 
   groupsAt([first, second, third]) {
-    const { tokens, elements, largest, scales } = this;
+    const { tokens, elements, largest, scales, ofLevels } = this;
+    // What rounds to level 1, 2 or 3, halves to even, belongs to as many groups.
+    const level = (element) => {
+      const quotient = Math.fround(element / scales[0]);
+      return quotient > 2.5 ? 7 : quotient >= 1.5 ? 3 : quotient > 0.5 ? 1 : 0;
+    };
+    if (ofLevels) return Uint8Array.from(elements, level);
     const parts = [Math.fround(first), Math.fround(second), Math.fround(third)];
     const groups = new Uint8Array(elements.length);
     for (let query = 0; query < tokens; query++) {

@@ -41,9 +41,9 @@ const calls = {
       followed = true;
     }
     const attention = model.attention(layer, head);
-    const { groups, elements, largest, scales } = attention;
+    const { groups, elements, largest, scales, ofLevels } = attention;
     attention.free();
-    return { tokens: largest.length, groups, elements, largest, scales };
+    return { tokens: largest.length, groups, elements, largest, scales, ofLevels };
   },
 
   weights({ layer }) {

@@ -20,7 +20,7 @@ pub struct HeadAttention {
     /// What each group counts for.
     pub scales: Vec<f32>,
     /// Whether the groups are those of levels, which no thresholds move.
-    of_levels: bool,
+    pub of_levels: bool,
 }
 
 impl HeadAttention {
@@ -58,7 +58,11 @@ impl HeadAttention {
     /// those of the others in parts of the largest element.
     pub fn groups_at(&self, thresholds: [f32; 3]) -> Vec<u8> {
         if self.of_levels {
-            return self.groups.clone();
+            let level = |element: &f32| (element / self.scales[0]).clamp(0.0, 3.0);
+            let levels = self.elements.iter().map(level);
+            return levels
+                .map(|level| (1 << level.round_ties_even() as u8) - 1)
+                .collect();
         }
         let keys = self.largest.len();
         let [first, second, third] = thresholds;
@@ -156,22 +160,26 @@ mod tests {
     #[test]
     fn groups_follow_from_the_elements() {
         let mut members = [0; 3];
-        for (seed, scope, groups) in [
-            (1, ThresholdScope::Row, 3),
-            (2, ThresholdScope::Sample, 3),
-            (3, ThresholdScope::Sample, 1),
-            (4, ThresholdScope::Row, 2),
+        for (seed, scope, groups, bits) in [
+            (1, ThresholdScope::Row, 3, 1),
+            (2, ThresholdScope::Sample, 3, 1),
+            (3, ThresholdScope::Sample, 1, 1),
+            (4, ThresholdScope::Row, 2, 1),
+            (5, ThresholdScope::Sample, 1, 2),
         ] {
             let config = PackedConfig {
                 scope,
                 attention_groups: groups,
+                attention_bits: bits,
                 ..PackedConfig::micro()
             };
             let mut model = Model::random(&config, seed).unwrap();
             let pixels = Random::new(seed).image(&config);
             let heads = 0..config.depth * config.heads;
-            let of_thresholds = THRESHOLDS
-                .into_iter()
+            // Levels have none to be moved.
+            let of_thresholds = THRESHOLDS[..if bits > 1 { 1 } else { THRESHOLDS.len() }]
+                .iter()
+                .copied()
                 .flat_map(|at| heads.clone().map(move |head| (at, head)));
             for (thresholds, head) in of_thresholds {
                 let (layer, head) = (head / config.heads, head % config.heads);

@@ -129,6 +129,12 @@ impl Attention {
     pub fn scales(&self) -> Vec<f32> {
         self.0.scales.clone()
     }
+
+    /// Whether the groups are those of levels.
+    #[wasm_bindgen(getter, js_name = ofLevels)]
+    pub fn of_levels(&self) -> bool {
+        self.0.of_levels
+    }
 }
 
 /// The weights of a layer.

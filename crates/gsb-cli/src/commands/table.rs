@@ -72,6 +72,14 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         let option = "--config";
         return Err(Error::Option { option, reason });
     }
+    if config.recipe.model.stage2.attention_bits > 1 {
+        let option = "--attention-bits";
+        let reason = "the table compares groups, which levels of several bits take the place of";
+        return Err(Error::Option {
+            option,
+            reason: reason.into(),
+        });
+    }
     ignored(&config.recipe);
     let devices = open_devices(&config)?;
     let variants = variants(args, &config.recipe);

@@ -126,13 +126,8 @@ impl TrainArgs {
             overlay(&mut settings, own?);
             recipe.insert(phase.name().into(), settings);
         }
-        let mut model = object(&self.student)?;
-        // Levels take the place of groups, which nobody has to say twice.
-        if self.student.attention_bits.is_some_and(|bits| bits > 1) {
-            model.entry("attention_groups").or_insert(1.into());
-        }
         for (name, settings) in [
-            ("model", model),
+            ("model", object(&self.student)?),
             ("augmentation", object(&self.augmentation)?),
             ("mixup", object(&self.mixup)?),
         ] {
@@ -173,16 +168,6 @@ mod tests {
         let arguments = options.split_whitespace();
         let program = Program::parse_from(std::iter::once("gsb").chain(arguments));
         program.train.overrides().expect("JSON")
-    }
-
-    #[test]
-    fn levels_take_the_place_of_groups() {
-        let groups =
-            |options: &str| overrides(options)["recipe"]["model"]["attention_groups"].clone();
-        assert_eq!(groups("--attention-bits 2"), json!(1));
-        assert_eq!(groups("--attention-bits 1"), json!(null));
-        // An error of the model.
-        assert_eq!(groups("--attention-bits 2 --attention-groups 3"), json!(3));
     }
 
     #[test]

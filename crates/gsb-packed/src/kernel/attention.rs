@@ -4,7 +4,8 @@
 //! key take `head width + 1` values, so the exponential is looked up. The superposition's second and
 //! third group need the largest element of the whole image, which is known last: elements above the
 //! second group's part of the largest so far are kept as candidates, a superset of the two groups. They are few, or so
-//! many that the groups are better computed again as planes.
+//! many that the groups are better computed again as planes. Where a query's groups depend on no other query, as those of
+//! levels do, they are planes at once.
 
 mod scores;
 mod shift;

@@ -39,10 +39,12 @@ impl Cost {
             ),
         ];
         if self.phase == Phase::Stage2 {
-            let groups = format!(
-                "attention {}, value {}",
-                config.stage2.attention_groups, config.stage2.value_groups
-            );
+            let stage2 = &config.stage2;
+            let attention = match stage2.attention_bits {
+                1 => stage2.attention_groups.to_string(),
+                bits => format!("levels of {bits} bits"),
+            };
+            let groups = format!("attention {attention}, value {}", stage2.value_groups);
             lines.push(("groups", groups));
         }
         let total = &self.total;

@@ -165,5 +165,11 @@ mod tests {
         let vit = VitConfig::of_packed(&config).unwrap();
         assert_eq!(vit.packed(), config);
         assert_eq!(VitConfig::micro().packed(), PackedConfig::micro());
+        let levels = PackedConfig {
+            attention_groups: 1,
+            attention_bits: 2,
+            ..PackedConfig::micro()
+        };
+        assert_eq!(VitConfig::of_packed(&levels).unwrap().packed(), levels);
     }
 }

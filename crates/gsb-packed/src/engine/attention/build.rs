@@ -171,3 +171,26 @@ impl BinaryAttention {
         self.groups.later = [second, third];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every float near a threshold is on the side that rounding its quotient says, halves to even.
+    #[test]
+    fn levels_are_rounded_quotients() {
+        for step in [1e-5, 0.055, 1.0 / 3.0, 0.25, 1.0, 7.3] {
+            let [second, third] = level_thresholds(step);
+            let first = quotient_threshold(step, ATTENTION_THRESHOLDS[0]);
+            for (level, threshold) in [(1.0, first), (2.0, second), (3.0, third)] {
+                let mut x = step * (level - 0.5);
+                (0..8).for_each(|_| x = x.next_down());
+                for _ in 0..16 {
+                    let reaches = (x / step).round_ties_even() >= level;
+                    assert_eq!(x > threshold, reaches, "{x} in steps of {step}");
+                    x = x.next_up();
+                }
+            }
+        }
+    }
+}
