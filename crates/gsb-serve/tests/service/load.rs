@@ -22,9 +22,11 @@ fn beyond_the_limit_there_is_no_error_but_503() {
     let running = Running::of(vec![Served::new("light", brightness.clone())], options);
     brightness.hold(true);
     let statuses = thread::scope(|scope| {
-        let clients: Vec<_> = (0..32)
-            .map(|_| scope.spawn(|| running.post("", "image/png", &gray(5)).status))
-            .collect();
+        let post = || running.post("", "image/png", &gray(5)).status;
+        // The queue stays full only once what takes pictures from it is held up.
+        let mut clients = vec![scope.spawn(post)];
+        until("one is at work", || brightness.batches().len() == 1);
+        clients.extend((0..31).map(|_| scope.spawn(post)));
         until("the queue is full", || {
             counted(&running, "gsb_queued_pictures") == 4.0
         });
