@@ -280,6 +280,17 @@ fn a_table_goes_on_after_its_data_and_folder_moved() {
 }
 
 #[test]
+fn a_table_of_levels_is_refused_before_anything_is_trained() {
+    let folder = folder();
+    let message = fails(gsb(folder.path()).args(["table", "--attention-bits", "2"]));
+    assert!(
+        message.contains("--attention-bits: the table compares groups"),
+        "{message}"
+    );
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
 fn a_refused_start_leaves_nothing() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
