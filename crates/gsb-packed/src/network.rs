@@ -94,8 +94,8 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// The acting scale of each matrix of one bit whose sum is the attention matrix.
-    pub(crate) fn plane_scales(&self, config: &PackedConfig) -> Vec<f32> {
+    /// The acting scale of each [matrix of one bit](PackedConfig::attention_planes) whose sum is the attention matrix.
+    pub fn plane_scales(&self, config: &PackedConfig) -> Vec<f32> {
         let scales = self.attention_scales.iter().copied().map(guarded);
         match config.attention_bits {
             1 => scales.collect(),

@@ -43,13 +43,11 @@ impl HeadAttention {
             }
         };
         let size = tokens * tokens;
-        let scales = attention.attention_scales.iter().copied().map(guarded);
         Self {
             groups: block.attention[head * size..][..size].to_vec(),
             elements,
             largest,
-            // Each level is one more step.
-            scales: scales.cycle().take(config.attention_planes()).collect(),
+            scales: attention.plane_scales(config),
             of_levels: config.attention_bits > 1,
         }
     }

@@ -6,8 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("usage: seeds FOLDER")?;
     std::fs::create_dir_all(&folder)?;
     let storages = [ShiftStorage::F32, ShiftStorage::F16, ShiftStorage::I8, ShiftStorage::F32];
-    for (index, storage) in storages.into_iter().enumerate()
-    {
+    for (index, storage) in storages.into_iter().enumerate() {
         let config = PackedConfig {
             image_size: 4,
             patch_size: 2,

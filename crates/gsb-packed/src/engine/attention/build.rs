@@ -82,13 +82,10 @@ impl BinaryAttention {
         let value_shift = lines(sections.channels(), 0.0, |at| {
             value_rows[at].map_or(0.0, |row| attention.value_shift[row - 2 * config.width])
         });
-        let scales = |scales: &[f32]| scales.iter().copied().map(guarded).collect::<Vec<f32>>();
+        let value_scales = attention.value_scales.iter().copied().map(guarded);
+        let value_scales: Vec<f32> = value_scales.collect();
         let product = guarded(attention.query_scale) * guarded(attention.key_scale);
-        let products = Products::new(
-            &attention_scales,
-            &scales(&attention.value_scales),
-            sizes.tokens,
-        );
+        let products = Products::new(&attention_scales, &value_scales, sizes.tokens);
         let threshold = |row: usize| -f64::from(attention.output.input_shift[row]);
         let thresholds: Vec<f64> = (0..config.heads * sizes.padded)
             .map(|at| sections.row(0, at).map_or(f64::INFINITY, threshold))
