@@ -335,6 +335,13 @@ fn a_benchmark_has_its_layout() {
         assert!(of_one[key].as_f64().is_some_and(|x| x > 0.0), "{report}");
     }
     assert!(fails(&["bench", "--model", "deit"]).starts_with("no model is called \"deit\""));
+    let mut with_product = gsb(&["bench", "--model", "micro", "--rounds", "2"]);
+    let output = with_product.env("GSB_FORCE_PRODUCT", "fours").output();
+    let message = stderr(&output.expect("the program starts"));
+    assert!(
+        message.contains("product \"fours\" is unknown; known: plain, threes, tiles"),
+        "{message}"
+    );
     assert!(misused(&mut gsb(&["bench"])).contains("--model"));
     assert!(misused(&mut gsb(&["bench", &file, "--model", "micro"])).contains("--model"));
 }

@@ -133,11 +133,13 @@ pub enum Error {
         /// Names that would do.
         available: String,
     },
-    /// `GSB_FORCE_PRODUCT` names a way of binary products that is unknown.
-    #[error("product \"{name}\" is unknown; known: {known}")]
+    /// `GSB_FORCE_PRODUCT` names a way of binary products that is unknown or that the machine lacks.
+    #[error("product \"{name}\" is {problem}; known: {known}")]
     Product {
         /// The name.
         name: String,
+        /// Unknown or not available.
+        problem: &'static str,
         /// Names that would do.
         known: String,
     },

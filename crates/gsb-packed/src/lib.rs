@@ -37,7 +37,7 @@
 //! when a model is made; the environment variable `GSB_FORCE_ISA` (`scalar`, `avx2`, `avx512`, `neon`,
 //! `simd128`) forces one. AVX-512 has two ways to count the bits that differ, of which one or the other is
 //! faster by the processor: a measurement of less than a millisecond chooses, once in a process, or the
-//! environment variable `GSB_FORCE_PRODUCT` (`plain`, `threes`).
+//! environment variable `GSB_FORCE_PRODUCT` (`plain`, `threes`), which also turns to the tiles of AMX (`tiles`).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::undocumented_unsafe_blocks)]

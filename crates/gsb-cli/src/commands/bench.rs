@@ -19,7 +19,7 @@ use crate::output;
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     after_help = "The environment variable GSB_FORCE_ISA chooses an instruction set: avx512, avx2, neon or \
-                  scalar.\n\nExamples:\n  gsb bench digits.safetensors\n  \
+                  scalar; GSB_FORCE_PRODUCT a way of AVX-512 to multiply: plain, threes or tiles.\n\nExamples:\n  gsb bench digits.safetensors\n  \
                   gsb bench --model deit-small --batch 8 --threads 2",
     group(clap::ArgGroup::new("what").required(true).args(["file", "model"]))
 )]

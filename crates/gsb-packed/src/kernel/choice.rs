@@ -16,17 +16,19 @@ use crate::Error;
 ///
 /// # Errors
 /// [`Error::Isa`] if the machine does not have it, [`Error::Product`] if the variable names a way that is
-/// unknown.
+/// unknown or that the machine lacks.
 pub(crate) fn choose(isa: Isa) -> Result<Kernels, Error> {
     let forced = Product::forced()?;
-    let mut ways = Kernels::ways(isa);
+    let mut ways = Kernels::ways(isa, &Product::MEASURED);
     let first = ways.next().ok_or_else(|| isa.unavailable())?;
     let others: Vec<Kernels> = ways.collect();
-    if others.is_empty() {
-        return Ok(first);
-    }
-    if let Some(product) = forced {
-        return Kernels::with(isa, product).ok_or_else(|| isa.unavailable());
+    match forced {
+        Some(product) if isa == Isa::Avx512 => {
+            return Kernels::with(isa, product).ok_or_else(|| product.unavailable());
+        }
+        Some(Product::Tiles) => return Err(Product::Tiles.unavailable()),
+        _ if others.is_empty() => return Ok(first),
+        _ => {}
     }
     // One instruction set at most has several.
     static FASTEST: OnceLock<Kernels> = OnceLock::new();
@@ -84,7 +86,9 @@ mod tests {
     fn every_instruction_set_has_a_way() {
         for isa in Isa::available() {
             let chosen = choose(isa).unwrap();
-            let ways: Vec<String> = Kernels::ways(isa).map(|way| format!("{way:?}")).collect();
+            let ways: Vec<String> = Kernels::ways(isa, &Product::ALL)
+                .map(|way| format!("{way:?}"))
+                .collect();
             assert!(ways.contains(&format!("{chosen:?}")), "{isa}: {ways:?}");
         }
     }
@@ -93,7 +97,9 @@ mod tests {
     #[cfg_attr(miri, ignore)]
     #[test]
     fn measuring_chooses_among_those_there_are() {
-        let ways: Vec<Kernels> = Isa::available().flat_map(Kernels::ways).collect();
+        let ways: Vec<Kernels> = Isa::available()
+            .flat_map(|isa| Kernels::ways(isa, &Product::ALL))
+            .collect();
         let chosen = format!("{:?}", fastest(ways[0], &ways[1..]));
         assert!(ways.iter().any(|way| format!("{way:?}") == chosen));
         // Plain arithmetic comes last.

@@ -151,11 +151,11 @@ pub(crate) enum Kernels {
 }
 
 impl Kernels {
-    /// Those of an instruction set with every way of products, if the machine has it.
-    pub(crate) fn ways(isa: Isa) -> impl Iterator<Item = Self> {
+    /// Those of an instruction set with each way of products that the machine has, of some.
+    pub(crate) fn ways(isa: Isa, products: &[Product]) -> impl Iterator<Item = Self> {
         let ways = match isa {
-            Isa::Avx512 => &Product::ALL[..],
-            _ => &Product::ALL[..1],
+            Isa::Avx512 => products,
+            _ => &products[..1],
         };
         ways.iter().filter_map(move |&way| Self::with(isa, way))
     }

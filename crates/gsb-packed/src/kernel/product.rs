@@ -13,15 +13,21 @@ pub(crate) enum Product {
     Plain,
     /// Those of three words are added up before they are counted.
     Threes,
+    /// Bits become bytes, which tiles of AMX multiply, where the machine has them.
+    Tiles,
 }
 
 impl Product {
-    pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Threes];
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Threes, Self::Tiles];
+
+    /// Those among which a measurement chooses. How fast tiles are depends on what other threads do later.
+    pub(super) const MEASURED: [Self; 2] = [Self::Plain, Self::Threes];
 
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Threes => "threes",
+            Self::Tiles => "tiles",
         }
     }
 
@@ -31,9 +37,20 @@ impl Product {
             return Ok(None);
         };
         let named = Self::ALL.into_iter().find(|way| name == way.name());
-        named.map(Some).ok_or_else(|| Error::Product {
-            name: name.to_string_lossy().into_owned(),
-            known: Self::ALL.map(Self::name).join(", "),
-        })
+        let unknown = || refusal(&name.to_string_lossy(), "unknown");
+        named.map(Some).ok_or_else(unknown)
+    }
+
+    /// The complaint that the machine lacks it.
+    pub(super) fn unavailable(self) -> Error {
+        refusal(self.name(), "not available on this machine")
+    }
+}
+
+fn refusal(name: &str, problem: &'static str) -> Error {
+    Error::Product {
+        name: name.into(),
+        problem,
+        known: Product::ALL.map(Product::name).join(", "),
     }
 }

@@ -10,13 +10,14 @@ use super::micro::linear::{Epilogue, Inputs, PANEL, ROW_PADDING, Weights};
 use super::micro::patches::{PatchWeights, Patches};
 use super::norm::{Norm, NormSigns};
 use super::patches::{ArrangePatches, CutPatches};
+use super::product::Product;
 use super::simd::{LANES, Line, Simd};
 use super::{Isa, Kernels, Scalar};
 use crate::Random;
 use crate::products::{Products, limit_offset};
 
 fn all() -> impl Iterator<Item = Kernels> {
-    Isa::available().flat_map(Kernels::ways)
+    Isa::available().flat_map(|isa| Kernels::ways(isa, &Product::ALL))
 }
 
 /// The counts of every row and channel.
@@ -168,7 +169,7 @@ proptest! {
     #[test]
     fn binary_products_are_exact(
         seed: u64,
-        rows in 1usize..20,
+        rows in prop_oneof![1usize..50, 250usize..290],
         channels in 1usize..150,
         columns in prop_oneof![1usize..5, 5usize..70],
         density in 0usize..4,

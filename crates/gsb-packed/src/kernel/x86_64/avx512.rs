@@ -1,8 +1,10 @@
-//! AVX-512 with its population counts (VPOPCNTDQ, BITALG) and byte products (VNNI).
+//! AVX-512 with its population counts (VPOPCNTDQ, BITALG), byte products (VNNI) and maps of bits (GFNI); where there is AMX,
+//! its tiles.
 #![allow(unsafe_code)] // Vector instructions are unsafe where the machine may lack them.
 
 mod linear;
 mod registers;
+mod tiles;
 
 pub(crate) use registers::Avx512;
 
@@ -16,7 +18,7 @@ impl Avx512 {
     /// Runs a task compiled for these instructions.
     pub(crate) fn run<T: Task>(self, task: T) -> T::Output {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-        #[target_feature(enable = "avx512vpopcntdq,avx512bitalg,avx512vnni")]
+        #[target_feature(enable = "avx512vpopcntdq,avx512bitalg,avx512vnni,gfni")]
         fn enabled<T: Task>(task: T, s: Avx512) -> T::Output {
             task.run(s)
         }
@@ -31,13 +33,14 @@ impl InstructionSet for Avx512 {
         match self.product {
             Product::Plain => linear::PLAIN_ROWS,
             Product::Threes => linear::ROWS,
+            Product::Tiles => tiles::ROWS,
         }
     }
 
     #[inline(always)]
     fn arrange_panel(self, words: &mut [[Line; 4]]) {
         match self.product {
-            Product::Plain => {}
+            Product::Plain | Product::Tiles => {}
             Product::Threes => linear::arrange_panel(words),
         }
     }
@@ -45,7 +48,7 @@ impl InstructionSet for Avx512 {
     #[inline(always)]
     fn arranged(self, panel: &[[Line; 4]], word: usize, channel: usize) -> u32 {
         match self.product {
-            Product::Plain => panel[word][channel / LANES].0[channel % LANES],
+            Product::Plain | Product::Tiles => panel[word][channel / LANES].0[channel % LANES],
             Product::Threes => linear::arranged(panel, word, channel),
         }
     }
@@ -59,6 +62,7 @@ impl InstructionSet for Avx512 {
             Product::Threes => {
                 run::<Self, linear::Threes, E, { linear::ROWS }>(self, inputs, weights, epilogue);
             }
+            Product::Tiles => tiles::run(self, inputs, weights, epilogue),
         }
     }
 

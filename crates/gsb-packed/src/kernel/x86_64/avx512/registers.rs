@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use super::tiles;
 use crate::kernel::product::Product;
 use crate::kernel::registers::operations;
 use crate::kernel::simd::{LANES, Simd};
@@ -22,7 +23,9 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vpopcntdq")
             && is_x86_feature_detected!("avx512bitalg")
-            && is_x86_feature_detected!("avx512vnni");
+            && is_x86_feature_detected!("avx512vnni")
+            && is_x86_feature_detected!("gfni")
+            && (product != Product::Tiles || tiles::available());
         available.then_some(Self { product })
     }
 }
