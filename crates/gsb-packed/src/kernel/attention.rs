@@ -62,7 +62,7 @@ impl Task for FirstGroups<'_> {
         let words = key_words(head.tokens);
         let [second, third] = self.later;
         for (at, block) in self.blocks.enumerate() {
-            let shift = head.shift.of_block(block, head.tokens, shifts);
+            let shift = head.shift.of_block(s, block, head.tokens, shifts);
             let sum = head.scores(s, block, shift, scores);
             let lines = at * words..(at + 1) * words;
             let first = FirstGroup {
@@ -117,7 +117,7 @@ impl Task for LaterGroups<'_> {
         let words = key_words(head.tokens);
         let [second, third] = self.planes;
         for (at, block) in self.blocks.enumerate() {
-            let shift = head.shift.of_block(block, head.tokens, shifts);
+            let shift = head.shift.of_block(s, block, head.tokens, shifts);
             let sum = head.scores(s, block, shift, scores);
             let lines = at * words..(at + 1) * words;
             let planes = GroupPlanes {

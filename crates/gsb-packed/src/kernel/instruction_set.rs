@@ -1,6 +1,8 @@
 //! What differs between instruction sets beyond their vectors: the products, for which each has a
 //! fastest way.
 
+use bytemuck::Pod;
+
 use super::micro::common::{Halves, ValuePlane};
 use super::micro::linear::{Epilogue, Inputs, Weights};
 use super::micro::patches::Patches;
@@ -62,6 +64,12 @@ pub(crate) trait InstructionSet: Simd {
 
     /// Multiplies patches by their weight, see [`patches::run`](super::micro::patches::run).
     fn patches(self, patches: Patches<'_>);
+
+    /// `lines[column][row] = rows[row][column]` for some of the first columns: gives how many.
+    #[inline(always)]
+    fn turn<T: Pod>(self, _rows: [&[T]; LANES], _lines: &mut [[T; LANES]]) -> usize {
+        0
+    }
 
     /// A word of 16 channels of the value in the order that [`count_together`](Self::count_together)
     /// reads.

@@ -70,6 +70,11 @@ pub(crate) trait Registers<const L: usize, const H: usize>: Copy {
     fn load_halves(self, x: &[u16; L]) -> Self::U {
         self.load_u(&x.map(u32::from))
     }
+    /// Signed bytes as lanes.
+    #[inline(always)]
+    fn load_levels(self, x: &[i8; L]) -> Self::U {
+        self.load_u(&x.map(|x| i32::from(x) as u32))
+    }
     /// Asks for a line that will be read soon.
     #[inline(always)]
     fn prefetch(self, _line: &[f32; LANES]) {}
@@ -259,5 +264,10 @@ impl<R: Registers<L, H>, const N: usize, const L: usize, const H: usize> Simd
     #[inline(always)]
     fn load_halves(self, x: &[u16; LANES]) -> Self::U {
         registers!(i => self.0.load_halves(part(x, i)))
+    }
+
+    #[inline(always)]
+    fn load_levels(self, x: &[i8; LANES]) -> Self::U {
+        registers!(i => self.0.load_levels(part(x, i)))
     }
 }

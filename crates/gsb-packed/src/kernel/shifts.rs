@@ -1,5 +1,7 @@
 //! Arranging attention shifts.
 
+use bytemuck::Pod;
+
 use super::instruction_set::{InstructionSet, Task};
 use super::simd::LANES;
 
@@ -20,14 +22,14 @@ pub(crate) struct ArrangeShifts<'a, T, F, C> {
 
 impl<T, F, C> Task for ArrangeShifts<'_, T, F, C>
 where
-    T: Copy,
+    T: Pod,
     F: Fn(usize, &mut [T]),
     C: Fn(T) -> bool,
 {
     type Output = bool;
 
     #[inline(always)]
-    fn run<S: InstructionSet>(self, _: S) -> bool {
+    fn run<S: InstructionSet>(self, s: S) -> bool {
         let Self {
             lines,
             padding,
@@ -47,7 +49,7 @@ where
                 for &value in &*real {
                     wrong |= u32::from(!check(value));
                 }
-                transpose(&rows, lines);
+                transpose(s, &rows, lines);
             }
         }
         wrong == 0
@@ -56,10 +58,12 @@ where
 
 /// `lines[key][query] = rows[query][key]`.
 #[inline(always)]
-fn transpose<T: Copy>(rows: &[T], lines: &mut [[T; LANES]]) {
+fn transpose<T: Pod, S: InstructionSet>(s: S, rows: &[T], lines: &mut [[T; LANES]]) {
     let keys = lines.len();
     let rows: [&[T]; LANES] = std::array::from_fn(|query| &rows[query * keys..][..keys]);
-    let (squares, rest) = lines.as_chunks_mut::<LANES>();
+    let turned = s.turn(rows, lines);
+    let rows = rows.map(|row| &row[turned..]);
+    let (squares, rest) = lines[turned..].as_chunks_mut::<LANES>();
     for (index, lines) in squares.iter_mut().enumerate() {
         let square: [&[T; LANES]; LANES] = rows.map(|row| {
             let part = row[index * LANES..].first_chunk();
@@ -71,7 +75,7 @@ fn transpose<T: Copy>(rows: &[T], lines: &mut [[T; LANES]]) {
             }
         }
     }
-    let first = keys - rest.len();
+    let first = rows[0].len() - rest.len();
     for (key, line) in (first..).zip(rest) {
         *line = rows.map(|row| row[key]);
     }

@@ -103,4 +103,10 @@ pub(crate) trait Simd: Copy {
     fn load_halves(self, x: &[u16; LANES]) -> Self::U {
         self.load_u(&x.map(u32::from))
     }
+
+    /// Signed bytes as lanes.
+    #[inline(always)]
+    fn load_levels(self, x: &[i8; LANES]) -> Self::U {
+        self.load_u(&x.map(|x| i32::from(x) as u32))
+    }
 }

@@ -76,6 +76,7 @@ impl Task for Operations {
             s.select_u(s.or_m(s.gt(x, y), s.eq(x, y)), c),
             s.select_u(s.or_m(s.gt_d(d, e), s.eq_d(d, e)), c),
             s.dot(c, s.and(a, s.splat_u(0x007f_007f)), b),
+            s.load_levels(&self.0[0].0.map(|x| x as i8)),
         ] {
             let mut lanes = [0; LANES];
             s.store_u(u, &mut lanes);

@@ -1,6 +1,6 @@
 //! The shifts of an attention matrix.
 
-use crate::kernel::simd::LANES;
+use crate::kernel::simd::{LANES, Simd};
 
 /// The attention shifts of a head, `[blocks of queries, keys]`.
 #[derive(Clone, Copy)]
@@ -18,8 +18,9 @@ impl HeadShift<'_> {
     /// The shifts of a block of queries with each of the keys, which are as many as there are queries, and memory for
     /// those that are not floats.
     #[inline(always)]
-    pub(super) fn of_block<'b>(
+    pub(super) fn of_block<'b, S: Simd>(
         &'b self,
+        s: S,
         block: usize,
         tokens: usize,
         memory: &'b mut [[f32; LANES]],
@@ -29,10 +30,9 @@ impl HeadShift<'_> {
         match self {
             Self::Floats(shifts) => &shifts[lines],
             Self::Levels { levels, step } => {
+                let step = s.splat_f(*step);
                 for (out, levels) in memory.iter_mut().zip(&levels[lines]) {
-                    for (out, &level) in out.iter_mut().zip(levels) {
-                        *out = f32::from(level) * step;
-                    }
+                    s.store_f(s.mul(s.to_f(s.load_levels(levels)), step), out);
                 }
                 let queries = tokens - block * LANES;
                 if queries < LANES {

@@ -5,8 +5,11 @@
 mod linear;
 mod registers;
 mod tiles;
+mod turn;
 
 pub(crate) use registers::Avx512;
+
+use bytemuck::Pod;
 
 use crate::kernel::instruction_set::{InstructionSet, Task};
 use crate::kernel::micro::linear::{Epilogue, Inputs, Plain, Weights, run};
@@ -64,6 +67,11 @@ impl InstructionSet for Avx512 {
             }
             Product::Tiles => tiles::run(self, inputs, weights, epilogue),
         }
+    }
+
+    #[inline(always)]
+    fn turn<T: Pod>(self, rows: [&[T]; LANES], lines: &mut [[T; LANES]]) -> usize {
+        turn::turn(self, rows, lines)
     }
 
     #[inline(always)]

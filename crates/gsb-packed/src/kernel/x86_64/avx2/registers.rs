@@ -136,6 +136,9 @@ impl Registers<8, 4> for Avx2 {
         load_halves(self, x: &[u16; 8]) -> Self::U {
             _mm256_cvtepu16_epi32(_mm_loadu_si128(x.as_ptr().cast()))
         }
+        load_levels(self, x: &[i8; 8]) -> Self::U {
+            _mm256_cvtepi8_epi32(_mm_loadl_epi64(x.as_ptr().cast()))
+        }
         prefetch(self, line: &[f32; LANES]) { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
     }
 }

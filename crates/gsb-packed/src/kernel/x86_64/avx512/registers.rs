@@ -43,6 +43,9 @@ impl Simd for Avx512 {
     operations! {
         splat_u(self, x: u32) -> Self::U { _mm512_set1_epi32(x as i32) }
         load_u(self, x: &[u32; LANES]) -> Self::U { _mm512_loadu_si512(x.as_ptr().cast()) }
+        load_levels(self, x: &[i8; LANES]) -> Self::U {
+            _mm512_cvtepi8_epi32(_mm_loadu_si128(x.as_ptr().cast()))
+        }
         store_u(self, x: Self::U, out: &mut [u32; LANES]) {
             _mm512_storeu_si512(out.as_mut_ptr().cast(), x)
         }
