@@ -10,7 +10,7 @@
 mod registers;
 mod workspace;
 
-pub(crate) use registers::available;
+use gsb_amx::{Amx, Operands};
 
 use super::registers::Avx512;
 use crate::kernel::micro::linear::{Epilogue, Inputs, PANEL, Weights};
@@ -33,6 +33,11 @@ const ACROSS: usize = PANEL / LANES;
 /// Rows that are bytes at a time: few enough for the second cache.
 const BLOCK: usize = 16 * ROWS;
 
+/// Whether the machine has tiles of bytes and the system lets this process use them.
+pub(super) fn available() -> bool {
+    Amx::new(Operands::Bytes).is_ok()
+}
+
 /// Multiplies rows of bits by a binary weight.
 #[inline(always)]
 pub(super) fn run<E: Epilogue>(
@@ -42,7 +47,7 @@ pub(super) fn run<E: Epilogue>(
     epilogue: &mut E,
 ) {
     let mut workspace = Workspace::take();
-    let tiles = Tiles::new(s);
+    let tiles = Tiles::new();
     for (first, rows) in inputs.tiles::<BLOCK>() {
         workspace.set_rows(s, inputs, first, rows, weights.words);
         for (index, panel) in weights.panels.chunks_exact(weights.words).enumerate() {
