@@ -17,6 +17,8 @@ mod product;
 mod softmax;
 mod tasks;
 mod tensor;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles;
 
 pub use elementwise::{CHUNK, LANES, Pointwise, Sums, map, map_gradient, pays};
 pub use tensor::{contiguous, elements, is_f32, vector};
@@ -30,6 +32,14 @@ use crate::primitive;
 use gelu::Gelu;
 use product::Matrix;
 use tensor::owned;
+
+/// What is missing for products of bfloat16, if anything is.
+pub(crate) fn missing_tiles() -> Option<&'static str> {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    return tiles::missing();
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    Some("tiles are only known for Linux on x86-64")
+}
 
 impl FloatOps for Flex {
     fn affine(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
