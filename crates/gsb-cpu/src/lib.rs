@@ -45,8 +45,8 @@ pub use adamw::AdamWStep;
 pub use autodiff::recorded_affine;
 pub use backend::FloatOps;
 pub use functions::{
-    adamw, attention, bounded_gelu, gelu, layer_norm, linear, merge_heads, scaled_softmax, shift,
-    split_heads,
+    adamw, attention, bounded_gelu, gelu, layer_norm, linear, matmul, merge_heads, scaled_softmax,
+    shift, split_heads,
 };
 pub use products::{MissingProducts, Products, with_products};
 pub use worker::on_worker;

@@ -99,7 +99,8 @@ pub struct MissingProducts {
 
 impl fmt::Display for MissingProducts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "products of {}: {}", self.products, self.reason)
+        let Self { products, reason } = self;
+        write!(f, "{products} products are not computed here: {reason}")
     }
 }
 
@@ -172,7 +173,7 @@ mod tests {
                 Ok(chosen) => assert_eq!(chosen, products),
                 Err(error) => {
                     let error = error.to_string();
-                    let start = format!("products of {products}: ");
+                    let start = format!("{products} products are not computed here: ");
                     assert!(
                         error.starts_with(&start) && error.len() > start.len(),
                         "{error}"

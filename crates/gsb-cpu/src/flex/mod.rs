@@ -8,6 +8,7 @@
 
 mod adamw;
 mod attention;
+mod batch;
 mod columns;
 mod elementwise;
 mod gelu;
@@ -23,12 +24,17 @@ mod tiles;
 pub use elementwise::{CHUNK, LANES, Pointwise, Sums, map, map_gradient, pays};
 pub use tensor::{contiguous, elements, is_f32, vector};
 
-use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::ModuleOps};
+use burn::backend::{
+    Flex, TensorMetadata,
+    flex::FlexTensor,
+    ops::{FloatTensorOps, ModuleOps},
+};
 use burn::tensor::Shape;
 
 use crate::adamw::AdamWStep;
 use crate::backend::FloatOps;
 use crate::primitive;
+use crate::products::Products;
 use gelu::Gelu;
 use product::Matrix;
 use tensor::owned;
@@ -82,6 +88,15 @@ impl FloatOps for Flex {
             None,
         );
         vector(weight, Shape::new([inputs, outputs]))
+    }
+
+    fn matmul(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        match Products::chosen() {
+            products if products != Products::Float && batch::fits(&a, &b) => {
+                batch::products(products, a, b)
+            }
+            _ => Self::float_matmul(a, b),
+        }
     }
 
     fn add_shift(x: FlexTensor, shift: FlexTensor) -> FlexTensor {

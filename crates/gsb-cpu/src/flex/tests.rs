@@ -4,7 +4,6 @@ use burn::backend::{Scalar, ops::FloatTensorOps};
 use burn::tensor::Slice;
 
 use super::*;
-use crate::products::Products;
 
 /// Shapes of one element, of less than a vector, of several chunks with a rest.
 const SHAPES: [[usize; 3]; 5] = [
@@ -403,6 +402,43 @@ fn attention_of_rounded_factors_is_near_that_of_floats() {
             most > 0.0 && most <= sizes * (rounding + f32::EPSILON * 64.0),
             "{products}: {most}"
         );
+    }
+}
+
+#[test]
+fn batches_of_products_are_near_those_of_floats() {
+    let transposed = |x| Flex::float_swap_dims(x, 1, 2);
+    for (products, rounding) in rounded() {
+        for [rows, terms, columns] in [[1, 1, 1], [70, 64, 70], [70, 70, 64]] {
+            let a = || {
+                [
+                    data([3, rows, terms], 1),
+                    transposed(data([3, terms, rows], 2)),
+                ]
+            };
+            let b = || {
+                [
+                    data([3, terms, columns], 3),
+                    transposed(data([3, columns, terms], 4)),
+                ]
+            };
+            for (a, b) in a().into_iter().flat_map(|a| b().map(|b| (a.clone(), b))) {
+                let exact = Flex::matmul(a.clone(), b.clone());
+                equal(&exact, &Flex::float_matmul(a.clone(), b.clone()));
+                let y = products.during(|| Flex::matmul(a.clone(), b.clone()));
+                assert_eq!(y.shape(), exact.shape());
+                let errors = floats(&y).into_iter().zip(floats(&exact));
+                let most = errors.fold(0.0, |most: f32, (y, exact)| most.max((y - exact).abs()));
+                // As in linear layers.
+                let bound = terms as f32 * 4.0 * (3.1 * rounding + f32::EPSILON * 4.0);
+                assert!(most <= bound, "{products}: {most}, bound {bound}");
+                assert!(most > 0.0 || terms == 1, "{products} were not computed");
+            }
+        }
+        let nothing = products.during(|| Flex::matmul(data([2, 3, 0], 1), data([2, 0, 4], 1)));
+        assert_eq!(floats(&nothing), [0.0; 24]);
+        let nothing = products.during(|| Flex::matmul(data([0, 3, 2], 1), data([0, 2, 4], 1)));
+        assert_eq!(nothing.shape().as_slice(), [0, 3, 4]);
     }
 }
 
