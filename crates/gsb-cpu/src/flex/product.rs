@@ -11,11 +11,11 @@ use crate::products::Products;
 /// A matrix as it lies in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
     /// Steps from one row to the next and from one column to the next, one of which is 1.
-    pub(super) steps: (usize, usize),
+    steps: (usize, usize),
 }
 
 impl<'a> Matrix<'a> {
@@ -36,6 +36,18 @@ impl<'a> Matrix<'a> {
             columns,
             steps: (step, 1),
         }
+    }
+
+    /// Rows and columns.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    pub(super) fn shape(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// The elements, and the steps from one row to the next and from one column to the next.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    pub(super) fn memory(&self) -> (&'a [f32], [usize; 2]) {
+        (self.values, [self.steps.0, self.steps.1])
     }
 
     pub(super) fn transposed(self) -> Self {

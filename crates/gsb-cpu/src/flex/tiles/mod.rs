@@ -73,9 +73,10 @@ impl Tiles {
         out: &mut [MaybeUninit<f32>],
         shared: bool,
     ) -> bool {
-        assert_eq!(a.columns, b.rows);
-        assert!(a.columns > 0);
-        let out = Output::new(a.rows, b.columns, bias, out);
+        let ([rows, terms], [terms_of_b, columns]) = (a.shape(), b.shape());
+        assert_eq!(terms, terms_of_b);
+        assert!(terms > 0);
+        let out = Output::new(rows, columns, bias, out);
         let (a, b) = (Factor::left(a), Factor::right(b));
         let a_is_first = a.panels() < b.panels();
         let (first, second) = if a_is_first { (a, b) } else { (b, a) };

@@ -36,12 +36,12 @@ impl<'a> Factor<'a> {
 
     /// Number of panels of [`BLOCK`] lines.
     pub(super) fn panels(&self) -> usize {
-        self.lines.rows.div_ceil(BLOCK)
+        self.lines.shape()[0].div_ceil(BLOCK)
     }
 
     /// Tiles of a panel.
     pub(super) fn tiles_of_panel<const SPLIT: bool>(&self) -> usize {
-        self.lines.columns.div_ceil(STEP) * if SPLIT { 4 } else { 2 }
+        self.lines.shape()[1].div_ceil(STEP) * if SPLIT { 4 } else { 2 }
     }
 
     /// Writes the tiles of a panel, zeros beyond the matrix; whether all of its numbers are finite as bfloat16.
@@ -85,7 +85,7 @@ impl<'a> Factor<'a> {
 
     /// Whether the terms of a line are next to each other in memory, not those of different lines.
     fn runs_along_lines(&self) -> bool {
-        self.lines.steps.1 == 1
+        self.lines.memory().1[1] == 1
     }
 
     /// 16 pairs of terms of 16 lines from a place on: a vector for each line if that is how they lie, else a vector for each
@@ -93,32 +93,27 @@ impl<'a> Factor<'a> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     fn pairs<const SPLIT: bool>(&self, line: usize, term: usize) -> [[__m512i; LANES]; 2] {
-        let Matrix {
-            values,
-            rows: lines,
-            columns: terms,
-            steps,
-        } = self.lines;
+        let ([lines, terms], (values, steps)) = (self.lines.shape(), self.lines.memory());
         let mut pairs = [[_mm512_setzero_si512(); LANES]; 2];
         if self.runs_along_lines() {
             let count = (terms - term).min(STEP);
             for place in 0..lines.saturating_sub(line).min(LANES) {
-                let values = &values[(line + place) * steps.0 + term..][..count];
+                let values = &values[(line + place) * steps[0] + term..][..count];
                 let (low, high) = values.split_at(count.min(LANES));
                 let both = rounded::<SPLIT>(load(low), load(high));
                 (pairs[0][place], pairs[1][place]) = (both[0], both[1]);
             }
         } else {
-            assert_eq!(steps.0, 1, "a matrix or a transposed one");
+            assert_eq!(steps[0], 1, "a matrix or a transposed one");
             let count = lines.saturating_sub(line).min(LANES);
             if count == 0 {
                 return pairs;
             }
             for place in 0..(terms - term).div_ceil(2).min(LANES) {
                 let term = term + 2 * place;
-                let even = load(&values[term * steps.1 + line..][..count]);
+                let even = load(&values[term * steps[1] + line..][..count]);
                 let odd = match term + 1 < terms {
-                    true => load(&values[(term + 1) * steps.1 + line..][..count]),
+                    true => load(&values[(term + 1) * steps[1] + line..][..count]),
                     false => _mm512_setzero_ps(),
                 };
                 let both = rounded::<SPLIT>(even, odd);

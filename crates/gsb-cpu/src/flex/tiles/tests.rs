@@ -67,12 +67,13 @@ impl Stored {
 }
 
 fn element(m: Matrix, row: usize, column: usize) -> f64 {
-    f64::from(m.values[row * m.steps.0 + column * m.steps.1])
+    let (values, steps) = m.memory();
+    f64::from(values[row * steps[0] + column * steps[1]])
 }
 
 /// The product, none if a factor is not finite.
 fn run(tiles: Tiles, a: Matrix, b: Matrix, bias: Option<&[f32]>, shared: bool) -> Option<Vec<f32>> {
-    let mut out = vec![MaybeUninit::new(f32::NAN); a.rows * b.columns];
+    let mut out = vec![MaybeUninit::new(f32::NAN); a.shape()[0] * b.shape()[1]];
     let is_finite = tiles.multiply([a, b], bias, &mut out, shared);
     #[allow(unsafe_code)]
     // SAFETY: it was initialised above.
@@ -82,10 +83,10 @@ fn run(tiles: Tiles, a: Matrix, b: Matrix, bias: Option<&[f32]>, shared: bool) -
 
 /// Calls `check` with each element of the product, and its sum and that of the magnitudes of its terms in `f64`.
 fn elements(a: Matrix, b: Matrix, y: &[f32], check: impl Fn(f32, f64, f64)) {
-    assert_eq!(y.len(), a.rows * b.columns);
+    assert_eq!(y.len(), a.shape()[0] * b.shape()[1]);
     for (index, &y) in y.iter().enumerate() {
-        let (row, column) = (index / b.columns, index % b.columns);
-        let terms = (0..a.columns).map(|k| element(a, row, k) * element(b, k, column));
+        let (row, column) = (index / b.shape()[1], index % b.shape()[1]);
+        let terms = (0..a.shape()[1]).map(|k| element(a, row, k) * element(b, k, column));
         let (mut sum, mut magnitude) = (0.0, 0.0);
         for term in terms {
             sum += term;
