@@ -100,6 +100,8 @@ impl<'a> Factor<'a> {
             for place in 0..lines.saturating_sub(line).min(LANES) {
                 let values = &values[(line + place) * steps[0] + term..][..count];
                 let (low, high) = values.split_at(count.min(LANES));
+                fetch(values, 2 * STEP);
+                fetch(values, 2 * STEP + LANES);
                 let both = rounded::<SPLIT>(load(low), load(high));
                 (pairs[0][place], pairs[1][place]) = (both[0], both[1]);
             }
@@ -111,9 +113,12 @@ impl<'a> Factor<'a> {
             }
             for place in 0..(terms - term).div_ceil(2).min(LANES) {
                 let term = term + 2 * place;
-                let even = load(&values[term * steps[1] + line..][..count]);
+                let [even, odd] = [0, 1].map(|next| (term + next) * steps[1] + line);
+                fetch(&values[even..], STEP * steps[1]);
+                fetch(&values[even..], (STEP + 1) * steps[1]);
+                let even = load(&values[even..][..count]);
                 let odd = match term + 1 < terms {
-                    true => load(&values[(term + 1) * steps[1] + line..][..count]),
+                    true => load(&values[odd..][..count]),
                     false => _mm512_setzero_ps(),
                 };
                 let both = rounded::<SPLIT>(even, odd);
@@ -122,6 +127,18 @@ impl<'a> Factor<'a> {
             }
         }
         pairs
+    }
+}
+
+/// Asks for what lies some elements after the first of these, which will be read soon: the memory is read in too many places
+/// at a time for the processor to guess.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn fetch(values: &[f32], ahead: usize) {
+    #[allow(unsafe_code)]
+    // SAFETY: the instruction ignores addresses that nothing is at.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(ahead).cast());
     }
 }
 
