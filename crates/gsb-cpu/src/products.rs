@@ -110,7 +110,8 @@ impl std::error::Error for MissingProducts {}
 ///
 /// It holds for operations that the task starts on this thread or by [`on_worker`](crate::on_worker), however many
 /// threads then share them, and for the backward pass, which runs on the thread that starts it. Other threads, and other
-/// backends than `flex`, are not affected.
+/// backends than `flex`, are not affected. (A thread of rayon's that waits may take up a task of somebody else: such a task
+/// computes what the thread was told to, unless it was started by `on_worker`.)
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

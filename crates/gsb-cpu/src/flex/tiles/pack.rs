@@ -135,11 +135,8 @@ impl<'a> Factor<'a> {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn fetch(values: &[f32], ahead: usize) {
-    #[allow(unsafe_code)]
-    // SAFETY: the instruction ignores addresses that nothing is at.
-    unsafe {
-        _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(ahead).cast());
-    }
+    // Addresses that nothing is at are ignored.
+    _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(ahead).cast());
 }
 
 /// Up to 16 numbers, then zeros.
