@@ -95,15 +95,16 @@ impl<'a> Factor<'a> {
     fn pairs<const SPLIT: bool>(&self, line: usize, term: usize) -> [[__m512i; LANES]; 2] {
         let ([lines, terms], (values, steps)) = (self.lines.shape(), self.lines.memory());
         let mut pairs = [[_mm512_setzero_si512(); LANES]; 2];
+        let [large, small] = &mut pairs;
+        let places = large.iter_mut().zip(small).enumerate();
         if self.runs_along_lines() {
             let count = (terms - term).min(STEP);
-            for place in 0..lines.saturating_sub(line).min(LANES) {
+            for (place, (large, small)) in places.take(lines.saturating_sub(line)) {
                 let values = &values[(line + place) * steps[0] + term..][..count];
                 let (low, high) = values.split_at(count.min(LANES));
                 fetch(values, 2 * STEP);
                 fetch(values, 2 * STEP + LANES);
-                let both = rounded::<SPLIT>(load(low), load(high));
-                (pairs[0][place], pairs[1][place]) = (both[0], both[1]);
+                [*large, *small] = rounded::<SPLIT>(load(low), load(high));
             }
         } else {
             assert_eq!(steps[0], 1, "a matrix or a transposed one");
@@ -111,7 +112,7 @@ impl<'a> Factor<'a> {
             if count == 0 {
                 return pairs;
             }
-            for place in 0..(terms - term).div_ceil(2).min(LANES) {
+            for (place, (large, small)) in places.take((terms - term).div_ceil(2)) {
                 let term = term + 2 * place;
                 let [even, odd] = [0, 1].map(|next| (term + next) * steps[1] + line);
                 fetch(&values[even..], STEP * steps[1]);
@@ -122,8 +123,7 @@ impl<'a> Factor<'a> {
                     false => _mm512_setzero_ps(),
                 };
                 let both = rounded::<SPLIT>(even, odd);
-                pairs[0][place] = alternating(both[0]);
-                pairs[1][place] = alternating(both[1]);
+                [*large, *small] = [alternating(both[0]), alternating(both[1])];
             }
         }
         pairs
