@@ -1,9 +1,9 @@
 //! Products of bfloat16 and of floats on this processor: pairs that its instructions multiply and add up in a nanosecond, and
 //! the three products of linear layers of DeiT-S, in turns.
 //!
-//! The instructions are `vfmadd231ps`, 16 pairs of floats, and `vdpbf16ps`, 32 pairs of bfloat16, on one thread. The products
-//! are whole: rounding and packing, multiplying, writing the output. `RAYON_NUM_THREADS` sets their number of threads,
-//! `ROUNDS` the number of turns.
+//! The instructions are `vfmadd231ps`, 16 pairs of floats, `vdpbf16ps`, 32 pairs of bfloat16, and `tdpbf16ps`, 8,192 of
+//! them, on one thread. The products are whole: rounding and packing, multiplying, writing the output. `RAYON_NUM_THREADS`
+//! sets their number of threads, `ROUNDS` the number of turns.
 
 use std::time::Instant;
 
@@ -54,6 +54,58 @@ mod rates {
         |sum| _mm512_dpbf16_ps(*sum, x, x),
         x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(1.0), _mm512_set1_ps(1.0))
     );
+}
+
+/// Pairs that tiles multiply and add up in a nanosecond.
+///
+/// # Safety
+/// The process may use tiles.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[allow(unsafe_code)]
+unsafe fn tiles() -> f64 {
+    const ROUNDS: u64 = 2_000_000;
+    #[repr(align(64))]
+    struct Shapes([u8; 64]);
+    let mut shapes = Shapes([0; 64]);
+    // The palette; then eight tiles of 64 bytes a row, and of 16 rows.
+    shapes.0[0] = 1;
+    shapes.0[16..32].copy_from_slice(&[64, 0].repeat(8));
+    shapes.0[48..56].fill(16);
+    let start = Instant::now();
+    // SAFETY: the caller promises that tiles may be used; the first instruction reads the 64 bytes of their shapes, and the
+    // last one ends their use.
+    unsafe {
+        std::arch::asm!(
+            "ldtilecfg [{shapes}]",
+            "2:",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "dec {rounds}",
+            "jnz 2b",
+            "tilerelease",
+            shapes = in(reg) &shapes,
+            rounds = inout(reg) ROUNDS => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        );
+    }
+    4.0 * 8192.0 * ROUNDS as f64 / (start.elapsed().as_secs_f64() * 1e9)
+}
+
+/// The rate of tiles, if the process may use them.
+fn print_tiles() {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if Products::Bfloat16.check().is_ok() {
+        for _ in 0..3 {
+            #[allow(unsafe_code)]
+            // SAFETY: the check has asked for them.
+            let rate = unsafe { tiles() };
+            println!("tiles, pairs a nanosecond: bfloat16 {rate:.0}");
+        }
+    }
 }
 
 /// Rates of the vector instructions, if the processor has them.
@@ -127,5 +179,6 @@ fn products() {
 
 fn main() {
     vectors();
+    print_tiles();
     on_worker(products);
 }
