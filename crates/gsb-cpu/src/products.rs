@@ -62,6 +62,7 @@ impl Products {
     }
 
     /// Those that this thread was told to compute.
+    #[cfg(any(feature = "flex", test))]
     pub(crate) fn chosen() -> Self {
         CHOSEN.get()
     }
