@@ -1,5 +1,14 @@
-//! Whether products of bfloat16 would be faster than those of floats on this processor: pairs that it multiplies and adds
-//! up in a nanosecond, by `vdpbf16ps`, 32 an instruction, and by `vfmadd231ps`, 16.
+//! Products of bfloat16 and of floats on this processor: pairs that its instructions multiply and add up in a nanosecond, and
+//! the three products of linear layers of DeiT-S, in turns.
+//!
+//! The instructions are `vfmadd231ps`, 16 pairs of floats, `vdpbf16ps`, 32 pairs of bfloat16, and `tdpbf16ps`, 8,192 of
+//! them, on one thread. The products are whole: rounding and packing, multiplying, writing the output. `RAYON_NUM_THREADS`
+//! sets their number of threads, `ROUNDS` the number of turns.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use gsb_cpu::{Products, linear, on_worker, with_products};
 
 #[cfg(target_arch = "x86_64")]
 mod rates {
@@ -47,21 +56,129 @@ mod rates {
     );
 }
 
-#[cfg(target_arch = "x86_64")]
-fn main() {
-    if !is_x86_feature_detected!("avx512bf16") {
-        println!("this processor has no instructions for bfloat16");
-        return;
+/// Pairs that tiles multiply and add up in a nanosecond.
+///
+/// # Safety
+/// The process may use tiles.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[allow(unsafe_code)]
+unsafe fn tiles() -> f64 {
+    const ROUNDS: u64 = 2_000_000;
+    #[repr(align(64))]
+    struct Shapes([u8; 64]);
+    let mut shapes = Shapes([0; 64]);
+    // The palette; then eight tiles of 64 bytes a row, and of 16 rows.
+    shapes.0[0] = 1;
+    shapes.0[16..32].copy_from_slice(&[64, 0].repeat(8));
+    shapes.0[48..56].fill(16);
+    let start = Instant::now();
+    // SAFETY: the caller promises that tiles may be used; the first instruction reads the 64 bytes of their shapes, and the
+    // last one ends their use.
+    unsafe {
+        std::arch::asm!(
+            "ldtilecfg [{shapes}]",
+            "2:",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "dec {rounds}",
+            "jnz 2b",
+            "tilerelease",
+            shapes = in(reg) &shapes,
+            rounds = inout(reg) ROUNDS => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        );
     }
-    for _ in 0..5 {
-        #[allow(unsafe_code)]
-        // SAFETY: the processor has the instructions.
-        let [floats, bfloats] = unsafe { [rates::floats(), rates::bfloats()] };
-        println!("pairs a nanosecond: floats {floats:.1}, bfloat16 {bfloats:.1}");
+    4.0 * 8192.0 * ROUNDS as f64 / (start.elapsed().as_secs_f64() * 1e9)
+}
+
+/// The rate of tiles, if the process may use them.
+fn print_tiles() {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if Products::Bfloat16.check().is_ok() {
+        for _ in 0..3 {
+            #[allow(unsafe_code)]
+            // SAFETY: the check has asked for them.
+            let rate = unsafe { tiles() };
+            println!("tiles, pairs a nanosecond: bfloat16 {rate:.0}");
+        }
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+/// Rates of the vector instructions, if the processor has them.
+fn vectors() {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512bf16") {
+        for _ in 0..3 {
+            #[allow(unsafe_code)]
+            // SAFETY: the processor has the instructions.
+            let [floats, bfloats] = unsafe { [rates::floats(), rates::bfloats()] };
+            println!("vectors, pairs a nanosecond: floats {floats:.1}, bfloat16 {bfloats:.1}");
+        }
+        return;
+    }
+    println!("this processor has no vector instructions for bfloat16");
+}
+
+/// Inputs and outputs of the layers, on 8 images of 198 tokens: `qkv`, `output`, `fc1`, `fc2`.
+const LAYERS: [[usize; 2]; 4] = [[384, 1152], [384, 384], [384, 1536], [1536, 384]];
+const TOKENS: usize = 8 * 198;
+
+fn products() {
+    let computed = |products: &Products| match products.check() {
+        Ok(()) => true,
+        Err(missing) => {
+            println!("{missing}");
+            false
+        }
+    };
+    let kinds: Vec<Products> = Products::ALL.into_iter().filter(computed).collect();
+    let rounds = std::env::var("ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok());
+    let device = Device::flex().autodiff();
+    let random = |shape| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    println!("{TOKENS} tokens, ms (medians; least)");
+    for [inputs, outputs] in LAYERS {
+        let x = random([TOKENS, inputs]).require_grad();
+        let weight = random([inputs, outputs]).require_grad();
+        let bias = Tensor::<1>::zeros([outputs], &device);
+        let mut times = vec![[const { Vec::new() }; 2]; kinds.len()];
+        // The first round finds memory and warms up.
+        for round in 0..=rounds.unwrap_or(20) {
+            for (times, &products) in times.iter_mut().zip(&kinds) {
+                let step = || {
+                    let start = Instant::now();
+                    let y = linear(x.clone(), weight.clone(), Some(bias.clone()));
+                    let forward = start.elapsed();
+                    drop(y.backward());
+                    [forward, start.elapsed() - forward]
+                };
+                let step = with_products(products, step).expect("was checked");
+                if round > 0 {
+                    for (times, time) in times.iter_mut().zip(step) {
+                        times.push(time.as_secs_f64() * 1e3);
+                    }
+                }
+            }
+        }
+        for (products, times) in kinds.iter().zip(times) {
+            let [forward, backward] = times.map(|mut times| {
+                times.sort_by(f64::total_cmp);
+                format!("{:.2}; {:.2}", times[times.len() / 2], times[0])
+            });
+            println!(
+                "{inputs} to {outputs}, {products}: forward {forward}, both backward {backward}"
+            );
+        }
+    }
+}
+
 fn main() {
-    println!("instructions for bfloat16 are only known for x86-64");
+    vectors();
+    print_tiles();
+    on_worker(products);
 }

@@ -2,7 +2,7 @@
 //! of the memory that lives during them. Medians of a few steps; the teacher's logits are given.
 //!
 //! `RAYON_NUM_THREADS` sets the number of threads. An argument chooses the cases whose name contains
-//! it, `STEPS` the number of steps measured.
+//! it, `STEPS` the number of steps measured, `PRODUCTS` what is multiplied: `float`, `bfloat16` or `bfloat16x3`.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use burn::Tensor;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int};
 use gsb_core::distill::{DistillationLossConfig, Targets};
-use gsb_cpu::on_worker;
+use gsb_cpu::{Products, on_worker, with_products};
 use gsb_train::OptimizerConfig;
 use gsb_vit::{Classifier, Model, VitConfig};
 use peak_alloc::PeakAlloc;
@@ -21,7 +21,13 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const RATE: f64 = 5e-4;
 
 fn main() {
-    on_worker(run);
+    let name = std::env::var("PRODUCTS").unwrap_or_else(|_| Products::Float.to_string());
+    let mut all = Products::ALL.into_iter();
+    let products = all.find(|products| products.as_str() == name);
+    let products = products.expect("PRODUCTS is one of float, bfloat16, bfloat16x3");
+    if let Err(missing) = with_products(products, || on_worker(run)) {
+        println!("{missing}");
+    }
 }
 
 fn run() {

@@ -1,7 +1,7 @@
 """Milliseconds of a training step of both students in PyTorch: forward pass and hard distillation with given teacher
 logits, backward pass, AdamW. DeiT-S, as `cargo bench -p gsb-benches --bench training` times it here.
 
-    python3 training.py [--threads 2] [--batch 8] [--steps 9]
+    python3 training.py [--threads 2] [--batch 8] [--steps 9] [--autocast]
 
 Binarizers are custom autograd functions, written from the equations of the book, where PyTorch's own operations would
 record many more.
@@ -194,6 +194,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=9)
+    parser.add_argument("--autocast", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
@@ -208,14 +209,16 @@ def main():
         for _ in range(options.steps + 1):
             start = time.perf_counter()
             optimizer.zero_grad(set_to_none=True)
-            of_class, of_distillation = model(images)
-            loss = functional.cross_entropy(of_class, labels) + functional.cross_entropy(of_distillation, taught)
+            with torch.autocast("cpu", torch.bfloat16, enabled=options.autocast):
+                of_class, of_distillation = model(images)
+                loss = functional.cross_entropy(of_class, labels) + functional.cross_entropy(of_distillation, taught)
             (loss / 2).backward()
             optimizer.step()
             times.append(1e3 * (time.perf_counter() - start))
         times = sorted(times[1:])
         middle, best = times[len(times) // 2], times[0]
         name = f"PyTorch {torch.__version__}, stage {stage}, batch {options.batch}, {options.threads} threads"
+        name += ", autocast" * options.autocast
         print(f"{name}: {middle:.0f} ms a step, best {best:.0f}")
 
 

@@ -52,6 +52,13 @@ pub enum Operands {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing(&'static str);
 
+impl Missing {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0)

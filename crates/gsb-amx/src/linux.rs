@@ -88,11 +88,20 @@ fn in_processor(operands: Operands) -> Result<(), Missing> {
         Operands::Bytes => (AMX_INT8, "this processor has no tiles for bytes (AMX)"),
         Operands::Bfloat16 => (AMX_BF16, "this processor has no tiles for bfloat16 (AMX)"),
     };
+    // Asked once: in a virtual machine, the answer takes microseconds.
+    static FEATURES: OnceLock<u32> = OnceLock::new();
     let wanted = wanted | AMX_TILE;
-    let known = !cfg!(miri) && __cpuid_count(0, 0).eax >= 7;
-    match known && __cpuid_count(7, 0).edx & wanted == wanted {
+    match FEATURES.get_or_init(features) & wanted == wanted {
         true => Ok(()),
         false => Err(Missing(missing)),
+    }
+}
+
+/// `edx` of leaf 7.
+fn features() -> u32 {
+    match !cfg!(miri) && __cpuid_count(0, 0).eax >= 7 {
+        true => __cpuid_count(7, 0).edx,
+        false => 0,
     }
 }
 

@@ -8,6 +8,7 @@ use burn::backend::{
         grads::Gradients,
         ops::{Backward, Ops, OpsKind},
     },
+    ops::FloatTensorOps,
     tensor::FloatTensor,
 };
 
@@ -96,6 +97,60 @@ impl<B: FloatOps, C: CheckpointStrategy> FloatOps for Autodiff<B, C> {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         recorded_affine::<B, C>(x, weight, bias, B::affine)
+    }
+
+    fn matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Matmul;
+        impl<B: FloatOps> Backward<B, 2> for Matmul {
+            // Each of the two is needed for the gradient of the other.
+            type State = (Option<NodeId>, Option<NodeId>);
+            fn backward(
+                self,
+                ops: Ops<Self::State, 2>,
+                grads: &mut Gradients,
+                checkpointer: &mut Checkpointer,
+            ) {
+                let grad = grads.consume::<B>(&ops.node);
+                let (a, b) = ops.state;
+                let a = a.map(|id| checkpointer.retrieve_node_output(id));
+                let b = b.map(|id| checkpointer.retrieve_node_output(id));
+                let [for_a, for_b] = ops.parents.map(|parent| parent.map(|node| node.id));
+                if let Some(b) = b {
+                    hand::<B>(grads, for_a, || {
+                        B::matmul(grad.clone(), B::float_transpose(b))
+                    });
+                }
+                if let Some(a) = a {
+                    hand::<B>(grads, for_b, || B::matmul(B::float_transpose(a), grad));
+                }
+            }
+        }
+        let leading = |x: &FloatTensor<Self>| {
+            let shape = x.shape();
+            shape.as_slice()[..shape.num_dims().saturating_sub(2)].to_vec()
+        };
+        if leading(&a) != leading(&b) {
+            // Gradients of what is broadcast are sums.
+            return Self::float_matmul(a, b);
+        }
+        let needed = (b.is_tracked(), a.is_tracked());
+        match Matmul
+            .prepare::<C>([a.node(), b.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(mut prep) => {
+                let state = (
+                    needed.0.then(|| prep.checkpoint(&a)),
+                    needed.1.then(|| prep.checkpoint(&b)),
+                );
+                prep.finish(state, B::matmul(a.into_primitive(), b.into_primitive()))
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::matmul(a.into_primitive(), b.into_primitive()))
+            }
+        }
     }
 
     fn add_shift(x: FloatTensor<Self>, shift: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -50,6 +50,12 @@ pub trait FloatOps: Backend {
         Self::linear_weight_backward(x, grad)
     }
 
+    /// Products of matrices, `[.., rows, terms]` with `[.., terms, columns]`.
+    #[fusion(default)]
+    fn matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_matmul(a, b)
+    }
+
     /// `x + shift`, the shape of the shift being the end of that of `x`.
     #[fusion(default)]
     fn add_shift(x: FloatTensor<Self>, shift: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -48,6 +48,22 @@ pub fn linear<const D: usize>(
     ))
 }
 
+/// Products of matrices.
+///
+/// # Shapes
+/// - a: `[.., rows, terms]`; b: `[.., terms, columns]`; output: `[.., rows, columns]`. Leading dimensions are the same,
+///   or broadcast.
+///
+/// # Panics
+/// If the shapes do not go together.
+pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    if D < 2 || a.dims()[..D - 2] != b.dims()[..D - 2] || a.dims()[D - 1] != b.dims()[D - 2] {
+        // Which also says what is wrong.
+        return a.matmul(b);
+    }
+    Tensor::from_dispatch(Dispatch::matmul(a.into_dispatch(), b.into_dispatch()))
+}
+
 /// `x + shift`, the shift broadcast over the leading dimensions of `x`.
 ///
 /// # Shapes

@@ -7,7 +7,8 @@
 //! [`FloatOps`] extends a Burn backend with them. Its default bodies are primitive tensor operations,
 //! so each backend works; on `Autodiff` the backward passes are recorded; nothing reads a tensor back
 //! to the host. The functions are those operations on tensors of any rank; [`on_worker`] lets a whole
-//! training loop run where they are fastest.
+//! training loop run where they are fastest, and [`with_products`] lets matrix products multiply numbers of
+//! bfloat16 where the processor has tiles for them (AMX).
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
@@ -36,6 +37,7 @@ mod cube;
 pub mod flex;
 mod functions;
 mod primitive;
+mod products;
 mod worker;
 
 pub use adamw::AdamWStep;
@@ -43,9 +45,10 @@ pub use adamw::AdamWStep;
 pub use autodiff::recorded_affine;
 pub use backend::FloatOps;
 pub use functions::{
-    adamw, attention, bounded_gelu, gelu, layer_norm, linear, merge_heads, scaled_softmax, shift,
-    split_heads,
+    adamw, attention, bounded_gelu, gelu, layer_norm, linear, matmul, merge_heads, scaled_softmax,
+    shift, split_heads,
 };
+pub use products::{MissingProducts, Products, with_products};
 pub use worker::on_worker;
 
 #[cfg(all(test, feature = "flex"))]

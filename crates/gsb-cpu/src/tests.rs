@@ -48,6 +48,24 @@ fn linear_layers_of_constants() {
 }
 
 #[test]
+fn matrix_products() {
+    let (a, b) = (leaf([2, 3, 5, 7]), leaf([2, 3, 7, 4]));
+    let grads = gradients(matmul(a.clone(), b.clone()), a.clone().matmul(b.clone()));
+    same(&a, &grads);
+    same(&b, &grads);
+    // A transposed one, and a constant that is broadcast.
+    let swapped = |x: &Tensor<4>| x.clone().swap_dims(2, 3);
+    let (key, constant) = (leaf([2, 3, 5, 7]), leaf([2, 1, 5, 7]).detach());
+    let fused = matmul(a.clone(), swapped(&key));
+    let grads = gradients(fused, a.clone().matmul(swapped(&key)));
+    same(&a, &grads);
+    same(&key, &grads);
+    let fused = matmul(a.clone(), swapped(&constant));
+    let grads = gradients(fused, a.clone().matmul(swapped(&constant)));
+    same(&a, &grads);
+}
+
+#[test]
 fn shifts() {
     let x = leaf([3, 2, 5, 7]);
     let whole = leaf([2, 5, 7]);

@@ -53,6 +53,7 @@ pub use ablation::{Ablation, Row, Table, Variant};
 pub use burn_train;
 pub use burn_train::Interrupter;
 pub use error::Error;
+pub use gsb_cpu::Products;
 pub use optimizer::{
     AdamW, CosineScheduleConfig, EpochScheduler, OptimizerConfig, clip_by_norm, ema_update,
 };

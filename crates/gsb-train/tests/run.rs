@@ -17,8 +17,8 @@ use digits::{data, tiny, turn};
 use gsb_core::distill::Distillation;
 use gsb_data::{Crop, Normalization, TrainTransform, per_class};
 use gsb_train::{
-    Callbacks, DataConfig, Epoch, Error, Interrupter, Purpose, Recipe, Report, Run, RunConfig,
-    ScheduleRecipe, Start, Strategy, TeacherLogits,
+    Callbacks, DataConfig, Epoch, Error, Interrupter, Products, Purpose, Recipe, Report, Run,
+    RunConfig, ScheduleRecipe, Start, Strategy, TeacherLogits,
 };
 use gsb_vit::checkpoint::{export, load, save};
 use gsb_vit::{
@@ -571,6 +571,82 @@ fn what_does_not_go_together_is_named() {
         error.to_string(),
         "batch_size: 15 images cannot be shared by 2 devices"
     );
+}
+
+/// As [`recipe`], with products large enough to be rounded.
+fn rounded(products: Products) -> RunConfig {
+    let mut recipe = recipe();
+    recipe.model = recipe.model.with_width(64).with_heads(4);
+    for phase in Phase::ALL {
+        recipe.phase_mut(phase).epochs = 2;
+    }
+    RunConfig {
+        products,
+        ..RunConfig::new(recipe)
+    }
+}
+
+#[test]
+fn rounded_products_are_kept_and_refused_where_nothing_computes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = |config: &RunConfig| serde_json::to_value(config).unwrap();
+    assert_eq!(json(&rounded(Products::Float)).get("products"), None);
+    for products in [Products::Bfloat16, Products::Bfloat16x3] {
+        let config = rounded(products);
+        let mut value = json(&config);
+        assert_eq!(value["products"], products.as_str());
+        assert_eq!(
+            serde_json::from_value::<RunConfig>(value.clone()).unwrap(),
+            config
+        );
+        value["products"] = "bfloat8".into();
+        let error = serde_json::from_value::<RunConfig>(value).unwrap_err();
+        assert!(error.to_string().contains("bfloat8"), "{error}");
+
+        let several = RunConfig {
+            products,
+            ..shared(recipe())
+        };
+        let error = Run::new(folder.path().join("a"), several)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            format!("products: {products} is for one device flex")
+        );
+        if let Err(missing) = products.check() {
+            let error = Run::new(folder.path().join("a"), config).unwrap_err();
+            assert_eq!(error.to_string(), format!("products: {missing}"));
+        }
+    }
+    assert!(!folder.path().join("a").exists());
+}
+
+/// Nothing to see on a machine that has floats alone.
+#[test]
+fn a_run_of_rounded_products_goes_on_as_it_began() {
+    let _turn = turn();
+    let all = [Products::Bfloat16, Products::Bfloat16x3];
+    for products in all.into_iter().filter(|products| products.check().is_ok()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        train_as(&path("floats"), rounded(Products::Float));
+        train_as(&path("whole"), rounded(products));
+        let mut run = Run::new(path("parts"), rounded(products)).unwrap();
+        run.train(&data(), &stopping_after(9)).unwrap_err();
+        let mut run = Run::resume(path("parts")).unwrap();
+        run.train(&data(), &Callbacks::default()).unwrap();
+        let [floats, whole, parts] = ["floats", "whole", "parts"].map(|name| log(&path(name)));
+        assert_eq!(parts, whole);
+        assert_eq!(floats.len(), whole.len());
+        for (floats, whole) in floats.iter().zip(&whole) {
+            let Epoch { phase, epoch, .. } = whole;
+            assert_ne!(
+                floats.train_loss, whole.train_loss,
+                "{products}, {phase}, {epoch}"
+            );
+        }
+    }
 }
 
 /// A training of three epochs that was stopped in the last one.

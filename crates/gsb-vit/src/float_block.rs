@@ -6,7 +6,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::Device;
 use gsb_core::binarize::token_sign;
 use gsb_core::nn::{DropPath, DropPathConfig, LayerNorm, LayerNormConfig};
-use gsb_cpu::{attention, gelu, linear, merge_heads, scaled_softmax, split_heads};
+use gsb_cpu::{attention, gelu, linear, matmul, merge_heads, scaled_softmax, split_heads};
 
 use crate::VitConfig;
 use crate::parts::EncoderBlock;
@@ -71,10 +71,10 @@ impl FloatAttention {
             true => (token_sign(part(0)), token_sign(part(1))),
             false => (part(0), part(1)),
         };
-        let scores = query.matmul(key.swap_dims(2, 3));
+        let scores = matmul(query, key.swap_dims(2, 3));
         let matrix = scaled_softmax(scores, self.scale(width));
         let attention = self.attention_dropout.forward(matrix);
-        let attended = attention.clone().matmul(part(2));
+        let attended = matmul(attention.clone(), part(2));
         let y = apply(&self.output, merge_heads(attended));
         (self.dropout.forward(y), attention)
     }

@@ -28,7 +28,7 @@ where
 }
 
 /// The options that entries of a configuration have, where they cannot be told from the entry.
-const OPTIONS: [(&str, &str); 8] = [
+const OPTIONS: [(&str, &str); 9] = [
     ("data", "--data-set"),
     ("data.path", "--data-path"),
     ("data.per_class", "--per-class"),
@@ -36,6 +36,7 @@ const OPTIONS: [(&str, &str); 8] = [
     ("device", "--device"),
     ("devices", "--devices"),
     ("strategy", "--strategy"),
+    ("products", "--products"),
     ("recipe.augmentation.rand_augment", "--aa"),
 ];
 

@@ -5,6 +5,7 @@ use clap::builder::{EnumValueParser, TypedValueParser};
 use gsb_core::binarize::{InitialScales, ThresholdScope};
 use gsb_core::distill::Distillation;
 use gsb_data::Orientation;
+use gsb_train::Products;
 
 /// A choice of the library, by its name on the command line.
 pub fn named<Name, Choice>() -> impl TypedValueParser<Value = Choice>
@@ -13,6 +14,27 @@ where
     Choice: Clone + Send + Sync + 'static,
 {
     EnumValueParser::<Name>::new().map(Name::into)
+}
+
+/// Matrix products on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProductsName {
+    /// Floats
+    Float,
+    /// Factors rounded to bfloat16, by the tiles of the processor (AMX)
+    Bfloat16,
+    /// Each factor as the sum of two numbers of bfloat16: three such products
+    Bfloat16x3,
+}
+
+impl From<ProductsName> for Products {
+    fn from(name: ProductsName) -> Self {
+        match name {
+            ProductsName::Float => Self::Float,
+            ProductsName::Bfloat16 => Self::Bfloat16,
+            ProductsName::Bfloat16x3 => Self::Bfloat16x3,
+        }
+    }
 }
 
 /// A threshold scope on the command line.

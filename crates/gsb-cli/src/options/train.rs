@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn all_options_are_of_the_configuration() {
         let given = overrides(
-            "--device flex --devices 1 --strategy multi --data-set digits --data-path x \
+            "--device flex --devices 1 --strategy multi --products bfloat16 --data-set digits --data-path x \
              --inat-category genus --download --orientation upright --skip-broken --per-class 2 \
              --label-noise 0.5 --input-size 8 --attention-groups 1 --attention-bits 2 --binary-query-key --token-shifts --value-groups 1 --shift-bits 8 --scope batch \
              --initial-scales residual --drop 0.5 --drop-path 0.5 --seed 1 --workers 2 \

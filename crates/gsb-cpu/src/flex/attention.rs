@@ -9,6 +9,7 @@ use super::elementwise::pays;
 use super::heads::{self, Sizes};
 use super::product::{Matrix, multiply};
 use super::softmax;
+use crate::products::Products;
 
 /// Output `[batch, tokens, width]` and matrix `[batch, heads, tokens, tokens]` of the attention of
 /// query, key and value side by side, `[batch, tokens, 3 * width]`.
@@ -19,12 +20,13 @@ pub(super) fn forward(qkv: &[f32], sizes: Sizes, scale: f32) -> (Vec<f32>, Vec<f
         return Default::default();
     }
     let cells = n / head_width * tokens;
+    let products = Products::chosen();
     let (mut output, mut matrices) = (Vec::with_capacity(n), Vec::with_capacity(cells));
     let run = |(index, (output, matrix)): (usize, Head<'_>)| {
         let [query, key, value] = query_key_value(qkv, sizes, index);
-        let matrix = multiply(query, key.transposed(), matrix);
+        let matrix = multiply(products, query, key.transposed(), matrix);
         softmax::rows_forward(matrix, tokens, scale);
-        multiply(Matrix::rows(matrix, tokens), value, output);
+        multiply(products, Matrix::rows(matrix, tokens), value, output);
     };
     each(
         &mut output.spare_capacity_mut()[..n],
@@ -55,6 +57,7 @@ pub(super) fn backward(
         return Vec::new();
     }
     let head = tokens * head_width;
+    let products = Products::chosen();
     let mut parts = Vec::with_capacity(qkv.len());
     // The gradients of the matrices are gone with their head.
     let tasks = if pays(matrices.len()) {
@@ -73,12 +76,17 @@ pub(super) fn backward(
             let grad = part(grads, Sizes { parts: 1, ..sizes }, index, 0);
             let matrix = &matrices[index * tokens * tokens..][..tokens * tokens];
             let [for_query, for_key, for_value] = split(out, head);
-            multiply(Matrix::rows(matrix, tokens).transposed(), grad, for_value);
-            let scores = multiply(grad, value.transposed(), scratch);
+            multiply(
+                products,
+                Matrix::rows(matrix, tokens).transposed(),
+                grad,
+                for_value,
+            );
+            let scores = multiply(products, grad, value.transposed(), scratch);
             softmax::rows_backward(matrix, scores, tokens, scale);
             let scores = Matrix::rows(scores, tokens);
-            multiply(scores, key, for_query);
-            multiply(scores.transposed(), query, for_key);
+            multiply(products, scores, key, for_query);
+            multiply(products, scores.transposed(), query, for_key);
         }
     };
     let spare = &mut parts.spare_capacity_mut()[..qkv.len()];

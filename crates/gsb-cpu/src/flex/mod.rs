@@ -8,6 +8,7 @@
 
 mod adamw;
 mod attention;
+mod batch;
 mod columns;
 mod elementwise;
 mod gelu;
@@ -17,19 +18,34 @@ mod product;
 mod softmax;
 mod tasks;
 mod tensor;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 pub use elementwise::{CHUNK, LANES, Pointwise, Sums, map, map_gradient, pays};
 pub use tensor::{contiguous, elements, is_f32, vector};
 
-use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::ModuleOps};
+use burn::backend::{
+    Flex, TensorMetadata,
+    flex::FlexTensor,
+    ops::{FloatTensorOps, ModuleOps},
+};
 use burn::tensor::Shape;
 
 use crate::adamw::AdamWStep;
 use crate::backend::FloatOps;
 use crate::primitive;
+use crate::products::Products;
 use gelu::Gelu;
 use product::Matrix;
 use tensor::owned;
+
+/// What is missing for products of bfloat16, if anything is.
+pub(crate) fn missing_tiles() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    return tiles::missing();
+    #[cfg(not(target_arch = "x86_64"))]
+    Some("tiles are only known for Linux on x86-64")
+}
 
 impl FloatOps for Flex {
     fn affine(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
@@ -72,6 +88,15 @@ impl FloatOps for Flex {
             None,
         );
         vector(weight, Shape::new([inputs, outputs]))
+    }
+
+    fn matmul(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        match Products::chosen() {
+            products if products != Products::Float && batch::fits(&a, &b) => {
+                batch::products(products, a, b)
+            }
+            _ => Self::float_matmul(a, b),
+        }
     }
 
     fn add_shift(x: FlexTensor, shift: FlexTensor) -> FlexTensor {

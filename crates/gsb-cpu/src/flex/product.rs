@@ -4,13 +4,17 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+#[cfg(target_arch = "x86_64")]
+use super::tiles::Tiles;
+use crate::products::Products;
+
 /// A matrix as it lies in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
-    /// Steps from one row to the next and from one column to the next.
+    /// Steps from one row to the next and from one column to the next, one of which is 1.
     steps: (usize, usize),
 }
 
@@ -32,6 +36,18 @@ impl<'a> Matrix<'a> {
             columns,
             steps: (step, 1),
         }
+    }
+
+    /// Rows and columns.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn shape(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// The elements, and the steps from one row to the next and from one column to the next.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn memory(&self) -> (&'a [f32], [usize; 2]) {
+        (self.values, [self.steps.0, self.steps.1])
     }
 
     pub(super) fn transposed(self) -> Self {
@@ -66,12 +82,52 @@ pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
     }
     let mut out = Vec::with_capacity(rows * columns);
     let spare = &mut out.spare_capacity_mut()[..rows * columns];
+    if !multiply_rounded(Products::chosen(), [a, b], bias, spare, true) {
+        multiply_floats(a, b, bias, spare);
+    }
+    // SAFETY: the capacity is at least that many, and all of them have been written.
+    #[allow(unsafe_code)]
+    unsafe {
+        out.set_len(rows * columns);
+    }
+    out
+}
+
+/// Multiplications that are worth the tiles of the processor, and a second thread for them.
+#[cfg(target_arch = "x86_64")]
+const WORTH_TILES: usize = 1 << 18;
+#[cfg(target_arch = "x86_64")]
+const TILES_WORTH_A_THREAD: usize = 1 << 23;
+
+/// Writes `a b`, with `bias` added to every row, to all of `out` if such products are none of floats, large enough to gain
+/// from it and finite; whether they are. Where `shared`, several threads do.
+fn multiply_rounded(
+    products: Products,
+    [a, b]: [Matrix; 2],
+    bias: Option<&[f32]>,
+    out: &mut [MaybeUninit<f32>],
+    shared: bool,
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(tiles) = Tiles::new(products) {
+        let work = out.len().saturating_mul(a.columns);
+        let shared = shared && work >= TILES_WORTH_A_THREAD && rayon::current_num_threads() > 1;
+        return work >= WORTH_TILES && tiles.multiply([a, b], bias, out, shared);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (products, a, b, bias, out, shared);
+    false
+}
+
+/// Writes the product of floats to all of `out`.
+fn multiply_floats(a: Matrix, b: Matrix, bias: Option<&[f32]>, out: &mut [MaybeUninit<f32>]) {
+    let (rows, columns) = (a.rows, b.columns);
     let run = |first: usize, chunk: &mut [MaybeUninit<f32>]| {
         let rows = chunk.len() / columns;
         let multiply = if packs_better(a, b) {
             multiply_packed
         } else {
-            multiply
+            multiply_here
         };
         let chunk = multiply(a.some_rows(first, rows), b, chunk);
         if let Some(bias) = bias {
@@ -87,17 +143,11 @@ pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
     if threads > 1 && work >= WORTH_A_THREAD && rows >= 2 * ROWS_OF_TASK {
         // As few tasks as threads: each packs `b` for itself.
         let task = rows.div_ceil(threads).max(ROWS_OF_TASK);
-        let chunks = spare.par_chunks_mut(task * columns).enumerate();
+        let chunks = out.par_chunks_mut(task * columns).enumerate();
         chunks.for_each(|(index, chunk)| run(index * task, chunk));
     } else {
-        run(0, spare);
+        run(0, out);
     }
-    // SAFETY: the capacity is at least that many, and `multiply` has written each chunk.
-    #[allow(unsafe_code)]
-    unsafe {
-        out.set_len(rows * columns);
-    }
-    out
 }
 
 /// Whether `matrixmultiply` is faster than `gemm`, which has kernels for AVX-512 and takes half the time there.
@@ -114,11 +164,28 @@ fn packs_better(a: Matrix, b: Matrix) -> bool {
     narrow && a.columns * b.columns >= 1 << 12 && (transposed || b.columns >= 1 << 7)
 }
 
-/// Writes `a b` to all of `out`, on this thread, as Burn multiplies.
+/// Writes `a b` to all of `out`, on this thread.
 ///
 /// # Panics
 /// If the sizes do not go together.
-pub(super) fn multiply<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
+pub(super) fn multiply<'o>(
+    products: Products,
+    a: Matrix,
+    b: Matrix,
+    out: &'o mut [MaybeUninit<f32>],
+) -> &'o mut [f32] {
+    if !multiply_rounded(products, [a, b], None, out, false) {
+        return multiply_here(a, b, out);
+    }
+    // SAFETY: all of it has been written.
+    #[allow(unsafe_code)]
+    unsafe {
+        out.assume_init_mut()
+    }
+}
+
+/// As [`multiply`] with floats, as Burn multiplies.
+fn multiply_here<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
     assert_eq!(a.columns, b.rows);
     assert_eq!(a.rows * b.columns, out.len());
     // The product takes no value from the output (`read_dst` is false) and writes all of it.
@@ -152,13 +219,13 @@ pub(super) fn multiply<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]
     }
 }
 
-/// As [`multiply`], by `matrixmultiply`.
+/// As [`multiply_here`], by `matrixmultiply`.
 fn multiply_packed<'o>(a: Matrix, b: Matrix, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
     assert_eq!(a.columns, b.rows);
     assert_eq!(a.rows * b.columns, out.len());
     // The product takes no value from the output (`beta` is 0) and writes all of it.
     #[allow(unsafe_code)]
-    // SAFETY: as in `multiply`.
+    // SAFETY: as in `multiply_here`.
     unsafe {
         matrixmultiply::sgemm(
             a.rows,

@@ -311,3 +311,145 @@ fn nothing_is_fine() {
         [0, 2, 2, 1]
     );
 }
+
+/// All products that the machine computes besides those of floats, none on most, and how far a factor is rounded.
+fn rounded() -> impl Iterator<Item = (Products, f32)> {
+    let all = [
+        (Products::Bfloat16, 2.0_f32.powi(-8)),
+        (Products::Bfloat16x3, 2.0_f32.powi(-16)),
+    ];
+    all.into_iter()
+        .filter(|(products, _)| products.check().is_ok())
+}
+
+#[test]
+fn layers_of_rounded_factors_are_near_those_of_floats() {
+    for (products, rounding) in rounded() {
+        let ([rows, inputs, outputs], x) = ([50, 130, 150], data([2, 50, 130], 1));
+        let (weight, bias) = (data([inputs, outputs], 2), data([outputs], 3));
+        let grad = data([2, rows, outputs], 4);
+        let run = || {
+            [
+                Flex::affine(x.clone(), weight.clone(), bias.clone()),
+                Flex::affine_x_backward(weight.clone(), grad.clone()),
+                Flex::affine_weight_backward(x.clone(), grad.clone()),
+            ]
+        };
+        for ((y, exact), terms) in
+            products
+                .during(run)
+                .iter()
+                .zip(run())
+                .zip([inputs, outputs, 2 * rows])
+        {
+            assert_eq!(y.shape(), exact.shape());
+            // Both factors of each term, of up to 4, are rounded, and of two parts the product of the smaller ones is left
+            // out; floats are rounded as `close` says.
+            let bound = terms as f32 * 4.0 * 3.1 * rounding
+                + f32::EPSILON * (terms as f32).sqrt() * 16.0 * 4.0;
+            let errors = floats(y)
+                .into_iter()
+                .zip(floats(&exact))
+                .map(|(y, exact)| (y - exact).abs());
+            let largest = errors.fold(0.0, f32::max);
+            assert!(largest <= bound, "{products}: {largest}, bound {bound}");
+            assert!(largest > 0.0, "{products} were not computed");
+        }
+    }
+}
+
+#[test]
+fn attention_of_rounded_factors_is_near_that_of_floats() {
+    let (tokens, head_width) = (64, 64);
+    // Eighths of -2..2, so that products are exact but for those of probabilities and their gradients.
+    let eighths = |shape: [usize; 3], seed| {
+        Flex::float_round(Flex::float_mul_scalar(data(shape, seed), Scalar::from(8.0)))
+    };
+    let eighths = |shape, seed| Flex::float_mul_scalar(eighths(shape, seed), Scalar::from(0.125));
+    let qkv = eighths([2, tokens, 3 * 2 * head_width], 1);
+    let grad = eighths([2, tokens, 2 * head_width], 2);
+    let even = vector(
+        vec![1.0 / 64.0; 4 * tokens * tokens],
+        Shape::new([2, 2, tokens, tokens]),
+    );
+    let run = || {
+        let (y, matrix) = Flex::attend(qkv.clone(), 2, 0.125);
+        [
+            y,
+            matrix,
+            Flex::attend_backward(qkv.clone(), even.clone(), grad.clone(), 0.125),
+        ]
+    };
+    let exact = run();
+    for (products, rounding) in rounded() {
+        let [y, matrix, grad] = products.during(run);
+        let error = |x: &FlexTensor, exact: &FlexTensor| {
+            let errors = floats(x).into_iter().zip(floats(exact));
+            errors.fold(0.0, |most: f32, (x, exact)| most.max((x - exact).abs()))
+        };
+        equal(&matrix, &exact[1]);
+        // Means of values of up to 2, with rounded probabilities; sums are rounded as `close` says.
+        let most = error(&y, &exact[0]);
+        assert!(
+            most > 0.0 && most <= 2.0 * rounding + f32::EPSILON * 64.0,
+            "{products}: {most}"
+        );
+        // Gradients of probabilities are sums of 64 terms of up to 4, and those of scores at most twice that, times 1/64
+        // and the scale of 1/8, and rounded; 64 of them are added up, times up to 2.
+        let most = error(&grad, &exact[2]);
+        let sizes = 2.0 * 256.0 / 8.0 * 2.0;
+        assert!(
+            most > 0.0 && most <= sizes * (rounding + f32::EPSILON * 64.0),
+            "{products}: {most}"
+        );
+    }
+}
+
+#[test]
+fn batches_of_products_are_near_those_of_floats() {
+    let transposed = |x| Flex::float_swap_dims(x, 1, 2);
+    for (products, rounding) in rounded() {
+        for [rows, terms, columns] in [[1, 1, 1], [70, 64, 70], [70, 70, 64]] {
+            let a = || {
+                [
+                    data([3, rows, terms], 1),
+                    transposed(data([3, terms, rows], 2)),
+                ]
+            };
+            let b = || {
+                [
+                    data([3, terms, columns], 3),
+                    transposed(data([3, columns, terms], 4)),
+                ]
+            };
+            for (a, b) in a().into_iter().flat_map(|a| b().map(|b| (a.clone(), b))) {
+                let exact = Flex::matmul(a.clone(), b.clone());
+                equal(&exact, &Flex::float_matmul(a.clone(), b.clone()));
+                let y = products.during(|| Flex::matmul(a.clone(), b.clone()));
+                assert_eq!(y.shape(), exact.shape());
+                let errors = floats(&y).into_iter().zip(floats(&exact));
+                let most = errors.fold(0.0, |most: f32, (y, exact)| most.max((y - exact).abs()));
+                // As in linear layers.
+                let bound = terms as f32 * 4.0 * (3.1 * rounding + f32::EPSILON * 4.0);
+                assert!(most <= bound, "{products}: {most}, bound {bound}");
+                assert!(most > 0.0 || terms == 1, "{products} were not computed");
+            }
+        }
+        let nothing = products.during(|| Flex::matmul(data([2, 3, 0], 1), data([2, 0, 4], 1)));
+        assert_eq!(floats(&nothing), [0.0; 24]);
+        let nothing = products.during(|| Flex::matmul(data([0, 3, 2], 1), data([0, 2, 4], 1)));
+        assert_eq!(nothing.shape().as_slice(), [0, 3, 4]);
+    }
+}
+
+#[test]
+fn infinite_factors_give_what_floats_give() {
+    for (products, _) in rounded() {
+        let mut values = vec![1.0; 100 * 64];
+        values[70] = f32::INFINITY;
+        let x = vector(values, Shape::new([100, 64]));
+        let (weight, bias) = (data([64, 70], 1), data([70], 2));
+        let run = || floats(&Flex::affine(x.clone(), weight.clone(), bias.clone()));
+        assert_eq!(products.during(run), run());
+    }
+}

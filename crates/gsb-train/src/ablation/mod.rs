@@ -242,7 +242,7 @@ fn without_place(data: &Option<DataConfig>) -> Option<DataConfig> {
 /// Whether a run that was begun is the one that is to be trained, wherever its files are by now.
 fn is_same(begun: &RunConfig, config: &RunConfig) -> bool {
     let finetune = |config: &RunConfig| config.start.finetune.as_deref().map(absolute);
-    begun.recipe == config.recipe
+    (&begun.recipe, begun.products) == (&config.recipe, config.products)
         && without_place(&begun.data) == without_place(&config.data)
         && (&begun.classes, &begun.fingerprint) == (&config.classes, &config.fingerprint)
         && finetune(begun) == finetune(config)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use gsb_cpu::Products;
 use gsb_data::{DataSplits, Fingerprint};
 use gsb_vit::Phase;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,10 @@ pub struct RunConfig {
     /// How several devices work together.
     #[serde(default)]
     pub strategy: Strategy,
+    /// What the matrix products of all phases multiply, in training and in evaluation; other than floats on one device
+    /// `flex` alone.
+    #[serde(default, skip_serializing_if = "is_float")]
+    pub products: Products,
     /// Model, phases and how they are trained.
     pub recipe: Recipe,
     /// What they start from.
@@ -66,6 +71,10 @@ pub struct RunConfig {
 
 fn one() -> usize {
     1
+}
+
+fn is_float(products: &Products) -> bool {
+    *products == Products::Float
 }
 
 impl RunConfig {
@@ -78,6 +87,7 @@ impl RunConfig {
             device: DeviceName::default(),
             devices: 1,
             strategy: Strategy::default(),
+            products: Products::default(),
             recipe,
             start: Start::default(),
         }
@@ -197,7 +207,7 @@ impl RunConfig {
     /// # Errors
     /// [`Error::Option`], [`Error::Data`] or [`Error::Loss`] with what does not.
     pub fn check(&self, data: &DataSplits, devices: &Devices) -> Result<(), Error> {
-        devices.validate()?;
+        self.check_devices(devices)?;
         let recipe = &self.recipe;
         let data = RunData::new(data, recipe)?;
         for &phase in &recipe.phases {
@@ -205,6 +215,21 @@ impl RunConfig {
             recipe.phase(phase).loss(recipe.mixup.is_some())?;
         }
         data.test_loader(recipe).map(drop)
+    }
+
+    /// Checks that the devices can work together and compute the products.
+    pub(super) fn check_devices(&self, devices: &Devices) -> Result<(), Error> {
+        devices.validate()?;
+        if self.products == Products::Float {
+            return Ok(());
+        }
+        let refused = |reason: String| Err(Error::option("products", reason));
+        if !devices.is_flex() {
+            return refused(format!("{} is for one device flex", self.products));
+        }
+        self.products
+            .check()
+            .or_else(|error| refused(error.to_string()))
     }
 
     /// Checks that the recipe is possible, and that what the run starts from is used.

@@ -42,6 +42,14 @@ impl Devices {
         }
     }
 
+    /// Whether there is one, the CPU in pure Rust.
+    pub(crate) fn is_flex(&self) -> bool {
+        match self {
+            Self::Single(device) => format!("{device:?}").to_lowercase().contains("flex"),
+            Self::Multi(_) | Self::Distributed(_) => false,
+        }
+    }
+
     /// Number of gradients that are added up, not averaged.
     pub(crate) fn summed(&self) -> usize {
         match self {

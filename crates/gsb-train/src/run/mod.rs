@@ -110,7 +110,7 @@ impl Run {
     ) -> Result<Self, Error> {
         let folder = RunFolder::new(folder.into());
         config.validate()?;
-        devices.validate()?;
+        config.check_devices(&devices)?;
         if folder.is_occupied() {
             return Err(Error::Occupied(folder.path().into()));
         }
@@ -148,7 +148,7 @@ impl Run {
         let folder = folder.into();
         let config = RunConfig::of_folder(&folder)?;
         config.validate()?;
-        devices.validate()?;
+        config.check_devices(&devices)?;
         let folder = RunFolder::new(folder);
         let report = folder.report()?;
         Ok(Self {
@@ -258,7 +258,10 @@ impl Run {
         self.is_changed = false;
         let _locks = (lock, rewritten);
         self.folder.tidy(&self.report, &self.devices)?;
-        gsb_cpu::on_worker(|| self.train_phases(data, callbacks))?;
+        let products = self.config.products;
+        let train = || gsb_cpu::on_worker(|| self.train_phases(data, callbacks));
+        gsb_cpu::with_products(products, train)
+            .map_err(|error| Error::option("products", error.to_string()))??;
         Ok(&self.report)
     }
 

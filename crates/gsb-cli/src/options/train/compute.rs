@@ -1,11 +1,11 @@
 //! Where to compute.
 
 use clap::Args;
-use gsb_train::{DeviceName, Strategy};
+use gsb_train::{DeviceName, Products, Strategy};
 use serde::Serialize;
 
 use crate::compute;
-use crate::options::names::named;
+use crate::options::names::{ProductsName, named};
 use crate::options::numbers::few;
 
 /// Where to compute.
@@ -25,4 +25,9 @@ pub struct ComputeArgs {
     #[arg(long, value_parser = named::<compute::StrategyName, Strategy>(), help_heading = "Run")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+
+    /// What matrix products multiply
+    #[arg(long, value_parser = named::<ProductsName, Products>(), help_heading = "Run")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub products: Option<Products>,
 }

@@ -139,7 +139,7 @@ impl BinaryAttention {
         let [query, key, value] = self.shifts.split(self.qkv.forward(x));
         let attention = self.shifted_matrix(self.query.forward(query), self.key.forward(key));
         let attention = self.attention.forward(attention);
-        let attended = attention.clone().matmul(self.value.forward(value));
+        let attended = gsb_cpu::matmul(attention.clone(), self.value.forward(value));
         let y = self
             .dropout
             .forward(self.output.forward(merge_heads(attended)));
@@ -178,7 +178,7 @@ impl BinaryAttention {
         self.value = binarizer;
         let (output, y) = self
             .output
-            .calibrate_forward(merge_heads(attention.matmul(value)));
+            .calibrate_forward(merge_heads(gsb_cpu::matmul(attention, value)));
         self.output = output;
         let y = self.dropout.forward(y);
         (self, y)

@@ -48,7 +48,7 @@ impl QkvShifts {
 /// `q k^T / sqrt(head_width)`, softmax over the keys.
 pub(super) fn attention_matrix(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
     let [.., head_width] = query.dims();
-    let scores = query.matmul(key.swap_dims(2, 3));
+    let scores = gsb_cpu::matmul(query, key.swap_dims(2, 3));
     gsb_cpu::scaled_softmax(scores, score_scale(head_width))
 }
 

@@ -104,7 +104,7 @@ impl ShiftedAttention {
     pub fn forward_with_attention(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
         let [query, key, value] = self.shifts.split(apply(&self.qkv, x));
         let attention = self.attention_dropout.forward(attention_matrix(query, key));
-        let attended = attention.clone().matmul(value);
+        let attended = gsb_cpu::matmul(attention.clone(), value);
         let y = self
             .dropout
             .forward(apply(&self.output, merge_heads(attended)));
