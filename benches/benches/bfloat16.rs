@@ -57,26 +57,15 @@ mod rates {
 }
 
 /// Pairs that tiles multiply and add up in a nanosecond.
-///
-/// # Safety
-/// The process may use tiles.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-#[allow(unsafe_code)]
-unsafe fn tiles() -> f64 {
+#[cfg(target_arch = "x86_64")]
+fn tiles(amx: gsb_amx::Amx) -> f64 {
     const ROUNDS: u64 = 2_000_000;
-    #[repr(align(64))]
-    struct Shapes([u8; 64]);
-    let mut shapes = Shapes([0; 64]);
-    // The palette; then eight tiles of 64 bytes a row, and of 16 rows.
-    shapes.0[0] = 1;
-    shapes.0[16..32].copy_from_slice(&[64, 0].repeat(8));
-    shapes.0[48..56].fill(16);
+    let _tiles = amx.set_up();
     let start = Instant::now();
-    // SAFETY: the caller promises that tiles may be used; the first instruction reads the 64 bytes of their shapes, and the
-    // last one ends their use.
+    #[allow(unsafe_code)]
+    // SAFETY: tiles are set up, and what they hold does not matter.
     unsafe {
         std::arch::asm!(
-            "ldtilecfg [{shapes}]",
             "2:",
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tdpbf16ps tmm1, tmm4, tmm7",
@@ -84,8 +73,6 @@ unsafe fn tiles() -> f64 {
             "tdpbf16ps tmm3, tmm5, tmm7",
             "dec {rounds}",
             "jnz 2b",
-            "tilerelease",
-            shapes = in(reg) &shapes,
             rounds = inout(reg) ROUNDS => _,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
@@ -97,12 +84,10 @@ unsafe fn tiles() -> f64 {
 
 /// The rate of tiles, if the process may use them.
 fn print_tiles() {
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    if Products::Bfloat16.check().is_ok() {
+    #[cfg(target_arch = "x86_64")]
+    if let Ok(amx) = gsb_amx::Amx::new(gsb_amx::Operands::Bfloat16) {
         for _ in 0..3 {
-            #[allow(unsafe_code)]
-            // SAFETY: the check has asked for them.
-            let rate = unsafe { tiles() };
+            let rate = tiles(amx);
             println!("tiles, pairs a nanosecond: bfloat16 {rate:.0}");
         }
     }

@@ -1,6 +1,7 @@
 //! Systems that are not asked for tiles.
 
 use std::convert::Infallible;
+use std::marker::PhantomData;
 
 use crate::{Missing, Operands};
 
@@ -23,4 +24,4 @@ impl Amx {
 
 /// The tiles of a thread, which there are not on this system.
 #[derive(Debug)]
-pub struct Tiles(#[allow(dead_code)] Infallible);
+pub struct Tiles(#[allow(dead_code)] Infallible, PhantomData<*const ()>);

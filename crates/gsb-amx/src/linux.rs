@@ -3,6 +3,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid_count, _xgetbv};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -23,21 +24,29 @@ impl Amx {
         PERMITTED.get_or_init(permission).map(Self)
     }
 
-    /// Sets the tiles of this thread up until what is returned is dropped, as all zeros. There is to be one at a time on a
-    /// thread, as the end of any ends all.
+    /// Sets the tiles of this thread up until what is returned is dropped, and all others of the thread are. What they hold
+    /// is to be set before it is used.
     pub fn set_up(self) -> Tiles {
-        // SAFETY: the process may use tiles; the instruction reads the 64 bytes of the shapes.
-        unsafe {
-            asm!(
-                "ldtilecfg [{}]",
-                in(reg) &SHAPES,
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack, preserves_flags, readonly),
-            );
+        let others = IN_USE.replace(IN_USE.get() + 1);
+        if others == 0 {
+            // SAFETY: the process may use tiles; the instruction reads the 64 bytes of the shapes.
+            unsafe {
+                asm!(
+                    "ldtilecfg [{}]",
+                    in(reg) &SHAPES,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                    options(nostack, preserves_flags, readonly),
+                );
+            }
         }
         Tiles(PhantomData)
     }
+}
+
+thread_local! {
+    /// How many [`Tiles`] of this thread there are: the last of them releases the registers.
+    static IN_USE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The tiles of this thread, set up: eight of 16 rows of 64 bytes. Not to be handed to another thread.
@@ -46,6 +55,11 @@ pub struct Tiles(PhantomData<*const ()>);
 
 impl Drop for Tiles {
     fn drop(&mut self) {
+        let left = IN_USE.get() - 1;
+        IN_USE.set(left);
+        if left > 0 {
+            return;
+        }
         // SAFETY: the process may use tiles, and nobody uses those of this thread any more. Released, they are not saved
         // with the thread.
         unsafe {
@@ -162,15 +176,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_product_of_bytes_is_exact() {
-        // Machines without tiles have nothing to test.
-        let Ok(amx) = Amx::new(Operands::Bytes) else {
-            return;
-        };
+    /// The product of all ones with all -2.
+    fn product(_: &Tiles) -> [i32; 256] {
         let (a, b) = ([1i8; 1024], [-2i8; 1024]);
         let mut sums = [0i32; 256];
-        let tiles = amx.set_up();
         // SAFETY: tiles are set up; each is 16 rows of 64 bytes, as the arrays are.
         unsafe {
             asm!(
@@ -187,7 +196,21 @@ mod tests {
                 options(nostack),
             );
         }
+        sums
+    }
+
+    #[test]
+    fn a_product_of_bytes_is_exact_as_long_as_there_are_tiles() {
+        // Machines without tiles have nothing to test.
+        let Ok(amx) = Amx::new(Operands::Bytes) else {
+            return;
+        };
+        let tiles = amx.set_up();
+        assert_eq!(product(&tiles), [-128; 256]);
+        drop(amx.set_up());
+        // Others' end is not that of these.
+        assert_eq!(product(&tiles), [-128; 256]);
         drop(tiles);
-        assert_eq!(sums, [-128; 256]);
+        assert_eq!(product(&amx.set_up()), [-128; 256]);
     }
 }

@@ -441,6 +441,23 @@ fn a_table_compares_variants_and_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn rounded_products_are_for_one_device() {
+    let folder = folder();
+    let mut command = gsb(folder.path());
+    command.args([
+        "train",
+        "--products",
+        "bfloat16",
+        "--devices",
+        "2",
+        "--output-dir",
+        "r",
+    ]);
+    assert!(fails(&mut command).starts_with("--products: bfloat16 is for one device flex"));
+    assert!(!folder.path().join("r").exists());
+}
+
+#[test]
 fn a_table_is_of_the_data_that_are_asked_for() {
     let folder = folder();
     let table = |arguments: &[&str]| {
@@ -455,7 +472,7 @@ fn a_table_is_of_the_data_that_are_asked_for() {
     assert_eq!(rows.as_array().expect("rows").len(), 5);
     let message = fails(&mut table(&["--label-noise", "0.9"]));
     assert!(
-        message.contains("of another recipe, data or start"),
+        message.contains("of another recipe, products, data or start"),
         "{message}"
     );
     for refused in [

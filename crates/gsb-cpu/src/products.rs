@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// Tensors stay `f32`, and so do sums: it is the factors that are rounded to bfloat16, which has the range of a float
 /// and 8 bits of precision. A factor is rounded by at most 2^-8 of itself; as the sum of two numbers of bfloat16, by at
-/// most 2^-16. Products too small to gain from it stay products of floats, and so do those with a factor that is not
-/// finite or rounds to infinity: there is no NaN or infinity that floats would not have.
+/// most 2^-16. That holds for factors of 2^-110 or more: what is left of smaller ones may count as 0. Products too small to
+/// gain from it stay products of floats, and so do those with a factor that is not finite or rounds to infinity: so there is
+/// no NaN that floats would not have, and no infinity unless sums come near the largest float.
 ///
 /// They are computed by the tile instructions of the processor (AMX), which multiply some ten times as many pairs of
 /// bfloat16 as vector instructions do of floats.

@@ -50,7 +50,7 @@ impl PackedModel {
     ///
     /// # Errors
     /// [`Error::File`] with what is wrong with it; [`Error::Isa`] if `GSB_FORCE_ISA` names no
-    /// instruction set of this machine.
+    /// instruction set of this machine, [`Error::Product`] if `GSB_FORCE_PRODUCT` names no way to multiply that it has.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let isa = Isa::detect()?;
         with_bytes(path.as_ref(), |bytes| Self::of_bytes(bytes, isa))
@@ -59,7 +59,7 @@ impl PackedModel {
     /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// What is wrong with them; [`Error::Isa`] as [`open`](Self::open).
+    /// What is wrong with them; [`Error::Isa`] and [`Error::Product`] as [`open`](Self::open).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         Self::of_bytes(bytes, Isa::detect()?)
     }
@@ -67,7 +67,7 @@ impl PackedModel {
     /// Makes a model of a network, for the instruction set that [`Isa::detect`] finds.
     ///
     /// # Errors
-    /// As [`PackedFile::validate`]; [`Error::Isa`] as [`open`](Self::open).
+    /// As [`PackedFile::validate`]; [`Error::Isa`] and [`Error::Product`] as [`open`](Self::open).
     pub fn new(packed: PackedFile) -> Result<Self, Error> {
         Self::with_isa(packed, Isa::detect()?)
     }
@@ -75,8 +75,8 @@ impl PackedModel {
     /// Makes a model of a network for an instruction set.
     ///
     /// # Errors
-    /// As [`PackedFile::validate`]; [`Error::Isa`] if the machine does not have it; [`Error::Config`] if
-    /// the memory for an image is out of proportion to the network.
+    /// As [`PackedFile::validate`]; [`Error::Isa`] if the machine does not have it; [`Error::Product`] as
+    /// [`open`](Self::open); [`Error::Config`] if the memory for an image is out of proportion to the network.
     pub fn with_isa(packed: PackedFile, isa: Isa) -> Result<Self, Error> {
         packed.validate()?;
         check_scratch(&packed.network.config)?;

@@ -454,7 +454,7 @@ fn students_of_a_table_start_from_their_teacher_where_that_is_asked_for() {
     other.base.start.init = Init::Fresh;
     let error = trained(&other).unwrap_err().to_string();
     assert!(
-        error.contains("of another recipe, data or start"),
+        error.contains("of another recipe, products, data or start"),
         "{error}"
     );
     let device = Device::flex();

@@ -78,7 +78,7 @@ fn begun(args: &TrainArgs) -> Result<(Run, DataSplits), Error> {
         }
     };
     // Before there is a folder that would have to be removed again.
-    config.check(&splits, &devices)?;
+    config.check(&splits, &devices).map_err(by_option)?;
     Ok((Run::new_on(folder, config, devices)?, splits))
 }
 

@@ -3,7 +3,7 @@
 use burn::backend::{TensorMetadata, flex::FlexTensor};
 use burn::tensor::Shape;
 
-use super::product::{Matrix, multiply};
+use super::product::{Matrix, multiply, product};
 use super::tasks::filled;
 use super::tensor::{elements, is_f32, vector};
 use crate::products::Products;
@@ -23,6 +23,12 @@ pub(super) fn products(products: Products, a: FlexTensor, b: FlexTensor) -> Flex
     let mut shape = a.leading.clone();
     let count = shape.iter().product::<usize>();
     shape.extend([rows, columns]);
+    if count < rayon::current_num_threads() {
+        // Threads share each of them.
+        let mut y = Vec::with_capacity(count * len);
+        (0..count).for_each(|index| y.append(&mut product(a.matrix(index), b.matrix(index), None)));
+        return vector(y, Shape::from(shape));
+    }
     let task = |index: usize, out: &mut [_]| {
         multiply(products, a.matrix(index), b.matrix(index), out);
     };

@@ -44,7 +44,9 @@ pub(crate) fn missing_tiles() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
     return tiles::missing();
     #[cfg(not(target_arch = "x86_64"))]
-    Some("tiles are only known for Linux on x86-64")
+    gsb_amx::Amx::new(gsb_amx::Operands::Bfloat16)
+        .err()
+        .map(gsb_amx::Missing::as_str)
 }
 
 impl FloatOps for Flex {

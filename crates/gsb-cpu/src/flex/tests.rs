@@ -408,6 +408,9 @@ fn attention_of_rounded_factors_is_near_that_of_floats() {
 #[test]
 fn batches_of_products_are_near_those_of_floats() {
     let transposed = |x| Flex::float_swap_dims(x, 1, 2);
+    // More threads than matrices, so that they share each.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build();
+    let pool = pool.expect("threads");
     for (products, rounding) in rounded() {
         for [rows, terms, columns] in [[1, 1, 1], [70, 64, 70], [70, 70, 64]] {
             let a = || {
@@ -433,6 +436,8 @@ fn batches_of_products_are_near_those_of_floats() {
                 let bound = terms as f32 * 4.0 * (3.1 * rounding + f32::EPSILON * 4.0);
                 assert!(most <= bound, "{products}: {most}, bound {bound}");
                 assert!(most > 0.0 || terms == 1, "{products} were not computed");
+                let shared = pool.install(|| products.during(|| Flex::matmul(a, b)));
+                assert_eq!(floats(&shared), floats(&y));
             }
         }
         let nothing = products.during(|| Flex::matmul(data([2, 3, 0], 1), data([2, 0, 4], 1)));

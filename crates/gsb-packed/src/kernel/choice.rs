@@ -26,7 +26,10 @@ pub(crate) fn choose(isa: Isa) -> Result<Kernels, Error> {
         Some(product) if isa == Isa::Avx512 => {
             return Kernels::with(isa, product).ok_or_else(|| product.unavailable());
         }
-        Some(Product::Tiles) => return Err(Product::Tiles.unavailable()),
+        // Other instruction sets have one way, whatever is asked for, unless the machine cannot know it.
+        Some(Product::Tiles) if Kernels::with(Isa::Avx512, Product::Tiles).is_none() => {
+            return Err(Product::Tiles.unavailable());
+        }
         _ if others.is_empty() => return Ok(first),
         _ => {}
     }

@@ -1,5 +1,8 @@
 //! Kernels of every instruction set against sums written plainly.
 
+use std::fmt::Debug;
+
+use bytemuck::Pod;
 use proptest::prelude::*;
 
 use super::attended::{Together, VALUE_PLANES};
@@ -11,6 +14,7 @@ use super::micro::patches::{PatchWeights, Patches};
 use super::norm::{Norm, NormSigns};
 use super::patches::{ArrangePatches, CutPatches};
 use super::product::Product;
+use super::shifts::ArrangeShifts;
 use super::simd::{LANES, Line, Simd};
 use super::{Isa, Kernels, Scalar};
 use crate::Random;
@@ -141,6 +145,43 @@ impl Task for PairChannels<'_> {
             s.store_u(s.pair_channels(s.load_u(&line.0)), &mut line.0);
         }
         S::TOGETHER
+    }
+}
+
+/// Rows of shifts, or of levels, turned by every kernel as one turns them by hand.
+fn turned_by_all<T: Pod + PartialEq + Debug>(tokens: usize, padding: T, value: impl Fn(u64) -> T) {
+    let heads = 2;
+    let mut random = Random::new(tokens as u64);
+    let len = heads * tokens * tokens;
+    let rows: Vec<T> = (0..len).map(|_| value(random.bits())).collect();
+    let blocks = tokens.div_ceil(LANES);
+    let mut expected = vec![[padding; LANES]; heads * blocks * tokens];
+    for (at, &shift) in rows.iter().enumerate() {
+        let (head, query, key) = (at / tokens / tokens, at / tokens % tokens, at % tokens);
+        expected[(head * blocks + query / LANES) * tokens + key][query % LANES] = shift;
+    }
+    for kernels in all() {
+        let mut lines = vec![[value(1); LANES]; expected.len()];
+        let right = kernels.run(ArrangeShifts {
+            lines: &mut lines,
+            padding,
+            tokens,
+            decode: |first: usize, out: &mut [T]| out.copy_from_slice(&rows[first..][..out.len()]),
+            check: |_| true,
+        });
+        assert!(right && lines == expected, "{kernels:?}, {tokens} tokens");
+    }
+}
+
+#[test]
+fn shifts_are_turned_alike() {
+    let tokens = [1, 15, 16, 17, 63, 64, 65, 80, 127, 128, 198];
+    for tokens in tokens
+        .into_iter()
+        .filter(|&tokens| !cfg!(miri) || tokens < 20)
+    {
+        turned_by_all(tokens, f32::NEG_INFINITY, |bits| (bits as i16).into());
+        turned_by_all(tokens, 0, |bits| bits as u8);
     }
 }
 

@@ -256,7 +256,8 @@ fn init_of(start: &Start) -> Init {
 }
 
 fn of_another_plan(folder: &Path) -> Error {
-    let reason = "it holds a training of another recipe, data or start: choose another folder";
+    let reason =
+        "it holds a training of another recipe, products, data or start: choose another folder";
     Error::file(folder, reason)
 }
 

@@ -45,7 +45,7 @@ impl Devices {
     /// Whether there is one, the CPU in pure Rust.
     pub(crate) fn is_flex(&self) -> bool {
         match self {
-            Self::Single(device) => format!("{device:?}").to_lowercase().contains("flex"),
+            Self::Single(device) => is_named(device, "flex"),
             Self::Multi(_) | Self::Distributed(_) => false,
         }
     }
@@ -65,10 +65,10 @@ impl Devices {
         }
         if let Self::Distributed(devices) = self {
             // Burn has the collective operations for CUDA alone, and panics elsewhere.
-            let name = format!("{:?}", devices[0]);
-            if !name.to_lowercase().contains("cuda") {
+            if !is_named(&devices[0], "cuda") {
+                let device = &devices[0];
                 let reason =
-                    format!("{name} cannot average gradients: expected CUDA devices, or multi");
+                    format!("{device:?} cannot average gradients: expected CUDA devices, or multi");
                 return Err(Error::option("strategy", reason));
             }
         }
@@ -88,6 +88,25 @@ impl Devices {
                 };
                 ExecutionStrategy::ddp(tracked(devices), config)
             }
+        }
+    }
+}
+
+/// Whether a device is of a backend, which Burn tells in words alone.
+fn is_named(device: &Device, backend: &str) -> bool {
+    format!("{device:?}").to_lowercase().contains(backend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn one_device_flex_is_known_by_its_name() {
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            assert!(Devices::Single(device.clone()).is_flex(), "{device:?}");
+            assert!(!Devices::Multi(vec![device.clone(), device]).is_flex());
         }
     }
 }

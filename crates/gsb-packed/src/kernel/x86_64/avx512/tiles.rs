@@ -4,8 +4,8 @@
 //! products is the number of ones of the weight where the row has a zero, less that where it has a one; with the ones of
 //! the row added, it is the number of bits that differ. Padding of the weight is 0, so that of a row counts for nothing.
 //!
-//! The products of a network take a fifth less time than by counting where a thread has a core for itself, and up to twice
-//! as much where another thread shares the core: so a process uses tiles only if it is told to.
+//! The products of a network take about as long as by counting where a thread has a core for itself, and 1.7 times as long
+//! where another thread shares the core: so a process uses tiles only if it is told to.
 
 mod registers;
 mod workspace;
