@@ -9,7 +9,7 @@ use crate::Result;
 use crate::diagram::{Kind, Step, arrow, legend};
 use crate::style::*;
 
-const WIDTH: i32 = 900;
+const WIDTH: i32 = 990;
 const BOX: (i32, i32) = (186, 84);
 const LAYER: i32 = 132;
 
