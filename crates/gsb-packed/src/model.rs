@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 
 use crate::engine::{Engine, EngineBlock, Memory, MemoryPart, Scratch, ShiftKind, check_scratch};
-use crate::format::{Reader, StoredShift, with_bytes};
+use crate::format::{StoredShift, with_bytes, with_reader};
 use crate::kernel::choice::choose;
 use crate::kernel::{Isa, Kernels};
 use crate::{
@@ -104,22 +104,24 @@ impl PackedModel {
     /// The model of a file's bytes.
     pub(crate) fn of_bytes(bytes: &[u8], isa: Isa) -> Result<Self, Error> {
         let kernels = choose(isa)?;
-        let reader = Reader::new(bytes)?;
-        let config = reader.config();
-        check_scratch(config)?;
-        reader.check_memory()?;
-        let mut memory = Memory::new(config, reader.shift_kind())?;
-        let parts = memory.parts();
-        let (packed, blocks) = reader.read(parts, |block, shift, mut part: MemoryPart<'_>| {
-            let finite = match (part.kind(), shift) {
-                (ShiftKind::Levels, StoredShift::I8 { levels, steps }) => {
-                    part.fill_levels(kernels, levels, steps)
-                }
-                _ => part.fill_floats(kernels, |first, out| shift.decode(first, out)),
-            };
-            finite.then(|| Engine::block(config, block, part, kernels))
-        })?;
-        Ok(Self::build(packed, blocks, memory, isa, kernels))
+        with_reader(bytes, |reader| {
+            let config = reader.config();
+            check_scratch(config)?;
+            reader.check_memory()?;
+            let mut memory = Memory::new(config, reader.shift_kind())?;
+            let parts = memory.parts();
+            let (packed, blocks) =
+                reader.read(parts, |block, shift, mut part: MemoryPart<'_>| {
+                    let finite = match (part.kind(), shift) {
+                        (ShiftKind::Levels, StoredShift::I8 { levels, steps }) => {
+                            part.fill_levels(kernels, levels, steps)
+                        }
+                        _ => part.fill_floats(kernels, |first, out| shift.decode(first, out)),
+                    };
+                    finite.then(|| Engine::block(config, block, part, kernels))
+                })?;
+            Ok(Self::build(packed, blocks, memory, isa, kernels))
+        })
     }
 
     /// The model of contents that have been checked, and of its blocks and their memory.

@@ -29,7 +29,7 @@ mod write;
 
 pub use contents::{FORMAT_VERSION, PackedFile, Preprocessing, ShiftStorage};
 
-pub(crate) use read::{Reader, with_bytes};
+pub(crate) use read::{with_bytes, with_reader};
 pub(crate) use shift::StoredShift;
 
 use std::path::Path;

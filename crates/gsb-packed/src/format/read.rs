@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use memmap2::{Mmap, MmapOptions};
 #[cfg(feature = "rayon")]
@@ -12,7 +13,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 
-use super::checksum;
+use super::checksum::{Part, Seal};
 use super::contents::{FORMAT, FORMAT_VERSION, PackedFile};
 use super::shift::StoredShift;
 use crate::engine::{MEMORY, Memory, ShiftKind};
@@ -55,23 +56,42 @@ fn map(path: &Path) -> Result<Mmap, Error> {
 
 /// The contents of a file's bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<PackedFile, Error> {
-    let reader = Reader::new(bytes)?;
-    let parts = vec![(); reader.config.depth];
-    let (mut packed, blocks) = reader.read(parts, |mut block, shift, ()| {
-        let values = &mut block.attention.attention_shift;
-        *values = shift.values();
-        values
-            .iter()
-            .all(|value| value.is_finite())
-            .then_some(block)
-    })?;
-    packed.network.blocks = blocks;
-    Ok(packed)
+    with_reader(bytes, |reader| {
+        let parts = vec![(); reader.config.depth];
+        let (mut packed, blocks) = reader.read(parts, |mut block, shift, ()| {
+            let values = &mut block.attention.attention_shift;
+            *values = shift.values();
+            values
+                .iter()
+                .all(|value| value.is_finite())
+                .then_some(block)
+        })?;
+        packed.network.blocks = blocks;
+        Ok(packed)
+    })
 }
 
-/// The bytes of a file whose checksum and configuration have been looked at, and nothing else yet.
+/// What is made of the bytes of a file, if they are those that its checksum says: whatever else is wrong with damaged
+/// ones is not told.
+pub(crate) fn with_reader<T>(
+    bytes: &[u8],
+    make: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let seal = Seal::of(bytes);
+    let sums = Mutex::default();
+    let made = Reader::new(bytes, seal.as_ref().map(|_| &sums)).and_then(|reader| make(&reader));
+    let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match seal.is_none_or(|seal| seal.holds(sums)) {
+        true => made,
+        false => Err(Error::Damaged),
+    }
+}
+
+/// The bytes of a file whose configuration has been looked at, and nothing else yet.
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
+    /// The sums of what has been read, if there is a checksum.
+    sums: Option<&'a Mutex<Vec<Part>>>,
     header: Metadata,
     /// What follows the header.
     data: &'a [u8],
@@ -79,9 +99,8 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Looks at the checksum, the version and the configuration.
-    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Error> {
-        let is_sealed = checksum::check(bytes)?;
+    /// Looks at the version and the configuration.
+    fn new(bytes: &'a [u8], sums: Option<&'a Mutex<Vec<Part>>>) -> Result<Self, Error> {
         let (len, header) = SafeTensors::read_metadata(bytes)?;
         let format = entry(&header, "format").ok();
         if format != Some(FORMAT) {
@@ -93,13 +112,14 @@ impl<'a> Reader<'a> {
             let (found, known) = (found.to_string(), FORMAT_VERSION);
             return Err(Error::Version { found, known });
         }
-        if found != UNSEALED && !is_sealed {
+        if found != UNSEALED && sums.is_none() {
             return Err(Error::Damaged);
         }
         let config: PackedConfig = json(&header, "config")?;
         config.validate()?;
         Ok(Self {
             bytes,
+            sums,
             data: &bytes[HEADER_LEN + len..],
             header,
             config,
@@ -146,15 +166,9 @@ impl<'a> Reader<'a> {
         parts: Vec<P>,
         make: impl Fn(Block, &StoredShift<'_>, P) -> Option<T> + Sync,
     ) -> Result<(PackedFile, Vec<T>), Error> {
-        let Self {
-            header,
-            config,
-            data,
-            ..
-        } = self;
+        let Self { header, config, .. } = self;
         let tensors = || Tensors {
-            header,
-            data,
+            reader: self,
             read: HashSet::new(),
             shift: None,
         };
@@ -220,8 +234,7 @@ fn json<T: DeserializeOwned>(header: &Metadata, key: &'static str) -> Result<T, 
 }
 
 struct Tensors<'a> {
-    header: &'a Metadata,
-    data: &'a [u8],
+    reader: &'a Reader<'a>,
     /// The names of the tensors that have been read.
     read: HashSet<String>,
     /// The attention shifts that were read last, and their name.
@@ -269,6 +282,15 @@ impl Source for Tensors<'_> {
 impl<'a> Tensors<'a> {
     fn shift(&mut self, tensor: &Tensor<'_>) -> Result<StoredShift<'a>, Error> {
         let (name, shape) = (tensor.name(), tensor.shape);
+        if let Some(sums) = self.reader.sums {
+            // These are most of the file, and are read next.
+            let (start, end) = self.info(&name)?.data_offsets;
+            let first = self.reader.bytes.len() - self.reader.data.len();
+            let part = Part::new(self.reader.bytes, first + start..first + end);
+            sums.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(part);
+        }
         Ok(match self.info(&name)?.dtype {
             Dtype::F16 => StoredShift::F16(self.bytes(&name, Dtype::F16, shape)?.as_chunks().0),
             Dtype::I8 => StoredShift::I8 {
@@ -287,7 +309,7 @@ impl<'a> Tensors<'a> {
         let name = tensor.name();
         let bits = self.bytes(&name, Dtype::U8, &[(rows * columns).div_ceil(8)])?;
         let zeros_name = tensor.zeros_name();
-        let zeros = match self.header.info(&zeros_name) {
+        let zeros = match self.reader.header.info(&zeros_name) {
             None => Vec::new(),
             Some(info) => {
                 let len = info.shape.iter().product();
@@ -334,11 +356,12 @@ impl<'a> Tensors<'a> {
         }
         self.read.insert(name.into());
         let (start, end) = info.data_offsets;
-        Ok(&self.data[start..end])
+        Ok(&self.reader.data[start..end])
     }
 
     fn info(&self, name: &str) -> Result<&'a TensorInfo, Error> {
-        self.header.info(name).ok_or_else(|| Error::MissingTensor {
+        let info = self.reader.header.info(name);
+        info.ok_or_else(|| Error::MissingTensor {
             tensor: name.into(),
         })
     }
@@ -364,7 +387,8 @@ mod tests {
             (ShiftStorage::I8, ShiftKind::Levels),
         ] {
             let bytes = packed().to_bytes(storage).unwrap();
-            assert_eq!(Reader::new(&bytes).unwrap().shift_kind(), kind);
+            let found = with_reader(&bytes, |reader| Ok(reader.shift_kind()));
+            assert_eq!(found.unwrap(), kind);
         }
     }
 
@@ -382,6 +406,35 @@ mod tests {
                 let image = Image::from(&image);
                 model.logits_into(image, &mut scratch, &mut logits).unwrap();
                 assert_eq!(logits, expected.logits(), "{isa}");
+            }
+        }
+    }
+
+    /// Models are made of bytes while their sum is taken: no damage gets through, and none is called something else.
+    #[cfg_attr(miri, ignore)]
+    #[test]
+    fn no_model_is_made_of_damaged_bytes() {
+        let config = PackedConfig {
+            width: 4,
+            depth: 1,
+            heads: 1,
+            mlp_width: 3,
+            ..PackedConfig::micro()
+        };
+        let packed = PackedFile::unnamed(PackedNetwork::random(&config, 1).unwrap());
+        for storage in [ShiftStorage::F32, ShiftStorage::I8] {
+            let bytes = packed.to_bytes(storage).unwrap();
+            PackedModel::of_bytes(&bytes, Isa::Scalar).unwrap();
+            let beginning = HEADER_LEN + "{\"__metadata__\":{\"checksum\":\"".len();
+            // A bit of almost every byte, and all of them in turn.
+            for bit in (8 * beginning..8 * bytes.len()).step_by(11) {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let made = PackedModel::of_bytes(&flipped, Isa::Scalar);
+                assert!(
+                    matches!(made, Err(Error::Damaged)),
+                    "{storage:?}, bit {bit}"
+                );
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Linear layers whose outputs become bits.
 
 use super::super::lines::{element_mut, lines};
-use super::decisions::Decide;
+use super::decisions::DecideAll;
 use super::rule::Rule;
 use super::weight::{BitRows, BitWeight, Outcome, SumScratch};
 use crate::engine::memory::BlockKernels;
@@ -50,17 +50,17 @@ impl BitLayer {
         };
         let mut ties = false;
         let columns = weight.columns;
-        for (channel, row) in weight.rows.iter().enumerate() {
-            if row.is_none() {
-                continue;
-            }
-            let base = weight.base(channel);
-            let decisions = kernels.run(Decide {
-                rule: &rule,
-                channel,
-                base,
-                columns,
-            });
+        let is_real = |&channel: &usize| weight.rows[channel].is_some();
+        let real = (0..weight.rows.len()).filter(is_real);
+        let channels: Vec<(usize, i32)> = real
+            .map(|channel| (channel, weight.base(channel)))
+            .collect();
+        let decisions = kernels.run(DecideAll {
+            rule: &rule,
+            channels: &channels,
+            columns,
+        });
+        for ((channel, base), decisions) in channels.into_iter().zip(decisions) {
             ties |= decisions.ties;
             match decisions.interval {
                 Some((low, width)) => {
