@@ -50,10 +50,13 @@ impl BitLayer {
         };
         let mut ties = false;
         let columns = weight.columns;
-        let is_real = |&channel: &usize| weight.rows[channel].is_some();
-        let real = (0..weight.rows.len()).filter(is_real);
+        let real = weight
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.is_some());
         let channels: Vec<(usize, i32)> = real
-            .map(|channel| (channel, weight.base(channel)))
+            .map(|(channel, _)| (channel, weight.base(channel)))
             .collect();
         let decisions = kernels.run(DecideAll {
             rule: &rule,

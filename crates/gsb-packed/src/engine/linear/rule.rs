@@ -13,7 +13,7 @@ pub(super) struct Rule {
 }
 
 /// What a hidden value is clamped to after the GELU.
-const HIDDEN_BOUND: f32 = 10.0;
+pub(super) const HIDDEN_BOUND: f32 = 10.0;
 
 impl Rule {
     /// The sign of a sum, or 0, or whether its level is 1.

@@ -6,9 +6,10 @@
 use std::array::from_fn;
 use std::sync::LazyLock;
 
+use super::super::rule::HIDDEN_BOUND;
 use super::{
-    BRANCHES, Branches, Decide, Decisions, LANES, MARGIN, MINIMUM, POINTS, Rule, STEP, TURN, Zeros,
-    falling, hidden, interval, rising,
+    BRANCHES, Branches, Decide, Decisions, LANES, MARGIN, MINIMUM, POINTS, Rule, TURN, Values,
+    Zeros, falling, hidden, interval, rising,
 };
 use crate::kernel::instruction_set::{InstructionSet, Task};
 
@@ -17,15 +18,15 @@ const WINDOW: usize = 8;
 const BEFORE: i32 = 3;
 
 /// Something of each channel.
-type Of<T> = [T; LANES];
+type Lanes<T> = [T; LANES];
 
 /// Finds the [`Decisions`] of channels, for signed inputs.
-pub(in super::super) struct DecideAll<'a> {
-    pub(in super::super) rule: &'a Rule,
+pub(in crate::engine::linear) struct DecideAll<'a> {
+    pub(in crate::engine::linear) rule: &'a Rule,
     /// The channels, and the sum of no differing signs for each.
-    pub(in super::super) channels: &'a [(usize, i32)],
+    pub(in crate::engine::linear) channels: &'a [(usize, i32)],
     /// How many signs there are.
-    pub(in super::super) columns: usize,
+    pub(in crate::engine::linear) columns: usize,
 }
 
 impl Task for DecideAll<'_> {
@@ -41,7 +42,7 @@ impl Task for DecideAll<'_> {
         let mut all = Vec::with_capacity(channels.len());
         for channels in channels.chunks(LANES) {
             let found = match columns + 1 < WINDOW {
-                true => [const { None }; LANES],
+                true => [None; LANES],
                 false => Channels::new(rule, channels, columns).decide(),
             };
             for (&(channel, base), found) in channels.iter().zip(found) {
@@ -58,57 +59,64 @@ impl Task for DecideAll<'_> {
     }
 }
 
-/// The values of channels in rising order, as [`Values`](super::Values) are that of one.
-struct Channels {
-    factor: Of<f32>,
-    bias: Of<f32>,
-    shift: Of<f32>,
-    level: Option<f32>,
-    base: Of<i32>,
-    step: Of<i32>,
+/// The values of channels in rising order.
+struct Channels<'a> {
+    /// Of each channel, unless they are unusual.
+    values: Lanes<Option<Values<'a>>>,
+    /// The same, for vectors.
+    factor: Lanes<f32>,
+    bias: Lanes<f32>,
+    shift: Lanes<f32>,
+    base: Lanes<i32>,
+    step: Lanes<i32>,
+    least: Lanes<f32>,
+    density: Lanes<f32>,
     places: i32,
-    least: Of<f32>,
-    density: Of<f32>,
-    /// Whether values rise at all, to something finite.
-    rises: Of<bool>,
+    level: Option<f32>,
 }
 
-/// What the places about a guess say of each channel.
+/// What some places say of each channel.
 struct Window {
+    /// The first of them.
+    start: Lanes<i32>,
     /// The first place after the change.
-    change: Of<i32>,
-    /// Whether it is certain.
-    holds: Of<bool>,
+    change: Lanes<i32>,
+    /// Whether that is certain.
+    is_certain: Lanes<bool>,
 }
 
-impl Channels {
+/// Places whose bit is 0, and whether that is certain.
+struct ZeroPlaces {
+    first: Lanes<i32>,
+    end: Lanes<i32>,
+    is_certain: Lanes<bool>,
+}
+
+impl<'a> Channels<'a> {
+    /// Those of up to 16 channels, of which there is one.
     #[inline(always)]
-    fn new(rule: &Rule, channels: &[(usize, i32)], columns: usize) -> Self {
-        let channel: Of<usize> = from_fn(|lane| channels[lane.min(channels.len() - 1)].0);
-        let base: Of<i32> = from_fn(|lane| channels[lane.min(channels.len() - 1)].1);
-        let last = columns as i32;
-        let factor = channel.map(|channel| rule.factor[channel]);
-        let mut all = Self {
-            factor,
-            bias: channel.map(|channel| rule.bias[channel]),
-            shift: channel.map(|channel| rule.shift[channel]),
+    fn new(rule: &'a Rule, channels: &[(usize, i32)], columns: usize) -> Self {
+        let at = |lane: usize| channels[lane.min(channels.len() - 1)];
+        let values: Lanes<_> = from_fn(|lane| {
+            let (channel, base) = at(lane);
+            Values::new(rule, channel, base, columns)
+        });
+        let of =
+            |number: fn(&Values) -> f32| from_fn(|lane| values[lane].as_ref().map_or(0.0, number));
+        let whole =
+            |number: fn(&Values) -> i32| from_fn(|lane| values[lane].as_ref().map_or(0, number));
+        Self {
+            factor: from_fn(|lane| rule.factor[at(lane).0]),
+            bias: from_fn(|lane| rule.bias[at(lane).0]),
+            shift: from_fn(|lane| rule.shift[at(lane).0]),
+            base: whole(|values| values.base),
+            step: whole(|values| values.step),
+            least: of(|values| values.least),
+            density: of(|values| values.density),
+            places: columns as i32 + 1,
             level: rule.level,
-            base: from_fn(|lane| base[lane] - if factor[lane] < 0.0 { 0 } else { 2 * last }),
-            step: factor.map(|factor| if factor < 0.0 { -2 } else { 2 }),
-            places: last + 1,
-            least: [0.0; LANES],
-            density: [0.0; LANES],
-            rises: [false; LANES],
-        };
-        for lane in 0..LANES {
-            let (least, most) = (all.value(lane, 0), all.value(lane, last));
-            let shift = all.shift[lane];
-            all.least[lane] = least;
-            all.density[lane] = last as f32 / (most - least);
-            all.rises[lane] =
-                (least + shift).is_finite() & (most + shift).is_finite() & (least < most);
+            values,
         }
-        all
     }
 
     #[inline(always)]
@@ -123,128 +131,130 @@ impl Channels {
         ((value - self.least[lane]) * self.density[lane]).clamp(0.0, self.places as f32) as i32
     }
 
-    /// Looks at the places from one on for the change of `y + shift > level`, `y` being made of a value by a function
-    /// that may be `margin` off one that only rises, or falls, to which values before and after these belong.
+    /// Looks at [`WINDOW`] places from `start` on, or the last ones, for the change of `function(value) + shift > level`.
+    ///
+    /// Over the places that the change may be at, the function rises, or falls if `FALLS`, but for less than `margin` between any
+    /// two. So it is certain if the first place is surely before it and the last one surely after it, or if there are no
+    /// places beyond.
     #[inline(always)]
     fn window<const FALLS: bool>(
         &self,
-        start: Of<i32>,
+        start: Lanes<i32>,
         function: impl Fn(f32) -> f32,
         margin: f32,
         level: f32,
     ) -> Window {
-        let end = self.places - WINDOW as i32;
-        let start = start.map(|start| start.clamp(0, end));
+        let last = self.places - WINDOW as i32;
+        let start = start.map(|start| start.clamp(0, last));
         let is_sure = |y: f32, shift: f32, above: bool| match above {
             true => y - margin + shift > level,
             false => y + margin + shift <= level,
         };
-        let (mut after, mut ordered) = ([0; LANES], [true; LANES]);
-        let mut sure = [[false; LANES]; 2];
+        let (mut after, mut is_ordered) = ([0; LANES], [true; LANES]);
+        let mut ends = [[false; LANES]; 2];
         for at in 0..WINDOW {
             for lane in 0..LANES {
                 let y = function(self.value(lane, start[lane] + at as i32));
                 let shift = self.shift[lane];
                 let is_after = (y + shift > level) != FALLS;
-                ordered[lane] &= is_after | (after[lane] == 0);
+                is_ordered[lane] &= is_after | (after[lane] == 0);
                 after[lane] += i32::from(is_after);
                 if at == 0 {
-                    sure[0][lane] = is_sure(y, shift, FALLS) | (start[lane] == 0);
+                    ends[0][lane] = is_sure(y, shift, FALLS) | (start[lane] == 0);
                 }
                 if at == WINDOW - 1 {
-                    sure[1][lane] = is_sure(y, shift, !FALLS) | (start[lane] == end);
+                    ends[1][lane] = is_sure(y, shift, !FALLS) | (start[lane] == last);
                 }
             }
         }
         Window {
             change: from_fn(|lane| start[lane] + WINDOW as i32 - after[lane]),
-            holds: from_fn(|lane| ordered[lane] & sure[0][lane] & sure[1][lane]),
+            is_certain: from_fn(|lane| is_ordered[lane] & ends[0][lane] & ends[1][lane]),
+            start,
         }
     }
 
+    /// The decisions of each channel, if they are certain.
     #[inline(always)]
-    fn decide(&self) -> Of<Option<Decisions>> {
-        let (zeros, holds) = match self.level {
+    fn decide(&self) -> Lanes<Option<Decisions>> {
+        let zeros = match self.level {
             None => self.signs(),
             Some(level) => self.levels(level),
         };
         from_fn(|lane| {
-            let (first, end) = zeros[lane];
-            (holds[lane] && self.rises[lane]).then(|| self.decisions(lane, first, end))
+            let values = self.values[lane].as_ref()?;
+            let (first, end) = (zeros.first[lane], zeros.end[lane]);
+            zeros.is_certain[lane].then(|| self.decisions(values, first as usize, end as usize))
         })
     }
 
-    /// Places whose bit is 0, as first and end, and whether they are certain.
     #[inline(always)]
-    fn signs(&self) -> (Of<(i32, i32)>, Of<bool>) {
-        let start = from_fn(|lane| self.place(lane, -self.shift[lane]) - BEFORE);
-        let Window { change, holds } = self.window::<false>(start, |x| x, 0.0, 0.0);
-        (change.map(|end| (0, end)), holds)
+    fn decisions(&self, values: &Values<'_>, first: usize, end: usize) -> Decisions {
+        let shift = values.rule.shift[values.channel];
+        let mut zeros = Zeros::default();
+        zeros.add(first..end);
+        Decisions {
+            interval: interval(&zeros, |place| values.count(place)),
+            ties: self.level.is_none() && end > 0 && values.value(end - 1) + shift == 0.0,
+        }
     }
 
-    /// As [`find`](super::find) does.
+    /// Those of signs.
     #[inline(always)]
-    fn levels(&self, level: f32) -> (Of<(i32, i32)>, Of<bool>) {
-        let [falls, rises] = &*INVERSES;
-        let end = self.places - WINDOW as i32;
-        let perhaps = |lane: usize, y: f32| y + MARGIN + self.shift[lane] > level;
+    fn signs(&self) -> ZeroPlaces {
+        let start = from_fn(|lane| self.place(lane, -self.shift[lane]) - BEFORE);
+        let window = self.window::<false>(start, |x| x, 0.0, 0.0);
+        ZeroPlaces {
+            first: [0; LANES],
+            end: window.change,
+            is_certain: window.is_certain,
+        }
+    }
 
-        // To the right of the turn, and the first of these places that is.
+    /// Those of hidden values. Only channels are certain whose values at the turn of the GELU surely are not above the level,
+    /// and all of whose windows are on one side of it.
+    #[inline(always)]
+    fn levels(&self, level: f32) -> ZeroPlaces {
+        let [inverse_falling, inverse_rising] = &*INVERSES;
+        let perhaps_above = |lane: usize, y: f32| y + MARGIN + self.shift[lane] > level;
+
+        // To the right of the turn.
         let start = from_fn(|lane| {
-            let guess = self.place(lane, rises.at(level - self.shift[lane])) - BEFORE;
-            guess.max(self.place(lane, TURN[1]) + 2).min(end)
+            let guess = self.place(lane, inverse_rising.at(level - self.shift[lane]));
+            (guess - BEFORE).max(self.place(lane, TURN[1]) + 2)
         });
         let right = self.window::<false>(start, hidden, MARGIN, level);
-        let is_right =
-            from_fn::<_, LANES, _>(|lane| self.value(lane, start[lane].max(0)) >= TURN[1]);
 
         // To the left of it: nothing there is above what the GELU falls from, 0.
-        let matters =
-            from_fn::<_, LANES, _>(|lane| perhaps(lane, 0.0) & (self.value(lane, 0) <= TURN[0]));
-        let mut left = Window {
-            change: [0; LANES],
-            holds: [true; LANES],
-        };
-        if matters.contains(&true) {
+        let matters: Lanes<bool> =
+            from_fn(|lane| perhaps_above(lane, 0.0) & (self.value(lane, 0) <= TURN[0]));
+        let left = matters.contains(&true).then(|| {
             let start = from_fn(|lane| {
-                let guess = self.place(lane, falls.at(level - self.shift[lane])) - BEFORE;
-                let turn = self.place(lane, TURN[0]) - 1 - WINDOW as i32;
-                guess.min(turn).max(0)
+                let guess = self.place(lane, inverse_falling.at(level - self.shift[lane]));
+                (guess - BEFORE).min(self.place(lane, TURN[0]) - 1 - WINDOW as i32)
             });
-            let found = self.window::<true>(start, hidden, MARGIN, level);
-            for lane in 0..LANES {
-                let last = self.value(lane, start[lane].min(end) + WINDOW as i32 - 1);
-                if matters[lane] {
-                    left.change[lane] = found.change[lane];
-                    left.holds[lane] = found.holds[lane] & (last <= TURN[0]);
+            self.window::<true>(start, hidden, MARGIN, level)
+        });
+
+        let most = BRANCHES.falling[0].max(BRANCHES.rising[0]);
+        let mut zeros = ZeroPlaces {
+            first: [0; LANES],
+            end: right.change,
+            is_certain: from_fn(|lane| {
+                let is_right = self.value(lane, right.start[lane]) >= TURN[1];
+                right.is_certain[lane] & is_right & !perhaps_above(lane, most)
+            }),
+        };
+        if let Some(left) = left {
+            for (lane, matters) in matters.into_iter().enumerate() {
+                let end = self.value(lane, left.start[lane] + WINDOW as i32 - 1);
+                if matters {
+                    zeros.first[lane] = left.change[lane];
+                    zeros.is_certain[lane] &= left.is_certain[lane] & (end <= TURN[0]);
                 }
             }
         }
-
-        // Between them.
-        let most = BRANCHES.falling[0].max(BRANCHES.rising[0]);
-        let holds = from_fn(|lane| {
-            let turn_is_below = !perhaps(lane, most);
-            right.holds[lane] & is_right[lane] & left.holds[lane] & turn_is_below
-        });
-        (
-            from_fn(|lane| (left.change[lane], right.change[lane])),
-            holds,
-        )
-    }
-
-    #[inline(always)]
-    fn decisions(&self, lane: usize, first: i32, end: i32) -> Decisions {
-        let ties =
-            self.level.is_none() && end > 0 && self.value(lane, end - 1) + self.shift[lane] == 0.0;
-        let mut zeros = Zeros::default();
-        zeros.add(first as usize..end as usize);
-        let last = self.places as usize - 1;
-        let is_turned = self.step[lane] > 0;
-        Decisions {
-            interval: interval(&zeros, |place| if is_turned { last - place } else { place }),
-            ties,
-        }
+        zeros
     }
 }
 
@@ -262,20 +272,19 @@ static INVERSES: LazyLock<[Inverse; 2]> = LazyLock::new(|| {
         ..
     } = &*BRANCHES;
     [
-        Inverse::new(falls, falling, -MINIMUM),
-        Inverse::new(rises, rising, POINTS as f32 * STEP),
+        Inverse::new(falls, falling, 0.0),
+        Inverse::new(rises, rising, HIDDEN_BOUND),
     ]
 });
 
 impl Inverse {
-    /// That of a branch's values at points, from the turn outwards, for values up to `range` above the least.
-    fn new(values: &[f32], point: fn(usize) -> f32, range: f32) -> Self {
-        let density = POINTS as f32 / range;
+    /// That of a branch's values at points, from the turn outwards, for values up to `most`.
+    fn new(values: &[f32], point: fn(usize) -> f32, most: f32) -> Self {
+        let density = POINTS as f32 / (most - MINIMUM);
         let of = |index: usize| {
             let y = MINIMUM + index as f32 / density;
-            let above = values
-                .partition_point(|&value| value < y)
-                .clamp(1, POINTS - 1);
+            let above = values.partition_point(|&value| value < y);
+            let above = above.clamp(1, POINTS - 1);
             let [from, to] = [values[above - 1], values[above]];
             let share = ((y - from) / (to - from)).clamp(0.0, 1.0);
             point(above - 1) + share * (point(above) - point(above - 1))
@@ -288,7 +297,7 @@ impl Inverse {
 
     #[inline(always)]
     fn at(&self, y: f32) -> f32 {
-        let place = ((y - MINIMUM) * self.density).clamp(0.0, (POINTS - 1) as f32);
+        let place = ((y - MINIMUM) * self.density).clamp(0.0, POINTS as f32);
         // What is not a number becomes 0.
         let index = (place as usize).min(POINTS - 1);
         let [from, to] = [self.points[index], self.points[index + 1]];
@@ -325,12 +334,14 @@ mod tests {
                     shift: numbers(0.05),
                     level,
                 };
-                let channels: Of<(usize, i32)> = from_fn(|channel| (channel, columns as i32));
+                let channels: Lanes<(usize, i32)> = from_fn(|channel| (channel, columns as i32));
                 let found = Channels::new(&rule, &channels, columns).decide();
                 right += found.iter().flatten().count();
             }
-            println!("{level:?}, {columns}: {right}");
-            assert!(right * 10 > 20 * LANES * 9, "{right}");
+            assert!(
+                right * 10 > 20 * LANES * 9,
+                "{right} of {level:?}, {columns}"
+            );
         }
     }
 }
