@@ -1,6 +1,7 @@
 //! The command line.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::bench::{self, BenchArgs};
 use crate::commands::completions::{self, CompletionsArgs};
@@ -88,7 +89,85 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
+/// What `--resume` goes with: how it is shown, and where things are now. Anything else would make it another run.
+const WITH_RESUME: [&str; 11] = [
+    "resume",
+    "json",
+    "quiet",
+    "dashboard",
+    "data_path",
+    "skip_broken",
+    "changed_data",
+    "teacher_path",
+    "finetune",
+    "stage1_path",
+    "init",
+];
+
+/// Options of a training that a table decides about, and refuses.
+const OF_TABLE: [&str; 10] = [
+    "output_dir",
+    "resume",
+    "changed_data",
+    "phases",
+    "teacher_path",
+    "stage1_path",
+    "seed",
+    "attention_groups",
+    "value_groups",
+    "dashboard",
+];
+
+/// Options of the images to train on, which a test refuses.
+const OF_TRAINING: [&str; 2] = ["per_class", "label_noise"];
+
+/// Without help for options that are always refused.
+fn hidden(command: clap::Command, options: &[&str]) -> clap::Command {
+    command.mut_args(|option| match options.contains(&option.get_id().as_str()) {
+        true => option.hide(true),
+        false => option,
+    })
+}
+
+/// `--resume` alone, but for what it goes with.
+fn alone(command: clap::Command) -> clap::Command {
+    command.mut_args(
+        |option| match WITH_RESUME.contains(&option.get_id().as_str()) {
+            true => option,
+            false => option.conflicts_with("resume"),
+        },
+    )
+}
+
 impl Cli {
+    /// What the command line is read by.
+    pub fn program() -> clap::Command {
+        alone(Self::command())
+            .mut_subcommand("train", alone)
+            .mut_subcommand("table", |table| hidden(table, &OF_TABLE))
+            .mut_subcommand("test", |test| hidden(test, &OF_TRAINING))
+    }
+
+    /// Reads it; what is wrong with it ends the program, with exit code 2.
+    pub fn parsed() -> Self {
+        let matches = Self::program().get_matches();
+        let cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let training = match &cli.command {
+            None => Some(&cli.train),
+            Some(Command::Train(args)) => Some(&**args),
+            Some(_) => None,
+        };
+        // Beside an option that `--resume` conflicts with, clap does not require it.
+        if training.is_some_and(|args| args.changed_data && args.resume.is_none()) {
+            let reason = "--changed-data goes with --resume";
+            let mut program = Self::program();
+            program
+                .error(ErrorKind::MissingRequiredArgument, reason)
+                .exit();
+        }
+        cli
+    }
+
     /// Runs the command; what goes to stdout.
     ///
     /// # Errors
@@ -108,7 +187,7 @@ impl Cli {
             Command::Serve(args) => serve::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Bench(args) => bench::run(&args),
-            Command::Completions(args) => Ok(completions::run(&args, Self::command())),
+            Command::Completions(args) => Ok(completions::run(&args, Self::program())),
         }
     }
 }
@@ -119,20 +198,19 @@ mod tests {
 
     fn complaint(arguments: &[&str]) -> String {
         let arguments = std::iter::once(&"gsb").chain(arguments);
-        let error = Cli::try_parse_from(arguments).unwrap_err();
+        let error = Cli::program().try_get_matches_from(arguments).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     }
 
     #[test]
     fn definitions_are_consistent() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
+        Cli::program().debug_assert();
     }
 
     #[test]
     fn every_command_shows_an_example_that_it_takes() {
-        let mut command = Cli::command();
+        let mut command = Cli::program();
         command.build();
         let commands = std::iter::once(&command).chain(command.get_subcommands());
         for command in commands.filter(|command| command.get_name() != "help") {
@@ -148,6 +226,50 @@ mod tests {
                 if let Err(error) = Cli::try_parse_from(words) {
                     panic!("{example}: {error}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_as_it_is() {
+        for command in [&[][..], &["train"]] {
+            let with = |more: &[&'static str]| [command, &["--resume", "run"], more].concat();
+            let text = complaint(&with(&["--epochs", "3"]));
+            assert!(
+                text.contains("--resume") && text.contains("--epochs"),
+                "{text}"
+            );
+            let words = with(&[
+                "--json",
+                "-",
+                "--quiet",
+                "--data-path",
+                "x",
+                "--init",
+                "teacher",
+            ]);
+            let words = std::iter::once("gsb").chain(words);
+            Cli::program().try_get_matches_from(words).unwrap();
+        }
+    }
+
+    #[test]
+    fn help_leaves_out_what_is_refused() {
+        let mut program = Cli::program();
+        program.build();
+        for (name, options) in [("table", &OF_TABLE[..]), ("test", &OF_TRAINING)] {
+            let command = program.find_subcommand_mut(name).unwrap();
+            let help = command.render_long_help().to_string();
+            for option in options.iter().filter(|option| **option != "dashboard") {
+                let id = match *option {
+                    "phases" => "phase",
+                    option => option,
+                };
+                let option = format!("--{}", id.replace('_', "-"));
+                let mut first = help
+                    .lines()
+                    .filter_map(|line| line.split_whitespace().next());
+                assert!(!first.any(|word| word == option), "{name}: {option}");
             }
         }
     }

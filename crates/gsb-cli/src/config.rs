@@ -168,12 +168,23 @@ pub fn of_folder(folder: &Path) -> Result<Option<RunConfig>, Error> {
     parsed(read(&path)?, &path).map(Some)
 }
 
-/// The run that a checkpoint lies in, if it lies in one.
+/// The run that a checkpoint lies in, if it lies in one: beside downloaded models, there is a `config.json` of another kind.
 ///
 /// # Errors
 /// As [`of_folder`].
 pub fn of_checkpoint(checkpoint: &Path) -> Result<Option<RunConfig>, Error> {
-    of_folder(checkpoint.parent().unwrap_or(Path::new("")))
+    let path = checkpoint
+        .parent()
+        .unwrap_or(Path::new(""))
+        .join("config.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let value = read(&path)?;
+    match value.get("recipe") {
+        Some(_) => parsed(value, &path).map(Some),
+        None => Ok(None),
+    }
 }
 
 #[cfg(test)]

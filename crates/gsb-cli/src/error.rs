@@ -36,9 +36,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// Options that do not go together, which is wrong usage.
-    #[error("{0}")]
-    Usage(&'static str),
     /// The training was stopped or failed, and can go on.
     #[error("{error}; go on with: gsb train --resume {}", quoted(folder))]
     Resumable {

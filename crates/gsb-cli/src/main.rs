@@ -32,11 +32,7 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
-
 use crate::cli::Cli;
-use crate::error::Error;
 use crate::output::{say, stdout};
 
 // A training step allocates and frees the same tensors as the one before. Where the system's allocator gives large ones
@@ -48,15 +44,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     panic::explain();
     // Most wrong usage ends here, with code 2.
-    let cli = Cli::parse();
+    let cli = Cli::parsed();
     let outcome = cli
         .run()
         .and_then(|text| Ok(stdout::print(text.as_bytes())?));
     match outcome {
         Ok(_) => ExitCode::SUCCESS,
-        Err(Error::Usage(reason)) => Cli::command()
-            .error(ErrorKind::ArgumentConflict, reason)
-            .exit(),
         Err(error) => {
             say(format_args!("error: {error}"));
             signals::exit_code(&error)

@@ -479,6 +479,148 @@ fn file_systems_without_locks_and_exclusive_names_will_do() {
     }
 }
 
+#[test]
+fn nothing_is_written_over_the_files_of_a_run() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    succeeds(
+        gsb(folder.path())
+            .args(["train", "--output-dir", "run"])
+            .args(TINY),
+    );
+    let files = || {
+        let entries = std::fs::read_dir(path("run")).expect("a folder");
+        let entries = entries.map(|entry| entry.expect("an entry").path());
+        let mut files: Vec<_> = entries
+            .map(|path| (path.clone(), std::fs::read(path).expect("a file")))
+            .collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    let refused = |arguments: &[&str], expected: &str| {
+        let message = fails(gsb(folder.path()).args(arguments));
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+    };
+    std::fs::copy(
+        path("run/stage2.packed.safetensors"),
+        path("packed.safetensors"),
+    )
+    .expect("copied");
+    std::fs::copy(path("run/config.json"), path("config.json")).expect("copied");
+    let svg = "what is written is SVG, not what the name says: name it .svg";
+    for name in [
+        "run/log.jsonl",
+        "run/config.json",
+        "run/stage2.bpk",
+        "p.png",
+    ] {
+        refused(&["plot", "run", "-o", name], svg);
+    }
+    refused(
+        &["pack", "run/stage2.bpk", "-o", "run/teacher.bpk"],
+        "name it .safetensors",
+    );
+    let bits = ["inspect", "packed.safetensors", "--bits", "run/stage2.bpk"];
+    refused(&bits, "name it .png");
+    for name in ["run/log.jsonl", "run/stage2.bpk"] {
+        refused(
+            &["train", "--resume", "run", "--json", name],
+            "name it .json",
+        );
+    }
+    let own = "a file of the run would be overwritten";
+    for name in ["config.json", "environment.json", "report.json"] {
+        let name = format!("run/{name}");
+        refused(&["train", "--resume", "run", "--json", &name], own);
+    }
+    let config = ["train", "--config", "config.json", "--json", "config.json"];
+    refused(&[&config[..], &["--output-dir", "other"]].concat(), own);
+    assert!(files() == before);
+    assert!(!path("other").exists());
+
+    // What the run can be known by is gone, but not what would be lost.
+    for gone in ["config.json", "report.json"] {
+        std::fs::remove_file(path("run").join(gone)).expect("removed");
+        refused(
+            &["train", "--output-dir", "run"],
+            "run holds a run already (",
+        );
+    }
+    std::fs::copy(path("config.json"), path("run/config.json")).expect("copied");
+    refused(
+        &["train", "--resume", "run"],
+        "it does not have teacher, but there is its model",
+    );
+}
+
+#[test]
+fn a_student_that_cannot_be_written_is_a_failure_and_costs_no_results() {
+    let folder = folder();
+    succeeds(
+        gsb(folder.path())
+            .args(["train", "--output-dir", "run"])
+            .args(TINY),
+    );
+    std::fs::write(folder.path().join("run/stage2.bpk"), "").expect("written");
+    let output = ran(gsb(folder.path()).args(["train", "--resume", "run"]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("stage2 "), "{}", stdout(&output));
+    assert!(
+        stderr(&output).contains("run/stage2.bpk"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn the_configuration_of_a_downloaded_model_is_none_of_a_run() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    succeeds(
+        gsb(folder.path())
+            .args(["train", "--output-dir", "run"])
+            .args(TINY),
+    );
+    std::fs::create_dir(path("hub")).expect("a folder");
+    std::fs::copy(path("run/stage2.bpk"), path("hub/stage2.bpk")).expect("copied");
+    let text = r#"{"architectures": ["ViTForImageClassification"], "model_type": "vit"}"#;
+    std::fs::write(path("hub/config.json"), text).expect("written");
+    succeeds(gsb(folder.path()).args(["test", "hub/stage2.bpk", "--data-set", "digits"]));
+    let pack = ["pack", "hub/stage2.bpk", "-o", "packed.safetensors"];
+    let (said, _) = succeeds(gsb(folder.path()).args(pack));
+    assert!(said.contains("the checkpoint lies in no run"), "{said}");
+}
+
+#[test]
+fn a_table_looks_at_what_it_starts_from_before_it_trains() {
+    let folder = folder();
+    for (option, value, expected) in [
+        ("--init", "nofile", "nofile: "),
+        ("--finetune", "nofile", "nofile: "),
+        ("--heads", "3", "--heads: "),
+    ] {
+        let mut command = gsb(folder.path());
+        command.args([
+            "table",
+            "--short",
+            "--seeds",
+            "1",
+            "--table-dir",
+            "table",
+            option,
+            value,
+        ]);
+        let output = ran(command.args(["--epochs", "1", "--per-class", "2"]));
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains(expected) && !said.contains("training 1"),
+            "{said}"
+        );
+    }
+}
+
 /// With more kills: `tools/kill`.
 #[cfg(unix)]
 #[test]

@@ -85,6 +85,12 @@ pub fn list_readable_pictures(folder: &Path) -> (Listing, Vec<Error>) {
     for entry in entries {
         let path = match entry {
             Ok(entry) if entry.file_type().is_dir() => continue,
+            Ok(entry) if !entry.file_type().is_file() && is_picture(entry.path()) => {
+                // To read a pipe is to wait for whoever writes it.
+                let reason = "no file but a pipe, socket or device: not taken from a folder";
+                problems.push(Error::format(entry.path(), reason));
+                continue;
+            }
             Ok(entry) => entry.into_path(),
             Err(error) => match (error.path(), error.io_error().map(io::Error::kind)) {
                 (Some(path), Some(ErrorKind::NotFound)) if error.depth() > 0 => {
@@ -162,6 +168,21 @@ mod tests {
         assert_eq!(
             listing.remark().unwrap(),
             "left out 3 files that are not pictures of a known format: 1 without an extension, 2 .avif"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_a_problem_and_is_not_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("1.png"), "").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("2.png")).unwrap();
+        let (listing, problems) = list_readable_pictures(root.path());
+        assert_eq!(names(&listing, root.path()), ["1.png"]);
+        let text = problems[0].to_string();
+        assert!(
+            text.contains("2.png: no file but a pipe, socket or device"),
+            "{text}"
         );
     }
 

@@ -124,7 +124,7 @@ pub enum Error {
     #[error(transparent)]
     Picture(#[from] gsb_image::Error),
     /// `GSB_FORCE_ISA` names an instruction set that is unknown or that the machine lacks.
-    #[error("instruction set \"{name}\" is {problem}; available here: {available}")]
+    #[error("GSB_FORCE_ISA: instruction set \"{name}\" is {problem}; available here: {available}")]
     Isa {
         /// The name.
         name: String,
@@ -134,7 +134,7 @@ pub enum Error {
         available: String,
     },
     /// `GSB_FORCE_PRODUCT` names a way of binary products that is unknown or that the machine lacks.
-    #[error("product \"{name}\" is {problem}; known: {known}")]
+    #[error("GSB_FORCE_PRODUCT: product \"{name}\" is {problem}; known: {known}")]
     Product {
         /// The name.
         name: String,

@@ -20,9 +20,14 @@ pub enum Error {
         /// What is wrong with it.
         source: Cause,
     },
-    /// The folder of a new run has one in it already.
-    #[error("{} holds a run already: resume it or choose another folder", .0.display())]
-    Occupied(PathBuf),
+    /// The folder of a new run has one in it already, or something that one left.
+    #[error("{} holds a run already ({}): resume it or choose another folder", folder.display(), file.file_name().unwrap_or_default().display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+        /// The first file or folder of a run that was found in it.
+        file: PathBuf,
+    },
     /// Somebody else trains in the folder.
     #[error("{}: another process trains in this folder", .0.display())]
     Busy(PathBuf),

@@ -49,7 +49,15 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
 
 /// Makes a folder and those above it.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(path).map_err(|error| Error::file(path, error))
+    std::fs::create_dir_all(path).map_err(|error| {
+        match path
+            .ancestors()
+            .find(|folder| folder.exists() && !folder.is_dir())
+        {
+            Some(file) => Error::file(path, format!("{} is no folder", file.display())),
+            None => Error::file(path, error),
+        }
+    })
 }
 
 /// Removes a folder with what is in it, if it is there.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gsb_packed::{Image, PackedFile, PackedModel, PackedNetwork, Random, Scratch, Stage};
@@ -10,7 +10,8 @@ use gsb_vit::VitConfig;
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
-use crate::model::open_packed;
+
+use crate::model::{ModelName, open_packed};
 use crate::options::numbers::{few, rounds};
 use crate::options::path;
 use crate::output;
@@ -28,7 +29,7 @@ pub struct BenchArgs {
     #[arg(value_parser = path::argument())]
     pub file: Option<PathBuf>,
 
-    /// A model of random weights instead: a preset, or deit-tiny, deit-small, deit-base for DeiT with
+    /// A model of random weights instead: a preset, a configuration (.json), or deit-tiny, deit-small, deit-base for DeiT with
     /// a distillation token at 224 pixels
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
@@ -168,8 +169,14 @@ fn random(name: &str) -> Result<PackedModel, Error> {
         "deit-base" => "deit_base_distilled_patch16_224",
         name => name,
     };
-    let classes = if name == "micro" { 10 } else { 1000 };
-    let config = VitConfig::preset(name, classes)?.packed();
+    let config = match ModelName::new(Path::new(name))? {
+        ModelName::Config(config) => *config,
+        ModelName::Preset(name) => {
+            let classes = if name == "micro" { 10 } else { 1000 };
+            VitConfig::preset(&name, classes)?
+        }
+    };
+    let config = config.packed();
     Ok(PackedModel::new(PackedFile::unnamed(
         PackedNetwork::random(&config, 1)?,
     ))?)

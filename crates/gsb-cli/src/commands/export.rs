@@ -29,13 +29,7 @@ pub struct ExportArgs {
 /// # Errors
 /// If the file cannot be read or the result cannot be written.
 pub fn run(args: &ExportArgs) -> Result<String, Error> {
-    let remedy = "name it .safetensors";
-    output::check_ending(
-        &args.output,
-        "safetensors",
-        &["bpk", "pth", "pt", "bin", "ckpt"],
-        remedy,
-    )?;
+    output::check_format(&args.output, "safetensors", "safetensors")?;
     output::check(&args.output, &args.checkpoint)?;
     expect_checkpoint(&args.checkpoint)?;
     let (phase, _) = inspect(&args.checkpoint)?;

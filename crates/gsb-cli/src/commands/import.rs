@@ -61,9 +61,8 @@ pub struct ImportArgs {
 /// # Errors
 /// If the file cannot be read, does not fit, or the result cannot be written.
 pub fn run(args: &ImportArgs) -> Result<String, Error> {
-    let foreign = ["safetensors", "pth", "pt", "bin", "ckpt"];
-    let remedy = "name it .bpk; gsb export writes .safetensors from that";
-    output::check_ending(&args.output, "our own format (.bpk)", &foreign, remedy)?;
+    let otherwise = "; gsb export writes .safetensors from that";
+    output::check_format_or(&args.output, "our own format", "bpk", otherwise)?;
     output::check(&args.output, &args.checkpoint)?;
     expect_checkpoint(&args.checkpoint)?;
     let take = match args.ema {

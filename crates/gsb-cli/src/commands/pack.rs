@@ -72,6 +72,7 @@ impl From<ShiftName> for ShiftStorage {
 /// If the checkpoint cannot be read or packed, or the file not written.
 pub fn run(args: &PackArgs) -> Result<String, Error> {
     output::check(&args.output, &args.checkpoint)?;
+    output::check_format(&args.output, "a packed model", "safetensors")?;
     expect_checkpoint(&args.checkpoint)?;
     let (phase, config) = describe(&args.checkpoint)?;
     if phase != Phase::Stage2 {

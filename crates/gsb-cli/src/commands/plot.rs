@@ -29,6 +29,7 @@ pub struct PlotArgs {
 /// # Errors
 /// If a log cannot be read or the picture not written.
 pub fn run(args: &PlotArgs) -> Result<String, Error> {
+    output::check_format(&args.output, "SVG", "svg")?;
     for folder in &args.runs {
         output::check(&args.output, folder)?;
     }

@@ -8,7 +8,7 @@ use gsb_vit::Phase;
 use indicatif::ProgressBar;
 
 use crate::compute::open_devices;
-use crate::config;
+use crate::config::{self, by_option};
 use crate::error::Error;
 use crate::options::names::{InitialName, ScopeName};
 use crate::options::numbers::few;
@@ -110,7 +110,7 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     });
     let table = table.map_err(|error| match error {
         TrainError::Stopped { .. } => Error::Repeatable { error, training },
-        error => error.into(),
+        error => by_option(error),
     })?;
     bar.finish_and_clear();
     let text = table.to_markdown();

@@ -15,7 +15,7 @@ use crate::config::{self, by_option};
 use crate::data;
 use crate::error::Error;
 use crate::model::expect_file;
-use crate::options::{DataArgs, StartArgs, TrainArgs};
+use crate::options::TrainArgs;
 use crate::output::{self, say};
 use crate::packed::{PackedReport, after_training};
 #[cfg(feature = "dashboard")]
@@ -35,6 +35,9 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
         // Better now than after hours.
         output::check_json(json)?;
     }
+    if let Some(json) = &args.json {
+        check_own(json, args)?;
+    }
     if let Some(file) = &args.config {
         expect_file(file, "config.json")?;
     }
@@ -50,12 +53,13 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
     stop_on_signals(&callbacks.interrupter);
     run.train(&splits, &callbacks)
         .map_err(|error| ended(error, &folder))?;
-    let (report, packed) = (run.report(), packed_student(&run, &splits, &folder));
+    let (report, (packed, failure)) = (run.report(), packed_student(&run, &splits, &folder));
     let text = report.to_string() + &packed.as_ref().map(ToString::to_string).unwrap_or_default();
     if let Some(json) = &args.json {
         let results = Results { report, packed };
         if output::is_stdout(json) {
-            return output::json(&results);
+            let text = output::json(&results)?;
+            return finished(text, failure);
         }
         if let Err(error) = output::write_json(json, &results) {
             // The results are not lost.
@@ -63,7 +67,18 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
             return Err(error);
         }
     }
-    Ok(text)
+    finished(text, failure)
+}
+
+/// The results, or why there is no packed student, once they are printed.
+fn finished(text: String, failure: Option<Error>) -> Result<String, Error> {
+    match failure {
+        None => Ok(text),
+        Some(error) => {
+            output::stdout::print(text.as_bytes())?;
+            Err(error)
+        }
+    }
 }
 
 /// A new run that options describe, and its images.
@@ -84,7 +99,6 @@ fn begun(args: &TrainArgs) -> Result<(Run, DataSplits), Error> {
 
 /// The run of a folder, with its images and where files are now.
 fn resumed(args: &TrainArgs, folder: &Path) -> Result<(Run, DataSplits), Error> {
-    alone(args)?;
     expect_folder(folder)?;
     let mut config = config::of_folder(folder)?.ok_or_else(|| TrainError::NoRun {
         path: folder.into(),
@@ -137,13 +151,21 @@ struct Results<'a> {
     packed: Option<PackedReport>,
 }
 
-/// Packs and tests the student of stage 2. What goes wrong here does not cost the results of the training.
-fn packed_student(run: &Run, splits: &DataSplits, folder: &Path) -> Option<PackedReport> {
-    let packed = after_training(run, splits, folder);
-    packed.unwrap_or_else(|error| {
-        say(format_args!("the student is not packed: {error}"));
-        None
-    })
+/// Packs and tests the student of stage 2, or says why not: that there is no packed form of it is no failure. What goes
+/// wrong here does not cost the results of the training.
+fn packed_student(
+    run: &Run,
+    splits: &DataSplits,
+    folder: &Path,
+) -> (Option<PackedReport>, Option<Error>) {
+    match after_training(run, splits, folder) {
+        Ok(packed) => (packed, None),
+        Err(error @ Error::Model(gsb_vit::Error::Pack { .. })) => {
+            say(format_args!("the student is not packed: {error}"));
+            (None, None)
+        }
+        Err(error) => (None, Some(error)),
+    }
 }
 
 /// How the training is shown and stopped.
@@ -171,6 +193,24 @@ fn full_screen(args: &TrainArgs) -> bool {
         let _ = args;
         false
     }
+}
+
+/// Refuses results in the place of the configuration that is read, or of a file of the run.
+fn check_own(json: &Path, args: &TrainArgs) -> Result<(), Error> {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let is = |path: &Path| real(path).is_some() && real(path) == real(json);
+    let folder = args.resume.as_ref().or(args.output_dir.as_ref());
+    let names = ["config.json", "environment.json", "report.json"];
+    let in_folder = folder.is_some_and(|folder| {
+        names
+            .iter()
+            .any(|name| absolute(folder.join(name)).ok() == absolute(json).ok())
+    });
+    if in_folder || args.config.as_deref().is_some_and(is) {
+        let reason = "the configuration or a file of the run would be overwritten";
+        return Err(Error::file(json, reason));
+    }
+    Ok(())
 }
 
 /// Whether a file is to be in the folder of the run, which is not there yet.
@@ -207,37 +247,4 @@ fn expect_folder(path: &Path) -> Result<(), Error> {
         _ => "is a file, expected the folder of a run".into(),
     };
     Err(Error::file(path, reason))
-}
-
-/// Refuses, as other wrong usage, that a run that goes on is to be another one.
-fn alone(args: &TrainArgs) -> Result<(), Error> {
-    let allowed = TrainArgs {
-        resume: args.resume.clone(),
-        json: args.json.clone(),
-        quiet: args.quiet,
-        data: DataArgs {
-            data_path: args.data.data_path.clone(),
-            skip_broken: args.data.skip_broken,
-            ..DataArgs::default()
-        },
-        changed_data: args.changed_data,
-        start: StartArgs {
-            teacher: args.start.teacher.clone(),
-            finetune: args.start.finetune.clone(),
-            stage1: args.start.stage1.clone(),
-            init: args.start.init.clone(),
-            ..StartArgs::default()
-        },
-        #[cfg(feature = "dashboard")]
-        dashboard: args.dashboard,
-        ..TrainArgs::default()
-    };
-    if *args == allowed {
-        return Ok(());
-    }
-    Err(Error::Usage(
-        "--resume goes on with a run as it is: it takes --json, --quiet and --dashboard, where things \
-         are now by --data-path, --teacher-path, --finetune, --stage1-path and --init, and \
-         --changed-data and --skip-broken",
-    ))
 }

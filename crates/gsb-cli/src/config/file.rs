@@ -35,7 +35,13 @@ fn value(path: &Path) -> Result<Value, Error> {
     let text = read_text(path, "a configuration in TOML or JSON")?;
     let extension = path.extension().unwrap_or_default();
     if !extension.eq_ignore_ascii_case("toml") {
-        return serde_json::from_str(&text).map_err(|error| Error::file(path, error));
+        return serde_json::from_str(&text).map_err(|error| {
+            let hint = match extension.eq_ignore_ascii_case("json") {
+                true => "",
+                false => " (read as JSON: the name of a file in TOML ends in .toml)",
+            };
+            Error::file(path, format!("{error}{hint}"))
+        });
     }
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().map_or(0, |span| span.start);

@@ -28,7 +28,7 @@ where
 }
 
 /// The options that entries of a configuration have, where they cannot be told from the entry.
-const OPTIONS: [(&str, &str); 9] = [
+const OPTIONS: [(&str, &str); 15] = [
     ("data", "--data-set"),
     ("data.path", "--data-path"),
     ("data.per_class", "--per-class"),
@@ -38,6 +38,12 @@ const OPTIONS: [(&str, &str); 9] = [
     ("strategy", "--strategy"),
     ("products", "--products"),
     ("recipe.augmentation.rand_augment", "--aa"),
+    ("start.ema", "--ema"),
+    ("start.finetune", "--finetune"),
+    ("start.heads", "--heads"),
+    ("start.init", "--init"),
+    ("start.stage1", "--stage1-path"),
+    ("start.teacher", "--teacher-path"),
 ];
 
 /// What is wrong with a run, by its options, and what to do about it.

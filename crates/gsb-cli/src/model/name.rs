@@ -22,6 +22,10 @@ impl ModelName {
     /// If the file cannot be read.
     pub fn new(path: &Path) -> Result<Self, Error> {
         let extension = path.extension().unwrap_or_default();
+        let is_name = path.extension().is_none() && path.components().count() == 1;
+        if !is_name && !path.exists() {
+            return Err(Error::file(path, "is not there"));
+        }
         if !extension.eq_ignore_ascii_case("json") {
             return Ok(Self::Preset(path.display().to_string()));
         }

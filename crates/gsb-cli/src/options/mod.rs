@@ -9,4 +9,4 @@ mod train;
 pub use data::DataArgs;
 #[cfg(test)]
 pub use train::PhaseArgs;
-pub use train::{StartArgs, TrainArgs};
+pub use train::TrainArgs;

@@ -26,6 +26,12 @@ pub fn check_json(path: &Path) -> Result<(), Error> {
     if is_stdout(path) {
         return Ok(());
     }
+    check_format(path, "JSON", "json")?;
+    check_place(path)
+}
+
+/// Checks that something may be written to a file, a terminal or a pipe.
+fn check_place(path: &Path) -> Result<(), Error> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -65,7 +71,7 @@ pub fn check(path: &Path, source: &Path) -> Result<(), Error> {
     if path.exists() && !path.is_file() && !path.is_dir() {
         return Err(Error::file(path, "expected a file, this is something else"));
     }
-    check_json(path)?;
+    check_place(path)?;
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     if real(source).is_some() && real(source) == real(path) {
         return Err(Error::file(
@@ -76,25 +82,61 @@ pub fn check(path: &Path, source: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that a name does not promise another format than is written.
+/// The extensions of what the program reads and writes, and of pictures and documents.
+const KNOWN: [&str; 26] = [
+    "bin",
+    "bmp",
+    "bpk",
+    "ckpt",
+    "csv",
+    "gif",
+    "gz",
+    "jpeg",
+    "jpg",
+    "json",
+    "jsonl",
+    "md",
+    "npy",
+    "npz",
+    "onnx",
+    "pdf",
+    "png",
+    "pt",
+    "pth",
+    "safetensors",
+    "svg",
+    "tif",
+    "tiff",
+    "toml",
+    "txt",
+    "webp",
+];
+
+/// Checks that a name does not promise another known format than the one that is written, whose extension is given.
 ///
 /// # Errors
-/// If its extension is one of `others`, with the remedy.
-pub fn check_ending(
+/// If its extension is that of another, with the remedy.
+pub fn check_format(path: &Path, written: &str, extension: &str) -> Result<(), Error> {
+    check_format_or(path, written, extension, "")
+}
+
+/// As [`check_format`]; how to get another format follows the remedy.
+///
+/// # Errors
+/// As [`check_format`].
+pub fn check_format_or(
     path: &Path,
     written: &str,
-    others: &[&str],
-    remedy: &str,
+    extension: &str,
+    otherwise: &str,
 ) -> Result<(), Error> {
     let ending = path.extension().unwrap_or_default();
-    match others
-        .iter()
-        .any(|other| ending.eq_ignore_ascii_case(other))
-    {
-        true => {
-            let reason = format!("what is written is {written}, not what the name says: {remedy}");
-            Err(Error::file(path, reason))
-        }
-        false => Ok(()),
+    let is = |known: &str| ending.eq_ignore_ascii_case(known);
+    if is(extension) || !KNOWN.into_iter().any(is) {
+        return Ok(());
     }
+    let reason = format!(
+        "what is written is {written}, not what the name says: name it .{extension}{otherwise}"
+    );
+    Err(Error::file(path, reason))
 }

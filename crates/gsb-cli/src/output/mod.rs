@@ -10,7 +10,7 @@ mod stderr;
 pub mod stdout;
 mod table;
 
-pub use destination::{check, check_ending, check_json, is_stdout};
+pub use destination::{check, check_format, check_format_or, check_json, is_stdout};
 pub use file::{write, write_json};
 pub use json::json;
 pub use picture::{check_picture, write_picture};

@@ -5,7 +5,7 @@ use std::path::Path;
 use gsb_data::Image;
 use gsb_explain::png;
 
-use super::{check, check_ending, write};
+use super::{check, check_format, write};
 use crate::error::Error;
 
 /// Checks that a picture may be written, in the only format that there is, and not over what it is made of.
@@ -13,19 +13,7 @@ use crate::error::Error;
 /// # Errors
 /// If its name promises another format, or nothing can be written there.
 pub fn check_picture(path: &Path, source: &Path) -> Result<(), Error> {
-    let others = [
-        "jpg",
-        "jpeg",
-        "gif",
-        "webp",
-        "bmp",
-        "tif",
-        "tiff",
-        "svg",
-        "pdf",
-        "safetensors",
-    ];
-    check_ending(path, "PNG", &others, "name it .png")?;
+    check_format(path, "PNG", "png")?;
     check(path, source)
 }
 

@@ -216,6 +216,14 @@ impl Ablation {
                 "expected soft or hard for the students that learn from the teacher, got none",
             ));
         }
+        // What rows start from, before the first is trained.
+        let variants = self.variants.iter().map(Some);
+        for variant in [None].into_iter().chain(variants) {
+            let config = self.run_config(variant, self.seeds[0]);
+            config.validate()?;
+            let reports = config.start.check(&config.recipe)?;
+            config.start.check_average(&reports)?;
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::config::{CONFIG, RunConfig};
 use super::devices::Devices;
 use super::environment::Environment;
 use super::report::Report;
+use super::{epoch_log, inspection_log};
 use crate::error::Error;
 use crate::files::{
     create_folder, json, parse, remove_folder, write_json, write_new_json, write_text,
@@ -48,7 +49,10 @@ impl RunFolder {
         create_folder(&self.0)?;
         let path = self.config();
         if !write_new_json(&path, config)? {
-            return Err(Error::Occupied(self.0.clone()));
+            return Err(Error::Occupied {
+                folder: self.0.clone(),
+                file: path,
+            });
         }
         let environment = Environment::of(devices);
         write_json(&self.0.join(ENVIRONMENT), &environment).inspect_err(|_| {
@@ -57,9 +61,22 @@ impl RunFolder {
         })
     }
 
-    /// Whether there is a run in it.
-    pub fn is_occupied(&self) -> bool {
-        self.config().exists()
+    /// A file or folder of a run that is in it, what makes it a run first.
+    pub fn occupant(&self) -> Option<PathBuf> {
+        let of_run =
+            [CONFIG, REPORT, epoch_log::NAME, inspection_log::NAME].map(|name| self.0.join(name));
+        let of_phases = Phase::ALL.into_iter().flat_map(|phase| {
+            [
+                self.model(phase),
+                self.best_model(phase),
+                self.diverged_model(phase),
+                self.phase(phase),
+            ]
+        });
+        of_run
+            .into_iter()
+            .chain(of_phases)
+            .find(|path| path.exists())
     }
 
     pub fn path(&self) -> &Path {
@@ -160,6 +177,17 @@ impl RunFolder {
             if !path.exists() {
                 let reason = format!("{} is finished, but its model is not there", row.phase);
                 return Err(Error::file(&path, reason));
+            }
+        }
+        for phase in Phase::ALL {
+            // A phase writes its model, then the report, and removes its checkpoints last.
+            let is_reported = report.phases.iter().any(|row| row.phase == phase);
+            if !is_reported && self.model(phase).exists() && !self.phase(phase).exists() {
+                let reason = format!(
+                    "it does not have {phase}, but there is its model, which training it again would replace: \
+                     put the report back, or move {phase}.bpk away"
+                );
+                return Err(Error::file(&self.0.join(REPORT), reason));
             }
         }
         Ok(())

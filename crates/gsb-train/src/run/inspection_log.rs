@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::step::Inspection;
 
 /// The name of the file in the folder of a run.
-const NAME: &str = "binarizers.jsonl";
+pub(super) const NAME: &str = "binarizers.jsonl";
 
 /// An epoch as a line of `binarizers.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,8 +16,12 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, Error> {
     }
     let text = files::read(path)?;
     let lines = text.lines().enumerate().map(|(index, line)| {
-        serde_json::from_str(line)
-            .map_err(|error| Error::file(path, format!("line {}: {error}", index + 1)))
+        serde_json::from_str(line).map_err(|error| {
+            let text = error.to_string();
+            // Each line is a text of its own to what says "at line 1".
+            let reason = text.split(" at line ").next().unwrap_or_default();
+            Error::file(path, format!("line {}: {reason}", index + 1))
+        })
     });
     lines.collect()
 }

@@ -91,7 +91,7 @@ impl Run {
     /// from is kept by absolute paths.
     ///
     /// # Errors
-    /// [`Error::Occupied`] if there is a run in the folder, [`Error::File`] if it cannot be written;
+    /// [`Error::Occupied`] if there is a run in the folder or something of one, [`Error::File`] if it cannot be written;
     /// what [`RunConfig::validate`] and [`RunConfig::open_devices`] say. Nothing is left behind then.
     pub fn new(folder: impl Into<PathBuf>, config: RunConfig) -> Result<Self, Error> {
         config.validate()?;
@@ -111,8 +111,9 @@ impl Run {
         let folder = RunFolder::new(folder.into());
         config.validate()?;
         config.check_devices(&devices)?;
-        if folder.is_occupied() {
-            return Err(Error::Occupied(folder.path().into()));
+        if let Some(file) = folder.occupant() {
+            let folder = folder.path().into();
+            return Err(Error::Occupied { folder, file });
         }
         // Before there is a run that could never begin.
         let reports = config.start.check(&config.recipe)?;

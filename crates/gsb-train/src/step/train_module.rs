@@ -10,6 +10,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn_train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use gsb_core::binarize::{Blend, weight_pull};
 use gsb_core::distill::{BaseLoss, Targets};
+use gsb_cpu::{Products, with_products};
 use gsb_vit::{Classifier, Model};
 
 use super::accumulation::GradientAccumulation;
@@ -170,7 +171,9 @@ impl<M: Model + Classifier + 'static> InferenceStep for TrainModule<M> {
         if batch.step == 1 {
             self.config.inspector.inspect(&model, batch.images.clone());
         }
-        let logits = model.infer(batch.images.clone());
+        // As whoever has the model will evaluate it, whatever it is trained with.
+        let infer = || model.infer(batch.images.clone());
+        let logits = with_products(Products::Float, infer).expect("floats are always there");
         let loss = BaseLoss::CrossEntropy
             .forward(logits.clone(), Targets::Labels(batch.labels.clone()))
             .expect("labels are what it takes");
