@@ -81,6 +81,9 @@ pub enum Error {
     /// A packed model is broken or cannot be written.
     #[error(transparent)]
     Packed(#[from] gsb_packed::Error),
+    /// The student of a training could not be packed.
+    #[error("the student is not packed: {0}")]
+    NotPacked(Box<Error>),
     /// A service cannot start, or was cut off.
     #[error(transparent)]
     Serve(#[from] gsb_serve::Error),
@@ -95,6 +98,18 @@ pub enum Error {
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl Error {
+    /// Whether a student could not be packed because there is no packed form of its model.
+    pub fn is_of_form(&self) -> bool {
+        use gsb_packed::Error::Config;
+        use gsb_vit::Error::{Pack, Packed};
+        matches!(self, Self::NotPacked(error) if matches!(
+            **error,
+            Self::Model(Pack { .. } | Packed(Config { .. })) | Self::Packed(Config { .. })
+        ))
+    }
 }
 
 impl From<gsb_data::Error> for Error {

@@ -536,6 +536,14 @@ fn nothing_is_written_over_the_files_of_a_run() {
     }
     let config = ["train", "--config", "config.json", "--json", "config.json"];
     refused(&[&config[..], &["--output-dir", "other"]].concat(), own);
+    let new = [
+        "train",
+        "--output-dir",
+        "other",
+        "--json",
+        "other/stage2.bpk",
+    ];
+    refused(&new, "name it .json");
     assert!(files() == before);
     assert!(!path("other").exists());
 
@@ -566,10 +574,10 @@ fn a_student_that_cannot_be_written_is_a_failure_and_costs_no_results() {
     let output = ran(gsb(folder.path()).args(["train", "--resume", "run"]));
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("stage2 "), "{}", stdout(&output));
+    let said = stderr(&output);
     assert!(
-        stderr(&output).contains("run/stage2.bpk"),
-        "{}",
-        stderr(&output)
+        said.contains("error: the student is not packed: run/stage2.bpk"),
+        "{said}"
     );
 }
 

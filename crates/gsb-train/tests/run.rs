@@ -17,8 +17,8 @@ use digits::{data, tiny, turn};
 use gsb_core::distill::Distillation;
 use gsb_data::{Crop, Normalization, TrainTransform, per_class};
 use gsb_train::{
-    Callbacks, DataConfig, Epoch, Error, Interrupter, Products, Purpose, Recipe, Report, Run,
-    RunConfig, ScheduleRecipe, Start, Strategy, TeacherLogits,
+    Callbacks, DataConfig, Epoch, Error, Evaluation, Interrupter, Products, Purpose, Recipe,
+    Report, Run, RunConfig, ScheduleRecipe, Start, Strategy, TeacherLogits, evaluation_loader,
 };
 use gsb_vit::checkpoint::{export, load, save};
 use gsb_vit::{
@@ -646,6 +646,21 @@ fn a_run_of_rounded_products_goes_on_as_it_began() {
                 "{products}, {phase}, {epoch}"
             );
         }
+        // It is evaluated with floats, as by whoever loads the model.
+        let report = Run::resume(path("whole")).unwrap().report().clone();
+        for row in &report.phases {
+            let mut epochs = whole.iter().filter(|epoch| epoch.phase == row.phase);
+            let last = epochs.next_back().unwrap();
+            // Sums of images in another order.
+            assert!((row.loss - last.loss).abs() < 1e-5, "{products}");
+            assert_eq!(row.top1, last.top1, "{products}");
+        }
+        let teacher: VisionTransformer =
+            load(path("whole").join("teacher.bpk"), &Device::default()).unwrap();
+        let loader = evaluation_loader(data().test, &recipe()).unwrap();
+        let again = Evaluation::of(&teacher, &loader, &Device::default()).unwrap();
+        let row = &report.phases[0];
+        assert_eq!((row.phase, row.loss), (Phase::Teacher, again.loss));
     }
 }
 

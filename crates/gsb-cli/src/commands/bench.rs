@@ -176,6 +176,11 @@ fn random(name: &str) -> Result<PackedModel, Error> {
             VitConfig::preset(&name, classes)?
         }
     };
+    if config.token_shifts {
+        let reason = "packed networks add no copies of neighbouring tokens (token_shifts)".into();
+        let option = "--model";
+        return Err(Error::Option { option, reason });
+    }
     let config = config.packed();
     Ok(PackedModel::new(PackedFile::unnamed(
         PackedNetwork::random(&config, 1)?,

@@ -29,14 +29,13 @@ use crate::signals::stop_on_signals;
 /// # Errors
 /// If an option is impossible, the data or the device are not there, or the training fails.
 pub fn run(args: &TrainArgs) -> Result<String, Error> {
-    if let Some(json) = &args.json
-        && !will_be_in_new_folder(json, args.output_dir.as_deref())
-    {
-        // Better now than after hours.
-        output::check_json(json)?;
-    }
     if let Some(json) = &args.json {
+        // Better now than after hours.
         check_own(json, args)?;
+        match will_be_in_new_folder(json, args.output_dir.as_deref()) {
+            true => output::check_format(json, "JSON", "json")?,
+            false => output::check_json(json)?,
+        }
     }
     if let Some(file) = &args.config {
         expect_file(file, "config.json")?;
@@ -64,6 +63,9 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
         if let Err(error) = output::write_json(json, &results) {
             // The results are not lost.
             say(text);
+            if let Some(failure) = failure {
+                say(failure);
+            }
             return Err(error);
         }
     }
@@ -160,11 +162,16 @@ fn packed_student(
 ) -> (Option<PackedReport>, Option<Error>) {
     match after_training(run, splits, folder) {
         Ok(packed) => (packed, None),
-        Err(error @ Error::Model(gsb_vit::Error::Pack { .. })) => {
-            say(format_args!("the student is not packed: {error}"));
-            (None, None)
+        Err(error) => {
+            let error = Error::NotPacked(Box::new(error));
+            match error.is_of_form() {
+                true => {
+                    say(error);
+                    (None, None)
+                }
+                false => (None, Some(error)),
+            }
         }
-        Err(error) => (None, Some(error)),
     }
 }
 
@@ -202,9 +209,8 @@ fn check_own(json: &Path, args: &TrainArgs) -> Result<(), Error> {
     let folder = args.resume.as_ref().or(args.output_dir.as_ref());
     let names = ["config.json", "environment.json", "report.json"];
     let in_folder = folder.is_some_and(|folder| {
-        names
-            .iter()
-            .any(|name| absolute(folder.join(name)).ok() == absolute(json).ok())
+        let same = |path: &Path| is(path) || absolute(path).ok() == absolute(json).ok();
+        names.iter().any(|name| same(&folder.join(name)))
     });
     if in_folder || args.config.as_deref().is_some_and(is) {
         let reason = "the configuration or a file of the run would be overwritten";

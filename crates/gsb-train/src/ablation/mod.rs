@@ -51,6 +51,11 @@ impl Ablation {
         mut started: impl FnMut(usize, usize, &str),
     ) -> Result<Table, Error> {
         self.validate()?;
+        let seed_folder = |seed: u64| folder.join(format!("seed-{seed}"));
+        if self.seeds.iter().any(|&seed| !seed_folder(seed).exists()) {
+            // Before anything is trained, but not for a table that is there already.
+            self.check_files()?;
+        }
         let shared: HashSet<bool> = self.first_stages().collect();
         let all = self.seeds.len() * (1 + shared.len() + self.variants.len());
         let mut done = 0;
@@ -63,7 +68,7 @@ impl Ablation {
             top1: Vec::new(),
         }));
         for &seed in &self.seeds {
-            let folder = folder.join(format!("seed-{seed}"));
+            let folder = seed_folder(seed);
             let mut train = |name: &str, recipe: Recipe, start: Start| {
                 started(all, done, &format!("seed {seed}: {name}"));
                 done += 1;
@@ -216,13 +221,20 @@ impl Ablation {
                 "expected soft or hard for the students that learn from the teacher, got none",
             ));
         }
-        // What rows start from, before the first is trained.
         let variants = self.variants.iter().map(Some);
         for variant in [None].into_iter().chain(variants) {
-            let config = self.run_config(variant, self.seeds[0]);
-            config.validate()?;
-            let reports = config.start.check(&config.recipe)?;
-            config.start.check_average(&reports)?;
+            self.run_config(variant, self.seeds[0]).validate()?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the files that trainings start from.
+    fn check_files(&self) -> Result<(), Error> {
+        for start in [self.teacher_start(), self.student_start()] {
+            let reports = start.check(&self.base.recipe)?;
+            if start.finetune.is_some() || start.init.file().is_some() {
+                start.check_average(&reports)?;
+            }
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::files::{
     create_folder, json, parse, remove_folder, write_json, write_new_json, write_text,
 };
+use crate::recipe::Recipe;
 
 const ENVIRONMENT: &str = "environment.json";
 const REPORT: &str = "report.json";
@@ -61,11 +62,12 @@ impl RunFolder {
         })
     }
 
-    /// A file or folder of a run that is in it, what makes it a run first.
-    pub fn occupant(&self) -> Option<PathBuf> {
+    /// A file or folder in it that a run with this recipe would replace, or that makes it a run.
+    pub fn occupant(&self, recipe: &Recipe) -> Option<PathBuf> {
         let of_run =
             [CONFIG, REPORT, epoch_log::NAME, inspection_log::NAME].map(|name| self.0.join(name));
-        let of_phases = Phase::ALL.into_iter().flat_map(|phase| {
+        let trained = Phase::ALL.into_iter().filter(|&phase| recipe.trains(phase));
+        let of_phases = trained.flat_map(|phase| {
             [
                 self.model(phase),
                 self.best_model(phase),
@@ -161,7 +163,7 @@ impl RunFolder {
     }
 
     /// Removes what a process left that was killed, and adds what it did not come to write.
-    pub fn tidy(&self, report: &Report, devices: &Devices) -> Result<(), Error> {
+    pub fn tidy(&self, recipe: &Recipe, report: &Report, devices: &Devices) -> Result<(), Error> {
         remove_leftovers(&self.0);
         let environment = self.0.join(ENVIRONMENT);
         if !environment.exists() {
@@ -179,7 +181,7 @@ impl RunFolder {
                 return Err(Error::file(&path, reason));
             }
         }
-        for phase in Phase::ALL {
+        for phase in Phase::ALL.into_iter().filter(|&phase| recipe.trains(phase)) {
             // A phase writes its model, then the report, and removes its checkpoints last.
             let is_reported = report.phases.iter().any(|row| row.phase == phase);
             if !is_reported && self.model(phase).exists() && !self.phase(phase).exists() {

@@ -41,6 +41,7 @@ pub use self::start::{Heads, Start, load_model};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use gsb_cpu::{Products, with_products};
 use gsb_data::{DataSplits, Fingerprint};
 use gsb_vit::{Classifier, Model, Phase, checkpoint};
 
@@ -111,7 +112,7 @@ impl Run {
         let folder = RunFolder::new(folder.into());
         config.validate()?;
         config.check_devices(&devices)?;
-        if let Some(file) = folder.occupant() {
+        if let Some(file) = folder.occupant(&config.recipe) {
             let folder = folder.path().into();
             return Err(Error::Occupied { folder, file });
         }
@@ -258,10 +259,11 @@ impl Run {
         };
         self.is_changed = false;
         let _locks = (lock, rewritten);
-        self.folder.tidy(&self.report, &self.devices)?;
+        self.folder
+            .tidy(&self.config.recipe, &self.report, &self.devices)?;
         let products = self.config.products;
         let train = || gsb_cpu::on_worker(|| self.train_phases(data, callbacks));
-        gsb_cpu::with_products(products, train)
+        with_products(products, train)
             .map_err(|error| Error::option("products", error.to_string()))??;
         Ok(&self.report)
     }
@@ -334,7 +336,10 @@ fn keep<M: Model + Classifier + 'static>(
         checkpoint::save(best, folder.best_model(phase))?;
     }
     let loader = trainer.data.test_loader(trainer.recipe)?;
-    let evaluation = Evaluation::of(&trained.last, &loader, trainer.devices.main())?;
+    let evaluate = || Evaluation::of(&trained.last, &loader, trainer.devices.main());
+    // As whoever has the model will evaluate it, whatever it was trained with.
+    let evaluation = with_products(Products::Float, evaluate)
+        .map_err(|error| Error::option("products", error.to_string()))??;
     let cost = trained.last.config().cost(phase)?.total;
     let log = trainer.log.lock().expect("nobody panics with it");
     let (best_epoch, best_top1) = log
