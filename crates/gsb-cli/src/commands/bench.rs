@@ -10,7 +10,6 @@ use gsb_vit::VitConfig;
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
-
 use crate::model::{ModelName, open_packed};
 use crate::options::numbers::{few, rounds};
 use crate::options::path;
@@ -29,8 +28,8 @@ pub struct BenchArgs {
     #[arg(value_parser = path::argument())]
     pub file: Option<PathBuf>,
 
-    /// A model of random weights instead: a preset, a configuration (.json), or deit-tiny, deit-small, deit-base for DeiT with
-    /// a distillation token at 224 pixels
+    /// A model of random weights instead: a preset, a configuration (.json), or deit-tiny, deit-small,
+    /// deit-base for DeiT with a distillation token at 224 pixels
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
 

@@ -72,7 +72,7 @@ pub fn run(args: &TrainArgs) -> Result<String, Error> {
     finished(text, failure)
 }
 
-/// The results, or why there is no packed student, once they are printed.
+/// The results or, once they are printed, why there is no packed student.
 fn finished(text: String, failure: Option<Error>) -> Result<String, Error> {
     match failure {
         None => Ok(text),
