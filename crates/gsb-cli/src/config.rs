@@ -3,12 +3,13 @@
 mod file;
 mod merge;
 mod options;
+mod words;
 
 use std::path::Path;
 
 use gsb_core::distill::Distillation;
 use gsb_data::{DataSplits, Mixup};
-use gsb_train::{DataConfig, Error as TrainError, Purpose, Recipe, RunConfig, Start};
+use gsb_train::{DataConfig, Error as TrainError, PhaseRecipe, Purpose, Recipe, RunConfig, Start};
 use gsb_vit::{Phase, VitConfig};
 use serde_json::Value;
 
@@ -33,8 +34,7 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
         None => Value::Object(serde_json::Map::new()),
     };
     let data = match (file.get_mut("data").map(Value::take), &args.config) {
-        (Some(value), Some(path)) => serde_path_to_error::deserialize(value)
-            .map_err(|error| Error::file(path, format!("data.{error}")))?,
+        (Some(value), Some(path)) => parsed(value, path, "data")?,
         _ => DataConfig::default(),
     };
     let data = data::with_options(&data, &args.data)?;
@@ -49,7 +49,7 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
         ..RunConfig::new(recipe.clone())
     };
     if let Some(path) = &args.config {
-        config = merged(&config, file.clone(), path)?;
+        config = merged(&config, file.clone(), path, "")?;
     }
     config.data = Some(data.absolute());
     config = with_options(config, &options)?;
@@ -60,13 +60,16 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
     }
     let mut given = file;
     overlay(&mut given, options.clone());
-    adapt_rates(&mut config.recipe, &recipe, &given, &options);
+    adapt_rates(&mut config.recipe, &recipe, &given, &options)?;
     // A distillation token that nobody teaches is left out.
     if args.stages.distillation.kind == Some(Distillation::None) && args.model.is_none() {
         config.recipe.model.distillation_token = false;
     }
     if args.recipe.phases.is_empty() {
         leave_out_given(&mut config.recipe, &config.start);
+    }
+    if !args.recipe.mixup_phases.is_empty() {
+        check_mixed(&config.recipe)?;
     }
     config.recipe.validate()?;
     let (found, expected) = (splits.classes().len(), config.recipe.model.classes);
@@ -95,7 +98,7 @@ fn model(
     {
         VitConfig::check_fields(&over)
             .map_err(|error| Error::file(path, format!("recipe.model: {error}")))?;
-        model = merged(&model, over, path)?;
+        model = merged(&model, over, path, "recipe.model")?;
     }
     model.image_size = args.student.image_size.unwrap_or(model.image_size);
     Ok(model)
@@ -124,19 +127,55 @@ fn with_options(mut config: RunConfig, options: &Value) -> Result<RunConfig, Err
     Ok(config)
 }
 
-/// Learning rates that neither file nor options give follow the number of images in a batch; a default end or start of
+/// Refuses phases to mix the images of if none are mixed.
+fn check_mixed(recipe: &Recipe) -> Result<(), Error> {
+    let reason = match recipe.mixup {
+        None => "nothing is mixed: expected --mixup or --cutmix with it",
+        Some(_)
+            if recipe
+                .phases
+                .iter()
+                .all(|&phase| recipe.mixup_of(phase).is_none()) =>
+        {
+            "expected a phase that is trained"
+        }
+        Some(_) => return Ok(()),
+    };
+    let (option, reason) = ("--mixup-phase", reason.into());
+    Err(Error::Option { option, reason })
+}
+
+/// Learning rates that neither file nor options give follow the number of images in a step; a default end or start of
 /// the schedule gives way to the rate that was asked for.
-fn adapt_rates(recipe: &mut Recipe, default: &Recipe, given: &Value, options: &Value) {
+///
+/// # Errors
+/// If so many images would have a rate that no recipe has.
+fn adapt_rates(
+    recipe: &mut Recipe,
+    default: &Recipe,
+    given: &Value,
+    options: &Value,
+) -> Result<(), Error> {
     let says = |what: &Value, phase: Phase, rate: &str| {
         let schedule = &what["recipe"][phase.name()]["schedule"];
         schedule.get(rate).is_some()
     };
     for phase in Phase::ALL {
         let (settings, default) = (recipe.phase_mut(phase), default.phase(phase));
-        let (batch, default_batch) = (settings.batch_size, default.batch_size);
+        let images = |of: &PhaseRecipe| of.batch_size * of.accumulation;
+        let (batch, default_batch) = (images(settings), images(default));
         let schedule = &mut settings.schedule;
         if !says(given, phase, "lr") && batch != default_batch {
             schedule.lr = default.schedule.lr * batch as f64 / default_batch as f64;
+            if schedule.lr > 1.0 {
+                return Err(Error::Option {
+                    option: "--batch-size",
+                    reason: format!(
+                        "the learning rate of {batch} images a step would be {}, expected at most 1: give --lr as well",
+                        schedule.lr
+                    ),
+                });
+            }
         }
         if !says(options, phase, "min_lr") {
             schedule.min_lr = schedule.min_lr.min(schedule.lr);
@@ -145,6 +184,7 @@ fn adapt_rates(recipe: &mut Recipe, default: &Recipe, given: &Value, options: &V
             schedule.warmup_lr = schedule.warmup_lr.min(schedule.lr);
         }
     }
+    Ok(())
 }
 
 /// What is there is not trained, unless it is asked for; then the run refuses.
@@ -165,7 +205,7 @@ pub fn of_folder(folder: &Path) -> Result<Option<RunConfig>, Error> {
     if !path.exists() {
         return Ok(None);
     }
-    parsed(read(&path)?, &path).map(Some)
+    parsed(read(&path)?, &path, "").map(Some)
 }
 
 /// The run that a checkpoint lies in, if it lies in one: beside downloaded models, there is a `config.json` of another kind.
@@ -182,7 +222,7 @@ pub fn of_checkpoint(checkpoint: &Path) -> Result<Option<RunConfig>, Error> {
     }
     let value = read(&path)?;
     match value.get("recipe") {
-        Some(_) => parsed(value, &path).map(Some),
+        Some(_) => parsed(value, &path, "").map(Some),
         None => Ok(None),
     }
 }
@@ -284,7 +324,7 @@ mod tests {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            let with_file = merged(&config, read(&path).unwrap(), &path).unwrap();
+            let with_file = merged(&config, read(&path).unwrap(), &path, "").unwrap();
             assert_ne!(with_file.recipe, config.recipe);
             count += 1;
         }

@@ -519,6 +519,56 @@ fn rates_follow_the_batch_and_mixing_is_what_was_asked_for() {
     let mixup = recipe(&["--mixup", "0.8"])["mixup"].take();
     assert_eq!(mixup["mixup_alpha"], 0.8);
     assert_eq!(mixup["cutmix_alpha"], 0.0);
+    let mixed = recipe(&["--mixup", "0.8", "--mixup-phase", "teacher"]);
+    assert_eq!(mixed["mixup_phases"], serde_json::json!(["teacher"]));
+    assert!(recipe(&["--mixup", "0.8"]).get("mixup_phases").is_none());
+}
+
+#[test]
+fn what_is_wrong_with_numbers_is_said_in_plain_words() {
+    let folder = folder();
+    let said = |text: &str| {
+        let file = folder.path().join("run.json");
+        std::fs::write(file, text).expect("a file");
+        fails(gsb(folder.path()).args(["train", "--config", "run.json"]))
+    };
+    let epochs = said(r#"{"recipe": {"teacher": {"epochs": "two"}}}"#);
+    assert!(
+        epochs.ends_with(
+            "recipe.teacher.epochs: invalid type: string \"two\", expected a whole number, not below 0"
+        ),
+        "{epochs}"
+    );
+    let width = said(r#"{"recipe": {"model": {"width": -3}}}"#);
+    assert!(width.contains("recipe.model.width: "), "{width}");
+    let batch = fails(gsb(folder.path()).args(["train", "--batch-size", "20000"]));
+    assert!(
+        batch.contains("--batch-size: the learning rate of 20000 images a step would be 1.25"),
+        "{batch}"
+    );
+}
+
+#[test]
+fn phases_to_mix_the_images_of_go_with_mixing() {
+    let folder = folder();
+    let message = fails(gsb(folder.path()).args(["train", "--mixup-phase", "stage2"]));
+    assert!(
+        message.contains("--mixup-phase: nothing is mixed: expected --mixup or --cutmix"),
+        "{message}"
+    );
+    let message = fails(gsb(folder.path()).args([
+        "train",
+        "--phase",
+        "stage2",
+        "--mixup",
+        "1",
+        "--mixup-phase",
+        "teacher",
+    ]));
+    assert!(
+        message.contains("--mixup-phase: expected a phase that is trained"),
+        "{message}"
+    );
 }
 
 #[test]

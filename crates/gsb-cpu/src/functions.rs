@@ -74,7 +74,17 @@ pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
 /// If the shapes do not go together.
 pub fn shift<const D: usize, const R: usize>(x: Tensor<D>, shift: Tensor<R>) -> Tensor<D> {
     if R > D || x.dims()[D - R..] != shift.dims() {
-        return x + shift.unsqueeze::<D>();
+        let shapes = (x.dims(), shift.dims());
+        let shift = shift.unsqueeze::<D>();
+        let mut sizes = x.dims().into_iter().zip(shift.dims());
+        // A sum would also repeat `x` along a dimension of one.
+        assert!(
+            sizes.all(|(of_x, of_shift)| of_shift == 1 || of_x == of_shift),
+            "a shift of shape {:?} does not go with {:?}",
+            shapes.1,
+            shapes.0
+        );
+        return x + shift;
     }
     Tensor::from_dispatch(Dispatch::add_shift(
         x.into_dispatch(),

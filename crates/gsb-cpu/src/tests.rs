@@ -85,6 +85,12 @@ fn shifts() {
 }
 
 #[test]
+#[should_panic(expected = "a shift of shape [7] does not go with [3, 5, 1]")]
+fn a_shift_repeats_no_input() {
+    shift(leaf([3, 5, 1]), leaf([7]));
+}
+
+#[test]
 fn normalizations() {
     let (x, gamma, beta) = (leaf([3, 5, 33]), leaf([33]), leaf([33]));
     let args = || (x.clone(), gamma.clone(), beta.clone());

@@ -56,7 +56,7 @@ impl DataSplits {
     }
 }
 
-/// The innermost folder that all files lie in.
+/// The innermost folder that all files lie in; an empty path if there is none.
 fn common_folder(parts: [&dyn DataSet; 2]) -> Arc<Path> {
     let mut common: Option<PathBuf> = None;
     let pictures = parts
@@ -65,7 +65,11 @@ fn common_folder(parts: [&dyn DataSet; 2]) -> Arc<Path> {
     for path in pictures {
         let common = common.get_or_insert_with(|| path.to_path_buf());
         while !path.starts_with(&*common) || path == common {
-            common.pop();
+            if !common.pop() {
+                // A relative path and an absolute one, or two drives.
+                *common = PathBuf::new();
+                break;
+            }
         }
     }
     common.unwrap_or_default().into()
@@ -150,6 +154,21 @@ mod tests {
         ] {
             assert_ne!(fingerprint.hash, of(train, test).hash);
         }
+    }
+
+    #[test]
+    fn files_need_no_folder_in_common() {
+        let files = |path: &str| {
+            let files = vec![(PathBuf::from(path), 0)];
+            ImageFiles::new(files, vec!["a".into()]).unwrap()
+        };
+        let [absolute, relative] = ["/somewhere/a.png", "b.png"].map(files);
+        for parts in [[&absolute, &relative], [&relative, &absolute]] {
+            let common = common_folder(parts.map(|set| set as &dyn DataSet));
+            assert_eq!(&*common, Path::new(""));
+        }
+        let other = files("/elsewhere/b.png");
+        assert_eq!(&*common_folder([&absolute, &other]), Path::new("/"));
     }
 
     /// Changes names and contents of files.

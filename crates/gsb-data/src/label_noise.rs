@@ -1,6 +1,7 @@
 //! Labels that are wrong on purpose.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +22,14 @@ impl NoisyLabels {
     /// Number of wrong labels.
     pub fn wrong(&self) -> usize {
         self.wrong.len()
+    }
+}
+
+impl fmt::Debug for NoisyLabels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NoisyLabels")
+            .field("wrong", &self.wrong)
+            .finish_non_exhaustive()
     }
 }
 

@@ -75,6 +75,8 @@ pub use lists::read_text;
 pub use loader::{Batches, Loader, LoaderConfig};
 pub use mixup::Mixup;
 pub use open::{OpenOptions, open};
+/// The generators that [`Transform`] and [`Mixup`] draw from.
+pub use rand;
 pub use sets::array::ImageArray;
 pub use sets::chaoyang::chaoyang;
 pub use sets::cifar::{cifar10, cifar100};

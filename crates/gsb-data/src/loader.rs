@@ -1,5 +1,6 @@
 //! Batches for training, made by worker threads.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use crate::prefetch::Prefetch;
 use crate::random::{Stream, stream};
 use crate::sampler::{Draw, Sampler, shard};
 use crate::transform::Transform;
-use crate::{Batch, DataSet, Error};
+use crate::{Batch, DataSet, Error, bounds};
 
 /// How batches are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +78,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Option`] if the batch size, the number of repeats or the size of the transformed
-    /// pictures is 0.
+    /// pictures is 0, or [the transform](Transform::validate) is impossible.
     pub fn new(
         set: Arc<dyn DataSet>,
         transform: impl Transform + 'static,
@@ -93,6 +94,7 @@ impl Loader {
                 return Err(Error::Option { option, problem });
             }
         }
+        transform.validate()?;
         let sampler = Sampler {
             len: set.len(),
             batch_size: config.batch_size,
@@ -116,14 +118,23 @@ impl Loader {
 
     /// The same loader with mixed pictures and soft targets, of which the share `smoothing` is spread
     /// evenly over all classes.
-    pub fn with_mixup(self, mixup: Mixup, smoothing: f32) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Option`] for [numbers](Mixup::validate) that are impossible, or a smoothing that is not at least 0 and
+    /// below 1.
+    pub fn with_mixup(self, mixup: Mixup, smoothing: f32) -> Result<Self, Error> {
+        mixup.validate()?;
+        if !(0.0..1.0).contains(&smoothing) {
+            let problem = format!("must be at least 0 and below 1, got {smoothing}");
+            return bounds::refuse("smoothing", problem);
+        }
         let classes = self.source.set.classes().len();
         let mut source = Arc::unwrap_or_clone(self.source);
         source.mixup = Some((mixup, SmoothedTargets { classes, smoothing }));
-        Self {
+        Ok(Self {
             source: Arc::new(source),
             ..self
-        }
+        })
     }
 
     /// The part of each batch that falls to device `index` of `of`.
@@ -198,6 +209,19 @@ impl Loader {
     }
 }
 
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader")
+            .field("sampler", &self.source.sampler)
+            .field("seed", &self.source.seed)
+            .field("image_shape", &self.image_shape())
+            .field("mixup", &self.source.mixup.map(|(mixup, _)| mixup))
+            .field("workers", &self.workers)
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The batches of an epoch; see [`Loader::epoch`].
 pub struct Batches(Prefetch<Result<Batch, Error>>);
 
@@ -214,6 +238,14 @@ impl Iterator for Batches {
 }
 
 impl ExactSizeIterator for Batches {}
+
+impl fmt::Debug for Batches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches")
+            .field("left", &self.0.left())
+            .finish_non_exhaustive()
+    }
+}
 
 /// Everything that batches are made from.
 #[derive(Clone)]

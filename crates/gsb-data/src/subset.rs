@@ -1,5 +1,6 @@
 //! Parts of a data set.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +32,14 @@ impl Subset {
     /// Where the pictures are in the whole set.
     pub fn indices(&self) -> &[usize] {
         &self.indices
+    }
+}
+
+impl fmt::Debug for Subset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subset")
+            .field("indices", &self.indices)
+            .finish_non_exhaustive()
     }
 }
 

@@ -88,7 +88,7 @@ fn workers_do_not_change_the_batches() {
                 ..config(workers)
             };
             let loader = Loader::new(numbers(50, None), Noise, config).unwrap();
-            loader.with_mixup(Mixup::default(), 0.1)
+            loader.with_mixup(Mixup::default(), 0.1).unwrap()
         };
         let expected = epoch(&loader(0), 1);
         assert_eq!(expected.len(), 7);
@@ -139,7 +139,7 @@ fn shards_together_are_the_joint_batch() {
     for mixup in [None, Some(Mixup::default())] {
         let mut loader = Loader::new(numbers(51, None), Noise, config(1)).unwrap();
         if let Some(mixup) = mixup {
-            loader = loader.with_mixup(mixup, 0.1);
+            loader = loader.with_mixup(mixup, 0.1).unwrap();
         }
         let joint = epoch(&loader, 0);
         let shards: Vec<Vec<Batch>> = (0..3).map(|i| epoch(&loader.shard(i, 3), 0)).collect();
@@ -247,4 +247,34 @@ fn the_digits_become_batches() {
     let mean = values.iter().sum::<f32>() / values.len() as f32;
     // Five of 1437 pictures are left out, each of which can have a mean of 3 at most.
     assert!(mean.abs() < 3.0 * 5.0 / 1432.0, "{mean}");
+}
+
+#[test]
+fn what_could_not_be_made_is_refused_at_once() {
+    let refused = |transform: EvalTransform| {
+        let loader = Loader::new(numbers(5, None), transform, config(0));
+        loader.unwrap_err().to_string()
+    };
+    let two = EvalTransform::new(8, Normalization::half(2));
+    assert_eq!(
+        refused(two),
+        "images have 1 channel (gray) or 3 (RGB), not 2"
+    );
+    let mut flat = EvalTransform::new(8, Normalization::half(1));
+    flat.normalization.deviation[0] = 0.0;
+    assert_eq!(
+        refused(flat),
+        "normalization: expected finite means, and finite deviations that are not 0"
+    );
+    let loader = || Loader::new(numbers(5, None), Noise, config(0)).unwrap();
+    let never = Mixup {
+        prob: 2.0,
+        ..Mixup::default()
+    };
+    assert!(loader().with_mixup(never, 0.0).is_err());
+    let refusal = loader().with_mixup(Mixup::default(), 1.0).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "smoothing: must be at least 0 and below 1, got 1"
+    );
 }

@@ -22,10 +22,22 @@ impl AttentionMaps {
     /// The attention of an image of the model's size.
     ///
     /// # Errors
-    /// [`Error::Image`] if it has another size.
+    /// [`Error::Image`] if it has another size or number of channels.
     pub fn of(model: &PackedModel, image: &Image) -> Result<Self, Error> {
+        let config = model.config();
+        let [found, expected] = [
+            [image.channels, image.height, image.width],
+            [config.channels, config.image_size, config.image_size],
+        ];
+        if found != expected {
+            return Err(Error::Image {
+                found: image.pixels.len(),
+                expected: expected.iter().product(),
+                shape: format!("{expected:?} instead of {found:?}"),
+            });
+        }
         let matrices = model.attention_maps(gsb_packed::Image::Bytes(&image.pixels))?;
-        Ok(Self::new(model.config(), matrices))
+        Ok(Self::new(config, matrices))
     }
 
     fn new(config: &PackedConfig, matrices: Vec<Vec<f32>>) -> Self {
@@ -188,7 +200,10 @@ mod tests {
             // Four summands, each rounded a few times.
             assert!((mean - sum / 4.0).abs() <= 8.0 * f32::EPSILON * mean.abs());
         }
-        let wrong = Image::filled(9, 8, &[0]);
-        assert!(AttentionMaps::of(&model, &wrong).is_err());
+        // Another number of values, and the same in other rows.
+        for wrong in [(9, 8), (16, 4)].map(|(width, height)| Image::filled(width, height, &[0])) {
+            let refusal = AttentionMaps::of(&model, &wrong).unwrap_err();
+            assert!(matches!(refusal, Error::Image { .. }), "{refusal}");
+        }
     }
 }

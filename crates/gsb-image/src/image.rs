@@ -38,6 +38,27 @@ impl Image {
         channels: usize,
         pixels: Vec<u8>,
     ) -> Result<Self, Error> {
+        let image = Self {
+            width,
+            height,
+            channels,
+            pixels,
+        };
+        image.validate()?;
+        Ok(image)
+    }
+
+    /// Checks that there are 1 or 3 channels, at least a pixel, and as many values as the sizes say.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn validate(&self) -> Result<(), Error> {
+        let Self {
+            width,
+            height,
+            channels,
+            ref pixels,
+        } = *self;
         if channels != 1 && channels != 3 {
             return Err(Error::Channels { channels });
         }
@@ -51,12 +72,7 @@ impl Image {
                 got: pixels.len(),
             });
         }
-        Ok(Self {
-            width,
-            height,
-            channels,
-            pixels,
-        })
+        Ok(())
     }
 
     /// A picture of one colour, a value a channel.
@@ -109,7 +125,7 @@ impl Image {
                 .iter()
                 .map(|&rgb| luma(rgb))
                 .collect(),
-            _ => panic!("images have 1 or 3 channels, not {channels}"),
+            (found, wanted) => panic!("images have 1 or 3 channels, not {found} or {wanted}"),
         };
         Cow::Owned(Self {
             channels,
@@ -123,6 +139,13 @@ impl Image {
     /// # Panics
     /// If it does not lie inside.
     pub fn crop(&self, left: usize, top: usize, width: usize, height: usize) -> Self {
+        let fits = |first: usize, len: usize, of: usize| first <= of && len <= of - first;
+        assert!(
+            fits(left, width, self.width) && fits(top, height, self.height),
+            "{width} x {height} pixels from {left}, {top} do not lie in {} x {}",
+            self.width,
+            self.height
+        );
         let row = width * self.channels;
         let mut pixels = Vec::with_capacity(row * height);
         for y in top..top + height {
@@ -168,6 +191,12 @@ mod tests {
         assert!(Image::new(1, 1, 2, vec![0, 0]).is_err());
         assert!(Image::new(0, 1, 1, vec![]).is_err());
         assert!(Image::new(usize::MAX, usize::MAX, 3, vec![0]).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "4 x 4 pixels from 6, 0 do not lie in 8 x 8")]
+    fn columns_beyond_a_row_are_not_those_of_the_next() {
+        Image::filled(8, 8, &[0]).crop(6, 0, 4, 4);
     }
 
     #[test]

@@ -28,14 +28,6 @@ impl TryFrom<Stored> for Normalization {
     fn try_from(Stored { mean, deviation }: Stored) -> Result<Self, Error> {
         let normalization = Self { mean, deviation };
         normalization.validate()?;
-        let Self { mean, deviation } = &normalization;
-        let finite = mean.iter().chain(deviation).all(|value| value.is_finite());
-        if !finite || deviation.contains(&0.0) {
-            return Err(Error::Option {
-                option: "normalization",
-                problem: "expected finite means, and finite deviations that are not 0".into(),
-            });
-        }
         Ok(normalization)
     }
 }
@@ -116,7 +108,7 @@ impl Normalization {
         })
     }
 
-    /// Checks that there are 1 or 3 means and as many deviations.
+    /// Checks that there are 1 or 3 means and as many deviations, all finite, and no deviation 0.
     ///
     /// # Errors
     /// [`Error::Channels`] or [`Error::Option`] if there are not.
@@ -131,6 +123,14 @@ impl Normalization {
                 problem: format!(
                     "expected {channels} deviations, as there are means, got {deviations}"
                 ),
+            });
+        }
+        let Self { mean, deviation } = self;
+        let finite = mean.iter().chain(deviation).all(|value| value.is_finite());
+        if !finite || deviation.contains(&0.0) {
+            return Err(Error::Option {
+                option: "normalization",
+                problem: "expected finite means, and finite deviations that are not 0".into(),
             });
         }
         Ok(())

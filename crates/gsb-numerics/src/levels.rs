@@ -20,12 +20,38 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(Levels::signed(8).range(), (-128.0, 127.0));
 /// assert_eq!(Levels::unsigned(2).range(), (0.0, 3.0));
 /// ```
+///
+/// Bits beyond `1..=8` are refused where levels are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub enum Levels {
     /// Levels on both sides of zero, `bits` of them in two's complement (one bit: -1 and 1).
     Signed(u8),
     /// Levels from zero upwards, `2^bits` of them.
     Unsigned(u8),
+}
+
+/// Levels as they were stored, which can be anything.
+#[derive(Deserialize)]
+#[serde(rename = "Levels")]
+enum Stored {
+    Signed(u8),
+    Unsigned(u8),
+}
+
+impl TryFrom<Stored> for Levels {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        let levels = match stored {
+            Stored::Signed(bits) => Self::Signed(bits),
+            Stored::Unsigned(bits) => Self::Unsigned(bits),
+        };
+        match levels.bits() {
+            1..=8 => Ok(levels),
+            bits => Err(refusal(bits)),
+        }
+    }
 }
 
 impl Levels {
@@ -53,7 +79,11 @@ impl Levels {
     }
 
     /// Lowest and highest level `(Qn, Qp)`; inputs between them (times the scale) pass the gradient.
+    ///
+    /// # Panics
+    /// If there are not 1 to 8 bits.
     pub fn range(self) -> (f32, f32) {
+        checked(self.bits());
         match self {
             Self::Signed(1) => (-1.0, 1.0),
             Self::Signed(bits) => {
@@ -66,6 +96,9 @@ impl Levels {
 
     /// What an initial scale is over the mean that it follows from: `2 / sqrt(Qp)` signed (one bit
     /// and two: 2), `4 / sqrt(2^bits - 1)` unsigned.
+    ///
+    /// # Panics
+    /// As [`range`](Self::range).
     pub fn initial_factor(self) -> f32 {
         let (_, qp) = self.range();
         match self {
@@ -81,11 +114,12 @@ impl Levels {
 }
 
 fn checked(bits: u8) -> u8 {
-    assert!(
-        (1..=8).contains(&bits),
-        "a quantizer has 1 to 8 bits, got {bits}"
-    );
+    assert!((1..=8).contains(&bits), "{}", refusal(bits));
     bits
+}
+
+fn refusal(bits: u8) -> String {
+    format!("a quantizer has 1 to 8 bits, got {bits}")
 }
 
 #[cfg(test)]
@@ -104,6 +138,12 @@ mod tests {
                 assert_eq!(levels(Levels::signed(bits).range()), 2f32.powi(bits.into()));
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "1 to 8 bits, got 0")]
+    fn no_bits() {
+        Levels::Signed(0).range();
     }
 
     #[test]

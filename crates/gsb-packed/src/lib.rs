@@ -66,6 +66,9 @@ pub use config::PackedConfig;
 pub use engine::{Scratch, Stage};
 pub use error::Error;
 pub use format::{FORMAT_VERSION, PackedFile, Preprocessing, ShiftStorage};
+/// Pictures in files and in memory (feature `image`).
+#[cfg(feature = "image")]
+pub use gsb_image;
 use gsb_numerics::ATTENTION_THRESHOLDS;
 pub use gsb_numerics::{GROUP_THRESHOLDS, SCALE_GUARD, ThresholdScope};
 pub use image::Image;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gsb_image::{EvalTransform, Normalization, read_image};
+use gsb_image::{EvalTransform, Normalization, Orientation, read_image_as};
 
 use crate::{Error, Image, PackedModel, Prediction, Preprocessing};
 
@@ -85,14 +85,17 @@ impl PackedModel {
     /// # Ok::<(), gsb_packed::Error>(())
     /// ```
     pub fn predict_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
-        self.predict_picture(&read_image(path.as_ref())?)
+        let upright = read_image_as(path.as_ref(), Orientation::Upright)?;
+        self.predict_picture(&upright)
     }
 
     /// Classifies a decoded picture of any size.
     ///
     /// # Errors
-    /// As [`transform`](Self::transform).
+    /// As [`transform`](Self::transform); [`Error::Picture`] if it has other than 1 or 3 channels, no pixels, or values
+    /// that are not as many as its sizes say.
     pub fn predict_picture(&self, picture: &gsb_image::Image) -> Result<Prediction, Error> {
+        picture.validate()?;
         let pixels = self.transform()?.pixels(picture);
         self.predict(Image::Bytes(&pixels.pixels))
     }
@@ -102,6 +105,71 @@ impl PackedModel {
 mod tests {
     use super::*;
     use crate::{PackedConfig, PackedFile, PackedNetwork};
+
+    /// A TIFF file of 8 x 8 gray pixels that says how the camera was held.
+    fn tiff(orientation: u16, pixels: &[u8; 64]) -> Vec<u8> {
+        let short = |tag: u16, value: u16| [tag, 3, 1, 0, value, 0];
+        let entries = [
+            short(256, 8),
+            short(257, 8),
+            short(258, 8),
+            short(259, 1),
+            short(262, 1),
+            short(273, 8),
+            short(274, orientation),
+            short(278, 8),
+            short(279, 64),
+        ];
+        let mut file = b"II*\0".to_vec();
+        file.extend((8 + 64u32).to_le_bytes());
+        file.extend(pixels);
+        file.extend((entries.len() as u16).to_le_bytes());
+        file.extend(
+            entries
+                .as_flattened()
+                .iter()
+                .flat_map(|part| part.to_le_bytes()),
+        );
+        file.extend([0; 4]);
+        file
+    }
+
+    #[cfg_attr(miri, ignore)]
+    #[test]
+    fn a_picture_is_turned_as_its_camera_was_held() {
+        let network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
+        let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
+        let pixels: [u8; 64] = std::array::from_fn(|at| (at * 37 % 251) as u8);
+        let turned: Vec<u8> = (0..64).map(|at| pixels[63 - at]).collect();
+        let turned = gsb_image::Image::new(8, 8, 1, turned).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("held-upside-down.tiff");
+        std::fs::write(&path, tiff(3, &pixels)).unwrap();
+        let upside_down = model.predict_file(&path).unwrap();
+        assert_eq!(upside_down, model.predict_picture(&turned).unwrap());
+        std::fs::write(&path, tiff(1, &pixels)).unwrap();
+        assert_ne!(upside_down, model.predict_file(&path).unwrap());
+    }
+
+    #[test]
+    fn pictures_that_are_none_are_refused() {
+        let network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
+        let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
+        let picture = |width, channels, pixels| gsb_image::Image {
+            width,
+            height: width,
+            channels,
+            pixels,
+        };
+        for wrong in [
+            picture(8, 4, vec![0; 256]),
+            picture(8, 1, vec![0; 63]),
+            picture(0, 1, Vec::new()),
+        ] {
+            let refusal = model.predict_picture(&wrong).unwrap_err();
+            assert!(matches!(refusal, Error::Picture(_)), "{refusal}");
+        }
+    }
 
     #[test]
     fn preprocessing_goes_there_and_back() {

@@ -35,7 +35,7 @@
 //! ```
 //!
 //! Optimizer ([`OptimizerConfig`]), schedule ([`CosineScheduleConfig`], [`EpochScheduler`]),
-//! [clipping](clip_by_norm) and [averaging](ema_update) of weights serve loops of one's own as
+//! [clipping](clip_by_norm) and averaging of weights ([`ema_start`], [`ema_update`]) serve loops of one's own as
 //! well.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -55,7 +55,8 @@ pub use burn_train::Interrupter;
 pub use error::Error;
 pub use gsb_cpu::Products;
 pub use optimizer::{
-    AdamW, CosineScheduleConfig, EpochScheduler, OptimizerConfig, clip_by_norm, ema_update,
+    AdamW, CosineScheduleConfig, EpochScheduler, OptimizerConfig, clip_by_norm, ema_start,
+    ema_update,
 };
 pub use recipe::{
     BinarizationRecipe, DistillationRecipe, OptimizerRecipe, Parity, PhaseRecipe, Recipe,

@@ -411,6 +411,21 @@ fn what_is_left_of_an_epoch_is_a_step_like_others() {
 }
 
 #[test]
+fn images_of_a_smaller_batch_count_as_much_as_others_of_the_step() {
+    let _turn = turn();
+    let mut recipe = teacher_only();
+    recipe.teacher.batch_size = 80;
+    let mut parts = recipe.clone();
+    parts.teacher.batch_size = 64;
+    parts.teacher.accumulation = 2;
+    let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+    train(folders[0].path(), &recipe);
+    train(folders[1].path(), &parts);
+    let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
+    assert!(apart < ROUNDING, "{apart}");
+}
+
+#[test]
 fn a_loss_that_is_not_finite_ends_the_run_and_names_the_layer() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
@@ -487,6 +502,56 @@ fn a_phase_ends_when_it_gets_no_better() {
     assert!(folder.path().join("teacher-best.bpk").exists());
 }
 
+/// Until binarization has set in, another model is trained than is evaluated.
+#[test]
+fn patience_begins_when_binarization_has_set_in() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut recipe = recipe();
+    recipe.phases = vec![Phase::Stage2];
+    let settings = &mut recipe.stage2;
+    settings.distillation.kind = Distillation::None;
+    settings.binarization.gradual = 0.5;
+    settings.epochs = 8;
+    settings.patience = Some(2);
+    settings.schedule = slow();
+    let report = train(folder.path(), &recipe);
+    let trained = &report.phases[0];
+    // The best one lies before the fourth epoch, after which patience begins.
+    assert!(trained.best_epoch < 4);
+    assert_eq!(trained.epochs, 6);
+}
+
+#[test]
+fn a_student_learns_from_the_inside_of_a_teacher_of_fewer_blocks() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = folder.path().join("teacher.bpk");
+    let shallow = tiny().with_depth(1);
+    save(&shallow.init_teacher(&Device::flex()).unwrap(), &teacher).unwrap();
+    let mut config = RunConfig::new(recipe());
+    config.start.teacher = Some(teacher);
+    config.recipe.phases = vec![Phase::Stage2];
+    config.recipe.stage2.epochs = 1;
+    config.recipe.stage2.distillation.hidden = 1.0;
+    let report = train_as(&folder.path().join("run"), config);
+    assert_eq!(report.phases[0].epochs, 1);
+}
+
+#[test]
+fn a_model_of_fewer_classes_is_not_evaluated() {
+    let device = Device::flex();
+    let mut few = tiny();
+    few.classes = 3;
+    let model = few.init_teacher(&device).unwrap();
+    let loader = evaluation_loader(data().test, &recipe()).unwrap();
+    let refusal = Evaluation::of(&model, &loader, &device).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "model.classes: the data have 10 classes, the model 3"
+    );
+}
+
 #[test]
 fn a_student_without_teacher_trains_both_heads_on_labels() {
     let _turn = turn();
@@ -557,9 +622,16 @@ fn what_does_not_go_together_is_named() {
         strategy: Strategy::Ddp,
         ..shared(recipe())
     };
-    let error = Run::new(folder.path().join("b"), distributed).unwrap_err();
+    let error = Run::new(folder.path().join("b"), distributed.clone()).unwrap_err();
     assert!(
         error.to_string().starts_with("strategy: Device<Flex"),
+        "{error}"
+    );
+    let mut impatient = distributed;
+    impatient.recipe.stage1.patience = Some(1);
+    let error = Run::new(folder.path().join("b"), impatient).unwrap_err();
+    assert!(
+        error.to_string().starts_with("stage1.patience: the loops"),
         "{error}"
     );
 

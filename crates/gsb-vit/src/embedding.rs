@@ -51,7 +51,9 @@ impl NormalizedPatchEmbedding {
             return self.norm.forward(x);
         }
         let [batch, _, rows, columns] = x.dims();
-        let before = self.norm.running_var.value_sync();
+        // What all devices have in common may be on any of them.
+        let device = x.device();
+        let before = self.norm.running_var.value_sync().to_device(&device);
         let y = self.norm.forward(x);
         self.correct_variance(before, batch * rows * columns);
         y
@@ -64,7 +66,7 @@ impl NormalizedPatchEmbedding {
             return;
         }
         let running = &self.norm.running_var;
-        let after = running.value_sync();
+        let after = running.value_sync().to_device(&before.device());
         let added = after.clone() - before.mul_scalar(1.0 - self.norm.momentum);
         running.update(after + added.div_scalar((n - 1) as f64));
     }

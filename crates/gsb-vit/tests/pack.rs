@@ -5,7 +5,7 @@ use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::{Device, Distribution};
 use gsb_core::binarize::{
-    AttentionBinarizerConfig, SignedBinarizerConfig, ThresholdScope, ValueBinarizerConfig,
+    AttentionBinarizerConfig, Blend, SignedBinarizerConfig, ThresholdScope, ValueBinarizerConfig,
     WeightBinarizerConfig, WeightScale,
 };
 use gsb_core::nn::LayerNormConfig;
@@ -263,4 +263,15 @@ fn some_variants_of_the_model_have_no_packed_form() {
         complaint(VitConfig::micro().with_token_shifts(true)),
         "cannot pack token_shifts: packed networks add no copies of neighbouring tokens"
     );
+}
+
+#[test]
+fn a_student_is_packed_as_the_binary_one_that_it_becomes() {
+    let packed = |student: &Stage2Student| {
+        let file = pack(student, PackOptions::default()).unwrap();
+        file.to_bytes(ShiftStorage::F32).unwrap()
+    };
+    let student = micro();
+    let blended = student.clone().with_blend(Blend::new(0.5));
+    assert_eq!(packed(&blended), packed(&student));
 }

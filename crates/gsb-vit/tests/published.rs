@@ -855,3 +855,19 @@ fn a_failed_write_leaves_nothing() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+/// Its name says that it is our own kind.
+#[test]
+fn contents_count_more_than_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("student.bpk");
+    let device = Device::default();
+    let student = tiny().init_stage2(&device).unwrap();
+    let student = student.calibrate(&images(&tiny(), &device));
+    export(&student, &path).unwrap();
+    let loaded = Stage2Student::load(&path, &device).unwrap();
+    assert_eq!(loaded.config(), student.config());
+    std::fs::write(&path, "neither").unwrap();
+    let refusal = Stage2Student::load(&path, &device).unwrap_err().to_string();
+    assert!(refusal.contains("burnpack"), "{refusal}");
+}

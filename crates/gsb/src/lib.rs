@@ -60,7 +60,7 @@
 //! | | [`binarize`], [`nn`], [`distill`], [`ops`]: layers, losses and operations for any model; [`cpu`]: ordinary layers |
 //! | `vit` (default) | `vit`: teacher and students, checkpoints in and out, cost |
 //! | `packed` (default) | `packed`: one-bit students run as bits; with `vit`, packing them |
-//! | `image` (default) | `packed` takes picture files |
+//! | `image` (default) | `packed` takes picture files; `image`: pictures in files and in memory |
 //! | `data` | `data`: data sets, transforms, batches; `download` fetches what is not there |
 //! | `train` | `train`: the recipe from the teacher to the binary student |
 //! | `flex` (default), `wgpu`, `vulkan`, `cuda`, `tch` | backends of Burn; `tch` is deprecated there |
@@ -78,6 +78,8 @@ pub use gsb_cpu as cpu;
 pub use gsb_data as data;
 #[cfg(feature = "packed")]
 pub use gsb_packed as packed;
+#[cfg(feature = "image")]
+pub use gsb_packed::gsb_image as image;
 #[cfg(feature = "train")]
 pub use gsb_train as train;
 #[cfg(feature = "vit")]

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::merge::overlay;
+use super::words;
 use crate::error::Error;
 use crate::options::path::expanded_text;
 
@@ -71,17 +72,17 @@ fn not_finite(key: &str, value: &toml::Value) -> Option<String> {
     }
 }
 
-/// What a file says, or at which of its keys it does not.
-pub fn parsed<T: DeserializeOwned>(value: Value, path: &Path) -> Result<T, Error> {
-    serde_path_to_error::deserialize(value).map_err(|error| Error::file(path, error))
+/// What a file says, or at which of its keys it does not; in a `part` of it, or in all for an empty one.
+pub fn parsed<T: DeserializeOwned>(value: Value, path: &Path, part: &str) -> Result<T, Error> {
+    words::deserialize(value).map_err(|wrong| Error::file(path, wrong.within(part)))
 }
 
-/// A configuration with what a file says in place of its own.
-pub fn merged<T>(config: &T, file: Value, path: &Path) -> Result<T, Error>
+/// A configuration with what a file, or a `part` of it, says in place of its own.
+pub fn merged<T>(config: &T, file: Value, path: &Path, part: &str) -> Result<T, Error>
 where
     T: Serialize + DeserializeOwned,
 {
     let mut value = serde_json::to_value(config).map_err(|error| Error::file(path, error))?;
     overlay(&mut value, file);
-    parsed(value, path)
+    parsed(value, path, part)
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::merge::overlay;
+use super::words::{self, Wrong};
 use crate::error::Error;
 
 /// A configuration, or the part of one that an entry names, with what options say in its place.
@@ -18,11 +19,11 @@ where
 {
     let mut value = serde_json::to_value(config).map_err(std::io::Error::from)?;
     overlay(&mut value, options);
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let entry = [part, &error.path().to_string()].join(".");
+    words::deserialize(value).map_err(|wrong| {
+        let Wrong { entry, reason } = wrong.within(part);
         by_option(TrainError::Option {
-            option: entry.trim_matches('.').into(),
-            reason: error.into_inner().to_string(),
+            option: entry,
+            reason,
         })
     })
 }

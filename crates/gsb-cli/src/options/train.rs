@@ -235,7 +235,7 @@ mod tests {
              --inat-category genus --download --orientation upright --skip-broken --per-class 2 \
              --label-noise 0.5 --input-size 8 --attention-groups 1 --attention-bits 2 --binary-query-key --token-shifts --value-groups 1 --shift-bits 8 --scope batch \
              --initial-scales residual --drop 0.5 --drop-path 0.5 --seed 1 --workers 2 \
-             --phase teacher,stage1 --cache-teacher --repeated-aug 2 --epochs 2 --batch-size 2 \
+             --phase teacher,stage1 --cache-teacher --mixup-phase stage2 --repeated-aug 2 --epochs 2 --batch-size 2 \
              --accumulation 2 --lr 0.5 --min-lr 0.25 --warmup-epochs 1 --warmup-lr 0.25 \
              --weight-decay 0.5 --clip-grad 0.5 --model-ema 0.5 --smoothing 0.5 --patience 2 \
              --checkpoint-every 2 --distillation-type none --distillation-alpha 0.25 \

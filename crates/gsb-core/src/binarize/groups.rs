@@ -76,7 +76,8 @@ macro_rules! superposition_methods {
                     FirstForward::Stored => stored,
                     FirstForward::Published => first_forward(stored, was_fresh, measured.empty),
                 };
-                let y = $crate::ops::superpose(x, scales, &self.spec);
+                let binarize = |x| $crate::ops::superpose(x, scales, &self.spec);
+                let y = self.blend.mix(x, binarize);
                 (self, y)
             }
 

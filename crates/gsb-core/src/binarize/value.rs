@@ -180,6 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn the_first_pass_is_blended_as_others_are() {
+        let device = Device::default();
+        let x = Tensor::<2>::from_floats([[-20.0, -15.0, -5.0, 0.0, 1.0, 10.0]], &device);
+        let binarizer = ValueBinarizerConfig::new().init(&device);
+        let half = binarizer.with_blend(Blend::new(0.5));
+        let first = crate::binarize::FirstForward::Stored;
+        let (half, y) = half.calibrate_forward(x.clone(), first);
+        let values = |x: Tensor<2>| x.into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(values(y), values(half.forward(x.clone())));
+        let whole = half.with_blend(Blend::BINARY);
+        assert_ne!(values(whole.forward(x.clone())), values(x));
+    }
+
+    #[test]
     fn calibration_measures_each_group() {
         let device = Device::default();
         let x = Tensor::<2>::from_floats([[-20.0, -15.0, -5.0, 0.0, 1.0, 10.0]], &device);

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::affine::{Interpolation, affine, rotation};
 use super::{color, levels};
-use crate::{Error, Image};
+use crate::{Error, Image, bounds};
 
 /// The strongest magnitude.
 const MAX_MAGNITUDE: f64 = 10.0;
 /// More operations than this leave nothing of a picture.
-const MAX_OPERATIONS: f64 = 100.0;
+const MAX_OPERATIONS: usize = 100;
 /// Probability that a chosen operation is applied, as in timm.
 const PROBABILITY: f64 = 0.5;
 
@@ -100,6 +100,27 @@ const ALL: [(Operation, &str); 15] = [
 ];
 
 impl RandAugment {
+    /// Checks that the numbers are possible.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for the first one that is not.
+    pub fn validate(&self) -> Result<(), Error> {
+        let refuse = |problem| bounds::refuse("rand_augment", problem);
+        if !(0.0..=MAX_MAGNITUDE).contains(&self.magnitude) {
+            return refuse(format!(
+                "the magnitude must be between 0 and {MAX_MAGNITUDE}, got {}",
+                self.magnitude
+            ));
+        }
+        if self.operations > MAX_OPERATIONS {
+            return refuse(format!(
+                "expected at most {MAX_OPERATIONS} operations, got {}",
+                self.operations
+            ));
+        }
+        bounds::not_negative("rand_augment", self.deviation)
+    }
+
     /// The operations, as timm calls them.
     pub const OPERATIONS: [&str; 15] = {
         let mut names = [""; 15];
@@ -192,11 +213,8 @@ impl FromStr for RandAugment {
                 .parse()
                 .map_err(|_| refuse(format!("{part:?} has no number")))?;
             match key {
-                "m" if number <= MAX_MAGNITUDE => augment.magnitude = number,
-                "m" => return Err(refuse(format!("the magnitude {number} is above 10"))),
-                "n" if number.fract() == 0.0 && number <= MAX_OPERATIONS => {
-                    augment.operations = number as usize
-                }
+                "m" => augment.magnitude = number,
+                "n" if number.fract() == 0.0 => augment.operations = number as usize,
                 "mstd" => augment.deviation = number,
                 "inc" => increasing = number != 0.0,
                 _ => {
@@ -211,6 +229,7 @@ impl FromStr for RandAugment {
                 "expected inc1: there are only increasing operations".into(),
             ));
         }
+        augment.validate()?;
         Ok(augment)
     }
 }
@@ -270,6 +289,28 @@ mod tests {
         ] {
             assert!(text.parse::<RandAugment>().is_err(), "{text}");
         }
+    }
+
+    /// So that what is written can be read again.
+    #[test]
+    fn what_no_text_says_is_refused() {
+        for wrong in [
+            (15.0, 0.5, 2),
+            (-1.0, 0.5, 2),
+            (f64::NAN, 0.5, 2),
+            (9.0, f64::INFINITY, 2),
+            (9.0, -0.5, 2),
+            (9.0, 0.5, 101),
+        ] {
+            let (magnitude, deviation, operations) = wrong;
+            let augment = RandAugment {
+                magnitude,
+                deviation,
+                operations,
+            };
+            assert!(augment.validate().is_err(), "{wrong:?}");
+        }
+        RandAugment::default().validate().unwrap();
     }
 
     #[test]

@@ -118,6 +118,9 @@ impl TrainTransform {
         if let Some(jitter) = &self.color_jitter {
             jitter.validate()?;
         }
+        if let Some(augment) = &self.rand_augment {
+            augment.validate()?;
+        }
         self.random_erasing
             .map_or(Ok(()), |erasing| erasing.validate())
     }
@@ -179,6 +182,10 @@ impl Transform for TrainTransform {
     fn shape(&self) -> [usize; 3] {
         let channels = self.normalization.channels();
         [channels, self.image_size, self.image_size]
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        TrainTransform::validate(self)
     }
 
     fn transform(&self, image: &Image, rng: &mut ChaCha8Rng) -> Vec<f32> {

@@ -7,10 +7,10 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Int, TensorData};
 
 /// Moves an average of weights towards a model: `average = decay average + (1 - decay) model`, for
-/// parameters and running statistics alike. States of calibration are taken over.
+/// parameters and running statistics alike. States of calibration are taken over. The average begins as [`ema_start`].
 ///
 /// # Panics
-/// If the average is of another structure than the model, of which it began as a copy.
+/// If the average is of another structure than the model.
 pub fn ema_update<M: Module>(average: M, model: &M, decay: f64) -> M {
     // Running statistics lag behind by an update until a copy for evaluation is made.
     drop(model.valid());
@@ -22,8 +22,9 @@ pub fn ema_update<M: Module>(average: M, model: &M, decay: f64) -> M {
     })
 }
 
-/// A copy of a model to start an average with: without gradients.
-pub(crate) fn ema_start<M: Module>(model: &M) -> M {
+/// A copy of a model to start an average with: without gradients, and with running statistics of its own, which a clone shares with
+/// the model.
+pub fn ema_start<M: Module>(model: &M) -> M {
     // A clone would share its running statistics with the model: a copy for evaluation has its own.
     model.valid().train().map(&mut Detached)
 }

@@ -9,8 +9,7 @@ mod scheduler;
 
 pub use self::adamw::AdamW;
 pub use self::clip::clip_by_norm;
-pub(crate) use self::ema::ema_start;
-pub use self::ema::ema_update;
+pub use self::ema::{ema_start, ema_update};
 pub use self::schedule::CosineScheduleConfig;
 pub use self::scheduler::EpochScheduler;
 

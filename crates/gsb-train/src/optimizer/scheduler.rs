@@ -48,12 +48,18 @@ impl LrScheduler for EpochScheduler {
     }
 
     fn to_record(&self) -> LrSchedulerRecord {
-        LrSchedulerRecord::new().with_scalar("steps", self.steps)
+        LrSchedulerRecord::new()
+            .with_scalar("steps", self.steps)
+            .with_scalar("steps_per_epoch", self.steps_per_epoch)
     }
 
+    /// Goes on where the other was, in epochs: more devices may leave out the last images of an epoch, and its last step.
     fn load_record(&mut self, record: LrSchedulerRecord) {
-        if let Some(steps) = record.scalar("steps") {
-            self.steps = steps;
+        if let Some(steps) = record.scalar::<usize>("steps") {
+            let of_epoch = record.scalar("steps_per_epoch");
+            let of_epoch = of_epoch.unwrap_or(self.steps_per_epoch).max(1);
+            let (epochs, rest) = (steps / of_epoch, steps % of_epoch);
+            self.steps = epochs * self.steps_per_epoch + rest * self.steps_per_epoch / of_epoch;
         }
     }
 }
@@ -72,6 +78,20 @@ mod tests {
         let mut resumed = EpochScheduler::new(scheduler.schedule.clone(), 2, false);
         resumed.load_record(record);
         assert_eq!(resumed.step(), scheduler.step());
+    }
+
+    #[test]
+    fn epochs_of_another_number_of_steps_keep_their_rates() {
+        let schedule = CosineScheduleConfig::new(1.0, 4).with_lowest(0.0);
+        let mut scheduler = EpochScheduler::new(schedule.clone(), 3, false);
+        for _ in 0..6 {
+            scheduler.step();
+        }
+        let mut resumed = EpochScheduler::new(schedule, 2, false);
+        resumed.load_record(scheduler.to_record());
+        assert_eq!(resumed.step(), resumed.of(2));
+        assert_eq!(resumed.step(), resumed.of(2));
+        assert_eq!(resumed.step(), resumed.of(3));
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub struct DistillationRecipe {
     /// that replace one another whole, such as those of a [`Crop`](gsb_data::Crop).
     #[serde(rename = "type")]
     pub kind: Distillation,
-    /// The share of the distillation in the loss, `0..=1`.
+    /// The share of the distillation in the loss, above 0 and below 1: the rest is what the class head learns from labels, and the
+    /// logits are the mean of both heads.
     pub alpha: f64,
     /// The temperature of soft distillation.
     pub temperature: f64,
@@ -103,6 +104,17 @@ impl DistillationRecipe {
         if self.distils() && !model.distillation_token {
             let reason = "needs a model with a distillation token";
             return Err(Error::option("type", reason));
+        }
+        if self.distils() && !(self.alpha > 0.0 && self.alpha < 1.0) {
+            let reason = format!(
+                "must be above 0 and below 1, got {}: one of the heads, whose mean the logits are, would learn nothing",
+                self.alpha
+            );
+            return Err(Error::option("alpha", reason));
+        }
+        if self.attention > 0.0 && model.dropout.attention > 0.0 {
+            let reason = "compares attention matrices, of which the model's attention_dropout leaves out parts";
+            return Err(Error::option("attention", reason));
         }
         Ok(())
     }

@@ -50,6 +50,9 @@ pub struct Recipe {
     pub augmentation: TrainTransform,
     /// Whether and how training images are mixed.
     pub mixup: Option<Mixup>,
+    /// The phases whose images are mixed.
+    #[serde(default = "all_phases", skip_serializing_if = "is_all_phases")]
+    pub mixup_phases: Vec<Phase>,
     /// How test images are brought to the model's size.
     pub evaluation: EvalTransform,
     /// How often an image appears in an epoch, each time with an augmentation of its own
@@ -61,6 +64,16 @@ pub struct Recipe {
     pub workers: usize,
     /// Where to be as the published code is rather than as its description says.
     pub parity: Parity,
+}
+
+/// By default, all phases have their images mixed.
+fn all_phases() -> Vec<Phase> {
+    Phase::ALL.into()
+}
+
+/// Files say only what is out of the ordinary.
+fn is_all_phases(phases: &[Phase]) -> bool {
+    Phase::ALL.iter().all(|phase| phases.contains(phase))
 }
 
 /// More repeats or threads than anybody wants.
@@ -79,7 +92,7 @@ impl Recipe {
             ..PhaseRecipe::published(batch_size)
         };
         Self {
-            phases: Phase::ALL.into(),
+            phases: all_phases(),
             seed: 0,
             teacher: phase(300, Distillation::None),
             stage1: phase(600, Distillation::Hard),
@@ -87,6 +100,7 @@ impl Recipe {
             teacher_logits: TeacherLogits::Live,
             augmentation: TrainTransform::published(model.image_size, normalization.clone()),
             mixup: None,
+            mixup_phases: all_phases(),
             evaluation: EvalTransform::new(model.image_size, normalization),
             repeats: 1,
             evaluation_batch_size: batch_size * 3 / 2,
@@ -117,6 +131,11 @@ impl Recipe {
     /// Whether a phase is trained.
     pub fn trains(&self, phase: Phase) -> bool {
         self.phases.contains(&phase)
+    }
+
+    /// How the training images of a phase are mixed, if they are.
+    pub fn mixup_of(&self, phase: Phase) -> Option<Mixup> {
+        self.mixup.filter(|_| self.mixup_phases.contains(&phase))
     }
 
     /// Checks that the numbers go together.
@@ -151,7 +170,9 @@ impl Recipe {
             }
         }
         self.validate_images()?;
-        if self.teacher_logits == TeacherLogits::Cached && self.mixup.is_some() {
+        let mixed = |phase| self.trains(phase) && self.mixup_of(phase).is_some();
+        let students_mixed = mixed(Phase::Stage1) || mixed(Phase::Stage2);
+        if self.teacher_logits == TeacherLogits::Cached && students_mixed {
             return Err(Error::option(
                 "teacher_logits",
                 "cached logits are of single images, but mixup mixes them",
@@ -208,6 +229,9 @@ impl Recipe {
         within("evaluation", self.evaluation.validate().map_err(Into::into))?;
         if let Some(mixup) = &self.mixup {
             within("mixup", mixup.validate())?;
+            if self.mixup_phases.is_empty() {
+                return Err(Error::option("mixup_phases", "expected at least one"));
+            }
         }
         let (channels, side) = (self.model.channels, self.model.image_size);
         for (part, made) in [
@@ -271,6 +295,43 @@ mod tests {
     }
 
     #[test]
+    fn images_are_mixed_in_the_phases_that_say_so() {
+        let mut recipe = recipe();
+        recipe.mixup = Some(Mixup::default());
+        assert!(
+            Phase::ALL
+                .map(|phase| recipe.mixup_of(phase))
+                .iter()
+                .all(Option::is_some)
+        );
+        recipe.mixup_phases = vec![Phase::Stage2];
+        let mixed = Phase::ALL.map(|phase| recipe.mixup_of(phase).is_some());
+        assert_eq!(mixed, [false, false, true]);
+        recipe.mixup = None;
+        assert_eq!(recipe.mixup_of(Phase::Stage2), None);
+        let none = |recipe: &mut Recipe| {
+            recipe.mixup = Some(Mixup::default());
+            recipe.mixup_phases.clear();
+        };
+        assert_eq!(complaint(none), "mixup_phases: expected at least one");
+    }
+
+    /// Logits of single images do for a teacher that is trained on mixed ones.
+    #[test]
+    fn cached_logits_go_with_students_that_see_single_images() {
+        let mut recipe = recipe();
+        recipe.teacher_logits = TeacherLogits::Cached;
+        recipe.mixup = Some(Mixup::default());
+        assert!(recipe.validate().is_err());
+        recipe.mixup_phases = vec![Phase::Teacher];
+        recipe.validate().unwrap();
+        recipe.mixup_phases = vec![Phase::Teacher, Phase::Stage1];
+        assert!(recipe.validate().is_err());
+        recipe.phases = vec![Phase::Stage2];
+        recipe.validate().unwrap();
+    }
+
+    #[test]
     fn the_published_recipe_is_possible_and_survives_json() {
         let recipe = recipe();
         recipe.validate().unwrap();
@@ -296,6 +357,20 @@ mod tests {
         assert_eq!(
             complaint(|recipe| recipe.teacher.distillation.kind = Distillation::Soft),
             "teacher.distillation.type: the teacher has no teacher: expected none"
+        );
+        for alpha in [0.0, 1.0] {
+            let text = complaint(|recipe| recipe.stage2.distillation.alpha = alpha);
+            let expected =
+                format!("stage2.distillation.alpha: must be above 0 and below 1, got {alpha}: ");
+            assert!(text.starts_with(&expected), "{text}");
+        }
+        let text = complaint(|recipe| {
+            recipe.model.dropout.attention = 0.5;
+            recipe.stage1.distillation.attention = 1.0;
+        });
+        assert!(
+            text.starts_with("stage1.distillation.attention: compares attention matrices"),
+            "{text}"
         );
         assert_eq!(
             complaint(|recipe| recipe.model.distillation_token = false),

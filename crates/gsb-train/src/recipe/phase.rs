@@ -33,7 +33,8 @@ pub struct PhaseRecipe {
     pub smoothing: f64,
     /// Decay of a moving average of the weights, which is then what is evaluated and kept.
     pub model_ema: Option<f64>,
-    /// Ends the phase after this number of epochs without better top-1.
+    /// Ends the phase after this number of epochs without better top-1, not counting those in which
+    /// [binarization sets in](BinarizationRecipe::gradual).
     pub patience: Option<usize>,
     /// Epochs from one checkpoint to the next.
     pub checkpoint_every: usize,

@@ -1,5 +1,7 @@
 //! What a run calls while it trains.
 
+use std::fmt;
+
 use burn_train::Interrupter;
 use burn_train::renderer::MetricsRenderer;
 use gsb_vit::Phase;
@@ -15,6 +17,12 @@ pub struct Callbacks {
     /// Told what a user should know and what does not end the run: a damaged checkpoint that is left
     /// out, a file system without locks.
     pub note: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callbacks").finish_non_exhaustive()
+    }
 }
 
 impl Default for Callbacks {

@@ -212,13 +212,21 @@ impl RunConfig {
         let data = RunData::new(data, recipe)?;
         for &phase in &recipe.phases {
             data.training_loader(recipe, phase, devices.count())?;
-            recipe.phase(phase).loss(recipe.mixup.is_some())?;
+            recipe.phase(phase).loss(recipe.mixup_of(phase).is_some())?;
         }
         data.test_loader(recipe).map(drop)
     }
 
     /// Checks that the devices can work together and compute the products.
     pub(super) fn check_devices(&self, devices: &Devices) -> Result<(), Error> {
+        if matches!(devices, Devices::Distributed(_)) && devices.count() > 1 {
+            let recipe = &self.recipe;
+            let mut phases = recipe.phases.iter();
+            if let Some(phase) = phases.find(|&&phase| recipe.phase(phase).patience.is_some()) {
+                let reason = "the loops of several devices would not end together: expected none, or the strategy multi";
+                return Err(Error::option(format!("{phase}.patience"), reason));
+            }
+        }
         devices.validate()?;
         if self.products == Products::Float {
             return Ok(());

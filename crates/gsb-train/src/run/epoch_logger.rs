@@ -25,6 +25,9 @@ pub(crate) struct EpochLogger {
     pub every: usize,
     /// Epochs without a better one that end the phase.
     pub patience: Option<usize>,
+    /// Epochs in which binarization sets in, which patience does not count: until then, another model is trained than is
+    /// evaluated.
+    pub unsettled: usize,
     pub log: Arc<Mutex<EpochLog>>,
     pub inspector: Arc<Inspector>,
     pub inspections: Arc<Mutex<InspectionLog>>,
@@ -84,8 +87,9 @@ impl EpochLogger {
 
     /// Whether the patience with a phase has run out after an epoch.
     pub fn is_exhausted(&self, epoch: usize) -> bool {
+        let since = || self.best().max(self.unsettled).min(epoch);
         self.patience
-            .is_some_and(|patience| epoch - self.best().min(epoch) >= patience)
+            .is_some_and(|patience| epoch - since() >= patience)
     }
 }
 

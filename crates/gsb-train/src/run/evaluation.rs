@@ -32,20 +32,26 @@ impl Evaluation {
     /// Equal logits rank by class: the first wins.
     ///
     /// # Errors
-    /// [`Error::Data`] if an image cannot be read; [`Error::Option`] if there is none.
+    /// [`Error::Data`] if an image cannot be read; [`Error::Option`] if there is none, or one of a class that the model
+    /// does not have.
     pub fn of<M: Classifier>(model: &M, loader: &Loader, device: &Device) -> Result<Self, Error> {
         let mut tally = Tally::default();
         for batch in loader.epoch(0) {
             let batch = batch?;
             let images = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), device);
             let logits = model.infer(images);
+            let [_, classes] = logits.dims();
+            if batch.labels.iter().any(|&label| label >= classes) {
+                let found = loader.data_set().classes().len();
+                let reason = format!("the data have {found} classes, the model {classes}");
+                return Err(Error::option("model.classes", reason));
+            }
             let labels: Vec<i64> = batch.labels.iter().map(|&label| label as i64).collect();
             let labels = TensorData::new(labels, [batch.labels.len()]);
             let loss = CrossEntropyLossConfig::new()
                 .init(device)
                 .forward(logits.clone(), Tensor::from_data(labels, device));
             tally.loss += f64::from(loss.into_scalar::<f32>()) * batch.labels.len() as f64;
-            let [_, classes] = logits.dims();
             let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
             for (logits, &label) in logits.chunks(classes).zip(&batch.labels) {
                 tally.count(logits, label);

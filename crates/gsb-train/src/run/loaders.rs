@@ -58,8 +58,8 @@ impl RunData {
             repeats: recipe.repeats,
         };
         let mut loader = Loader::new(Arc::clone(&self.train), recipe.augmentation.clone(), config)?;
-        if let Some(mixup) = recipe.mixup {
-            loader = loader.with_mixup(mixup, recipe.phase(phase).smoothing as f32);
+        if let Some(mixup) = recipe.mixup_of(phase) {
+            loader = loader.with_mixup(mixup, recipe.phase(phase).smoothing as f32)?;
         }
         if loader.steps() == 0 {
             let reason = format!(

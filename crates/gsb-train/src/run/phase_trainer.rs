@@ -81,12 +81,13 @@ impl PhaseTrainer<'_> {
         let config = StepConfig {
             criterion: Criterion {
                 teacher,
-                loss: settings.loss(self.recipe.mixup.is_some())?,
+                loss: settings.loss(self.recipe.mixup_of(phase).is_some())?,
                 inside: settings.distillation.inside(),
             },
             accumulation: GradientAccumulation {
                 batches_per_step: settings.accumulation,
-                batches_per_epoch: loader.steps(),
+                images_per_batch: settings.batch_size,
+                images_per_epoch: loader.len(),
                 devices: self.devices.summed(),
             },
             clip: settings.optimizer.clip_grad,
@@ -165,6 +166,7 @@ impl PhaseTrainer<'_> {
             epochs: settings.epochs,
             every: settings.checkpoint_every,
             patience: settings.patience,
+            unsettled: (settings.binarization.gradual * settings.epochs as f64).ceil() as usize,
             log: Arc::clone(&self.log),
             inspector,
             inspections: Arc::clone(&self.inspections),

@@ -5,23 +5,27 @@
 pub(crate) struct GradientAccumulation {
     /// Batches of a device in a step.
     pub batches_per_step: usize,
-    /// Batches of a device in an epoch, which ends with a step of those that are left.
-    pub batches_per_epoch: usize,
+    /// Images of a batch, of all devices together.
+    pub images_per_batch: usize,
+    /// Images of an epoch, which ends with a batch and a step of those that are left.
+    pub images_per_epoch: usize,
     /// Devices whose gradients are summed.
     pub devices: usize,
 }
 
 impl GradientAccumulation {
-    /// The factor of the gradient of a batch, the first of an epoch being 1: 1 over the number of those
-    /// that it is summed with.
+    /// The factor of the gradient of a batch, the first of an epoch being 1: its share of the images of the step, so that
+    /// each image counts as much as the others.
     pub fn weight(self, batch: usize) -> f64 {
-        let left = self.batches_per_epoch % self.batches_per_step;
-        let together = if batch > self.batches_per_epoch - left {
-            left
-        } else {
-            self.batches_per_step
+        let images = |first_batch: usize, batches: usize| {
+            let before = first_batch * self.images_per_batch;
+            let left = self.images_per_epoch.saturating_sub(before);
+            left.min(batches * self.images_per_batch)
         };
-        1.0 / (together * self.devices) as f64
+        let batch = batch.saturating_sub(1);
+        let step = batch / self.batches_per_step * self.batches_per_step;
+        let together = images(step, self.batches_per_step) * self.devices;
+        images(batch, 1) as f64 / together as f64
     }
 }
 
@@ -30,25 +34,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_of_an_epoch_counts_as_much_as_a_full_step() {
-        let weight = |batches_per_epoch, batch| {
+    fn an_image_counts_as_much_as_the_others_of_its_step() {
+        let weight = |images_per_epoch, batch| {
             let accumulation = GradientAccumulation {
                 batches_per_step: 4,
-                batches_per_epoch,
+                images_per_batch: 6,
+                images_per_epoch,
                 devices: 2,
             };
             accumulation.weight(batch)
         };
-        for (batches, batch, together) in [
-            (8, 1, 4),
-            (8, 8, 4),
-            (10, 8, 4),
-            (10, 9, 2),
-            (10, 10, 2),
-            (3, 1, 3),
-            (5, 5, 1),
+        for (images, batch, expected) in [
+            // Whole batches.
+            (48, 1, 1.0 / 4.0),
+            (48, 8, 1.0 / 4.0),
+            (60, 8, 1.0 / 4.0),
+            (60, 9, 1.0 / 2.0),
+            (60, 10, 1.0 / 2.0),
+            (18, 1, 1.0 / 3.0),
+            (30, 5, 1.0),
+            // One with two images.
+            (20, 1, 6.0 / 20.0),
+            (20, 4, 2.0 / 20.0),
+            (50, 8, 1.0 / 4.0),
+            (50, 9, 1.0),
+            (56, 9, 6.0 / 8.0),
+            (56, 10, 2.0 / 8.0),
         ] {
-            assert_eq!(weight(batches, batch), 1.0 / (2 * together) as f64);
+            assert_eq!(
+                weight(images, batch),
+                expected / 2.0,
+                "{images} images, batch {batch}"
+            );
         }
     }
 }

@@ -32,7 +32,8 @@ impl InsideLoss {
         let depth = student.blocks.len();
         let mut total = Tensor::zeros([1], &student.features.device());
         for block in 0..depth {
-            let of_teacher = (block + 1) * teacher.blocks.len() / depth - 1;
+            // The first blocks of a student that is deeper learn from the first of the teacher.
+            let of_teacher = ((block + 1) * teacher.blocks.len() / depth).max(1) - 1;
             let found = student.blocks[block].clone();
             let expected = with_tokens(teacher.blocks[of_teacher].clone(), found.dims()[1]);
             if self.similarity > 0.0 {

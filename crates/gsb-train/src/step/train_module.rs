@@ -168,11 +168,13 @@ impl<M: Model + Classifier + 'static> InferenceStep for TrainModule<M> {
         // No checkpoint is written before the evaluation.
         self.config.monitor.check_all();
         let model = self.evaluated();
-        if batch.step == 1 {
-            self.config.inspector.inspect(&model, batch.images.clone());
-        }
         // As whoever has the model will evaluate it, whatever it is trained with.
-        let infer = || model.infer(batch.images.clone());
+        let infer = || {
+            if batch.step == 1 {
+                self.config.inspector.inspect(&model, batch.images.clone());
+            }
+            model.infer(batch.images.clone())
+        };
         let logits = with_products(Products::Float, infer).expect("floats are always there");
         let loss = BaseLoss::CrossEntropy
             .forward(logits.clone(), Targets::Labels(batch.labels.clone()))

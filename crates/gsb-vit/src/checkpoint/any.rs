@@ -25,10 +25,14 @@ pub fn describe(path: impl AsRef<Path>) -> Result<(Phase, VitConfig), Error> {
 ///
 /// # Errors
 /// If it is a folder.
-pub fn is_own(path: &Path) -> Result<bool, Error> {
+pub fn is_own(path: impl AsRef<Path>) -> Result<bool, Error> {
+    let path = path.as_ref();
     refuse_folder(path)?;
+    if inspect(path).is_ok() {
+        return Ok(true);
+    }
     let named = path.extension().is_some_and(|extension| extension == "bpk");
-    Ok(named || inspect(path).is_ok())
+    Ok(named && Published::read(path).is_err())
 }
 
 /// The model of a checkpoint of either kind, told apart by their contents.
@@ -56,8 +60,12 @@ where
     /// The model of a checkpoint: one of our own (`.bpk`), or one with the published names (`.pth`,
     /// `.safetensors`), told apart by their contents.
     ///
+    /// Of what a file with the published names leaves open, the published answer is taken where there is one. Others are given to
+    /// [`Published::describe_with`], whose configuration goes to [`Published::into_model`].
+    ///
     /// # Errors
-    /// If the file cannot be read, is damaged, or holds a model of another phase.
+    /// If the file cannot be read, is damaged, or holds a model of another phase; with the name of a [hint](super::Hints) if it
+    /// leaves open what has no published answer.
     ///
     /// ```
     /// use burn::tensor::Device;

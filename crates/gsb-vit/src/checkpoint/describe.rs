@@ -115,7 +115,7 @@ impl Published {
         hints.classes.ok_or_else(|| {
             self.unsaid(
                 "for how many classes, as it has no head",
-                "give --classes of gsb import, whose heads then start fresh",
+                "give --classes of gsb import (Hints::classes), whose heads then start fresh",
             )
         })
     }
@@ -160,14 +160,14 @@ impl Published {
         if PUBLISHED.contains(&(config.width, config.depth)) {
             let heads = config.width / HEAD_CHANNELS;
             assumed.push(format!(
-                "{heads} heads of {HEAD_CHANNELS} channels, as every DeiT and ViT of width {} has; --heads says another number",
+                "{heads} heads of {HEAD_CHANNELS} channels, as every DeiT and ViT of width {} has; --heads (Hints::heads) says another number",
                 config.width
             ));
             return Ok(heads);
         }
         Err(self.unsaid(
             "how many heads the attention has",
-            "give --heads of gsb import or gsb train, or put the model's config.json beside it",
+            "give --heads of gsb import or gsb train (Hints::heads), or put the model's config.json beside it",
         ))
     }
 
@@ -215,14 +215,14 @@ impl Published {
             (Some(scope), _) => scope,
             (None, Format::Torch | Format::Legacy) => {
                 assumed.push(
-                    "thresholds of the whole batch, as the published code trains; --scope says others".into(),
+                    "thresholds of the whole batch, as the published code trains; --scope (Hints::scope) says others".into(),
                 );
                 ThresholdScope::Batch
             }
             (None, Format::Safetensors | Format::Memory) => {
                 return Err(self.unsaid(
                     "which elements share the thresholds of the student",
-                    "give --scope of gsb import, or put the model's config.json beside it",
+                    "give --scope of gsb import (Hints::scope), or put the model's config.json beside it",
                 ));
             }
         };

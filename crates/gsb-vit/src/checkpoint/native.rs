@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use burn::store::ModuleRecord;
-use burn::tensor::{Bytes, DType, Device};
+use burn::tensor::{Bytes, DType, Device, TensorData};
 use burn_pack::{HEADER_SIZE, Header, MAGIC_NUMBER, Reader, Tensor as Packed, Writer};
 
 use super::checksum::{self, CHECKSUM, DAMAGED, FORMAT, SEALED, UNKNOWN};
@@ -45,8 +45,18 @@ const BEFORE: &[u8] = b"\x6cgsb.checksum\x68";
 /// ```
 pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
+    let bytes = to_bytes(model, |data| data).map_err(|error| Error::write(path, error))?;
+    gsb_files::replace(path, |file| file.write_all(&bytes))
+        .map_err(|error| Error::write(path, error))
+}
+
+/// The bytes of a checkpoint, with what is made of the data of each parameter.
+fn to_bytes<M: Model>(
+    model: &M,
+    made: impl Fn(TensorData) -> TensorData,
+) -> Result<Bytes, burn_pack::Error> {
     let tensors = parameters(model).into_iter().map(|parameter| {
-        let (bytes, shape, dtype) = parameter.data.into_parts();
+        let (bytes, shape, dtype) = made(parameter.data).into_parts();
         Packed::new(
             parameter.path,
             dtype,
@@ -61,12 +71,10 @@ pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
         .with_metadata(FORMAT, SEALED)
         .with_metadata(PHASE, M::PHASE.name())
         .with_metadata(VERSION, env!("CARGO_PKG_VERSION"))
-        .into_bytes()
-        .map_err(|error| Error::write(path, error))?;
+        .into_bytes()?;
     let head = head(&bytes);
     checksum::seal(&mut bytes, head, BEFORE);
-    gsb_files::replace(path, |file| file.write_all(&bytes))
-        .map_err(|error| Error::write(path, error))
+    Ok(bytes)
 }
 
 /// The phase and configuration of a saved model.
@@ -98,7 +106,9 @@ pub fn load<M: Model>(path: impl AsRef<Path>, device: &Device) -> Result<M, Erro
     let tensors = file.reader.into_tensors();
     let mut elements = 0u64;
     for tensor in tensors.map_err(|error| Error::read(path, error))? {
-        if !matches!(tensor.dtype, DType::F32 | DType::I64 | DType::I32) {
+        // Floats of any width, as the device had them, become those of this one.
+        let is_int = matches!(tensor.dtype, DType::I64 | DType::I32);
+        if !(tensor.dtype.is_float() || is_int) {
             let (name, dtype) = (tensor.name, tensor.dtype);
             return Err(failed(format!("{name} has elements of {dtype:?}")));
         }
@@ -183,4 +193,32 @@ fn described(path: &Path, reader: &Reader) -> Result<(Phase, VitConfig), Error> 
         .map_err(|error: ParsePhaseError| Error::read(path, error))?;
     let config = VitConfig::from_json(entry(CONFIG)?).map_err(|error| Error::read(path, error))?;
     Ok((phase, config))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::{Stage2Student, VitConfig};
+
+    /// As a device that computes with them has them.
+    #[test]
+    fn floats_of_another_width_are_loaded() {
+        let device = Device::flex();
+        let student = VitConfig::micro().init_stage2(&device).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for dtype in [DType::F16, DType::BF16, DType::F64] {
+            let converted = |data: TensorData| match data.dtype() {
+                DType::F32 => data.convert_dtype(dtype),
+                _ => data,
+            };
+            let path = folder.path().join(format!("{dtype:?}.bpk"));
+            std::fs::write(&path, &*to_bytes(&student, converted).unwrap()).unwrap();
+            let loaded: Stage2Student = load(&path, &device).unwrap();
+            for (loaded, saved) in parameters(&loaded).iter().zip(parameters(&student)) {
+                assert_eq!(loaded.path, saved.path);
+                let expected = converted(saved.data).convert_dtype(loaded.data.dtype());
+                assert_eq!(loaded.data, expected);
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod read;
 
 use std::collections::BTreeMap;
 
+use gsb_core::binarize::Blend;
 use gsb_core::nn::LAYER_NORM_EPSILON;
 use gsb_packed::{PackedConfig, PackedFile, PackedNetwork, Preprocessing};
 
@@ -32,7 +33,8 @@ pub struct PackOptions {
 /// [guard](gsb_core::binarize::SCALE_GUARD) is stored as the guard. The packed network decides as the student does
 /// in evaluation for a batch of one image. A student of
 /// [`ThresholdScope::Batch`](gsb_core::binarize::ThresholdScope::Batch) whose batches are larger decides by what else
-/// is in the batch; packed, each image is a batch of its own.
+/// is in the batch; packed, each image is a batch of its own. A student whose binarization is [blended
+/// in](crate::Model::with_blend) is packed as the binary one that it becomes.
 ///
 /// # Errors
 /// [`Error::Pack`] with the name of the parameter or layer that a packed file cannot hold exactly: a value that is
@@ -64,6 +66,7 @@ pub fn pack(student: &Stage2Student, options: PackOptions) -> Result<PackedFile,
         let reason = "packed networks add no copies of neighbouring tokens";
         return Err(refusal("token_shifts", reason));
     }
+    let student = &student.clone().with_blend(Blend::BINARY);
     let tokens = &student.tokens;
     let blocks = student.blocks.iter().enumerate();
     let network = PackedNetwork {

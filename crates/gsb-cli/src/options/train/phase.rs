@@ -22,7 +22,7 @@ pub struct PhaseArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
 
-    /// Batches in a step
+    /// Batches in a step; default learning rates follow the images of a step
     #[arg(long, value_name = "BATCHES", value_parser = positive(), help_heading = "Recipe")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulation: Option<usize>,

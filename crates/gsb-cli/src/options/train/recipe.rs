@@ -30,6 +30,16 @@ pub struct RecipeArgs {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<Phase>,
 
+    /// Phases whose images are mixed, where --mixup or --cutmix are given [default: all]
+    #[arg(
+        long = "mixup-phase",
+        value_name = "PHASE",
+        value_delimiter = ',',
+        help_heading = "Augmentation"
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mixup_phases: Vec<Phase>,
+
     /// Ask the teacher once for each image as it is, not for every augmented one
     #[arg(long = "cache-teacher", help_heading = "Distillation")]
     #[serde(skip_serializing_if = "std::ops::Not::not", serialize_with = "cached")]
