@@ -23,7 +23,7 @@ export class AttentionView {
     this.moved = moved;
     this.failed = failed;
     for (const name of ["layer", "head"]) element[name].onchange = () => this.#ask();
-    element.query.onchange = () => this.#draw();
+    element.query.onchange = () => this.redraw();
     element.overlay.onclick = (event) => this.#click(event);
     element.thresholds.replaceChildren(...GROUPS.map((group, index) => this.#slider(group, index)));
     element.trained.onclick = () => {
@@ -37,6 +37,8 @@ export class AttentionView {
   set(student) {
     this.#student = student;
     this.#attention = undefined;
+    // What the one before still answers, or that it was closed, is of no interest.
+    this.#version++;
     const { config, learned_tokens: learned } = student.model.description;
     const patches = config.image_size / config.patch_size;
     fill(this.element.layer, numbers(config.depth), config.depth - 1);

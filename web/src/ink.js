@@ -184,7 +184,8 @@ function withoutSpecks(bits, width, height) {
     }
     sizes.push(size);
   }
-  const least = Math.max(...sizes) / 20;
+  // There may be more parts than a call takes arguments.
+  const least = sizes.reduce((most, size) => Math.max(most, size), 0) / 20;
   return bits.map((bit, at) => (bit && sizes[part[at]] >= least ? 1 : 0));
 }
 

@@ -18,7 +18,7 @@ const students = [];
 /** What is looked at: strokes, a picture, or pixels of the models' size. */
 let source = null;
 let chosen;
-let predicting = false;
+let predicting;
 let again = false;
 
 function complain(error) {
@@ -59,19 +59,22 @@ function strokesAsImage() {
   return element.pad.getContext("2d").getImageData(0, 0, element.pad.width, element.pad.height);
 }
 
-/** Predicts the source with all students; once more if it changes meanwhile. */
-const predict = safely(async () => {
+/** Predicts the source with all students; once more if it changes meanwhile. Ends when what is shown is of the source. */
+function predict() {
   again = true;
-  if (predicting) return;
-  predicting = true;
-  try {
-    while (again) {
-      again = false;
-      await Promise.all(students.map(predictOne));
-      askTeacher();
-    }
-  } finally {
-    predicting = false;
+  predicting ??= predictSource().finally(() => (predicting = undefined));
+  return predicting;
+}
+
+const predictSource = safely(async () => {
+  while (again) {
+    again = false;
+    const asked = [...students];
+    const answers = await Promise.allSettled(asked.map(predictOne));
+    // One that was closed meanwhile has nothing to say.
+    const failed = answers.find(({ status }, index) => status === "rejected" && students.includes(asked[index]));
+    if (failed) throw failed.reason;
+    askTeacher();
   }
 });
 
@@ -460,9 +463,11 @@ safely(async () => {
   await predict();
   document.documentElement.dataset.first = Math.round(performance.now());
   await prove();
+  // The students have seen other pictures meanwhile, and attention is that of the last one.
+  await predict();
   document.documentElement.dataset.ready = Math.round(performance.now());
   // Served, the page is kept for when there is no network; of a file it is there anyway.
-  if (location.protocol.startsWith("http") && "serviceWorker" in navigator) navigator.serviceWorker.register("offline.js").catch(() => {});
+  if (location.protocol.startsWith("http") && "serviceWorker" in navigator) navigator.serviceWorker.register(isModern ? "offline.js" : "offline.js?fallback").catch(() => {});
 })();
 
 // For the console of a browser, and for tests.

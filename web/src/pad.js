@@ -83,9 +83,11 @@ export class Pad {
       }
       this.#draw();
     } else if (event.key === " ") {
-      this.#down = !this.#down;
-      if (this.#down) this.#begin([[...this.#pen]], "keyboard");
+      const down = !this.#down;
+      if (down) this.#begin([[...this.#pen]], "keyboard");
       else this.#drawing.delete("keyboard");
+      // A picture that the stroke takes the place of has been cleared, and the pen raised.
+      this.#down = down;
       this.#draw();
     } else if (event.key === "Backspace" || event.key === "Delete") {
       this.clear();

@@ -30,7 +30,10 @@ export function grayOf({ width, height, data }) {
 /** Pixels of a model: the shorter side is resized, the centre cropped. */
 export function transformed(image, { config, preprocessing }) {
   const { image_size: size, channels } = config;
-  const shorter = preprocessing.resize ?? size;
+  if (preprocessing.interpolation && preprocessing.interpolation.toLowerCase() !== "bicubic") {
+    throw new Error(`its pictures are resized by the filter ${preprocessing.interpolation}, known here is bicubic`);
+  }
+  const shorter = Math.max(preprocessing.resize ?? size, size);
   const { width, height } = image;
   const scale = (side) => Math.floor((shorter * side) / Math.min(width, height));
   const [newWidth, newHeight] = width <= height ? [shorter, scale(height)] : [scale(width), shorter];

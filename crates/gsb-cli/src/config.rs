@@ -3,7 +3,6 @@
 mod file;
 mod merge;
 mod options;
-mod words;
 
 use std::path::Path;
 
@@ -60,7 +59,7 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
     }
     let mut given = file;
     overlay(&mut given, options.clone());
-    adapt_rates(&mut config.recipe, &recipe, &given, &options)?;
+    adapt_rates(&mut config.recipe, &recipe, &given, &options);
     // A distillation token that nobody teaches is left out.
     if args.stages.distillation.kind == Some(Distillation::None) && args.model.is_none() {
         config.recipe.model.distillation_token = false;
@@ -71,6 +70,7 @@ pub fn of_options(args: &TrainArgs) -> Result<(RunConfig, DataSplits), Error> {
     if !args.recipe.mixup_phases.is_empty() {
         check_mixed(&config.recipe)?;
     }
+    check_rates(&config.recipe, &given)?;
     config.recipe.validate()?;
     let (found, expected) = (splits.classes().len(), config.recipe.model.classes);
     if found != expected {
@@ -147,41 +147,43 @@ fn check_mixed(recipe: &Recipe) -> Result<(), Error> {
 
 /// Learning rates that neither file nor options give follow the number of images in a step; a default end or start of
 /// the schedule gives way to the rate that was asked for.
-///
-/// # Errors
-/// If so many images would have a rate that no recipe has.
-fn adapt_rates(
-    recipe: &mut Recipe,
-    default: &Recipe,
-    given: &Value,
-    options: &Value,
-) -> Result<(), Error> {
+fn adapt_rates(recipe: &mut Recipe, default: &Recipe, given: &Value, options: &Value) {
     let says = |what: &Value, phase: Phase, rate: &str| {
         let schedule = &what["recipe"][phase.name()]["schedule"];
         schedule.get(rate).is_some()
     };
     for phase in Phase::ALL {
         let (settings, default) = (recipe.phase_mut(phase), default.phase(phase));
-        let images = |of: &PhaseRecipe| of.batch_size * of.accumulation;
+        let images = |of: &PhaseRecipe| of.batch_size.saturating_mul(of.accumulation);
         let (batch, default_batch) = (images(settings), images(default));
         let schedule = &mut settings.schedule;
         if !says(given, phase, "lr") && batch != default_batch {
             schedule.lr = default.schedule.lr * batch as f64 / default_batch as f64;
-            if schedule.lr > 1.0 {
-                return Err(Error::Option {
-                    option: "--batch-size",
-                    reason: format!(
-                        "the learning rate of {batch} images a step would be {}, expected at most 1: give --lr as well",
-                        schedule.lr
-                    ),
-                });
-            }
         }
         if !says(options, phase, "min_lr") {
             schedule.min_lr = schedule.min_lr.min(schedule.lr);
         }
         if !says(options, phase, "warmup_lr") {
             schedule.warmup_lr = schedule.warmup_lr.min(schedule.lr);
+        }
+    }
+}
+
+/// Refuses rates above 1 that follow from the images of a step, which whoever asked for so many has not seen.
+fn check_rates(recipe: &Recipe, given: &Value) -> Result<(), Error> {
+    for phase in &recipe.phases {
+        let (settings, entry) = (recipe.phase(*phase), &given["recipe"][phase.name()]);
+        let rate = settings.schedule.lr;
+        if rate > 1.0 && entry["schedule"].get("lr").is_none() {
+            let images = settings.batch_size.saturating_mul(settings.accumulation);
+            let option = match entry.get("accumulation") {
+                Some(_) => "--accumulation",
+                None => "--batch-size",
+            };
+            let reason = format!(
+                "{phase}: the learning rate of {images} images a step would be {rate}, expected at most 1: give --lr as well"
+            );
+            return Err(Error::Option { option, reason });
         }
     }
     Ok(())

@@ -511,6 +511,11 @@ fn rates_follow_the_batch_and_mixing_is_what_was_asked_for() {
     let rate = |arguments: &[&str]| recipe(arguments)["teacher"]["schedule"]["lr"].take();
     assert_eq!(rate(&["--batch-size", "16"]), 1e-3);
     assert_eq!(rate(&["--batch-size", "16", "--lr", "5e-4"]), 5e-4);
+    assert_eq!(rate(&["--batch-size", "16", "--accumulation", "4"]), 4e-3);
+    // Rates of phases that are not trained do not matter, and given ones are taken.
+    let many = ["--accumulation", "1000"];
+    assert_eq!(rate(&[&many[..], &["--lr", "5e-4"]].concat()), 5e-4);
+    assert_eq!(rate(&[&many[..], &["--teacher-lr", "5e-4"]].concat()), 5e-4);
     let file = folder.path().join("run.toml");
     std::fs::write(&file, "[recipe.teacher]\nbatch_size = 64").expect("a file");
     assert_eq!(rate(&["--config", "run.toml"]), 4e-3);
@@ -543,7 +548,9 @@ fn what_is_wrong_with_numbers_is_said_in_plain_words() {
     assert!(width.contains("recipe.model.width: "), "{width}");
     let batch = fails(gsb(folder.path()).args(["train", "--batch-size", "20000"]));
     assert!(
-        batch.contains("--batch-size: the learning rate of 20000 images a step would be 1.25"),
+        batch.contains(
+            "--batch-size: teacher: the learning rate of 20000 images a step would be 1.25"
+        ),
         "{batch}"
     );
 }

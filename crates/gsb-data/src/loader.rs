@@ -78,7 +78,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Option`] if the batch size, the number of repeats or the size of the transformed
-    /// pictures is 0, or [the transform](Transform::validate) is impossible.
+    /// pictures is 0; as [the transform](Transform::validate) if that is impossible.
     pub fn new(
         set: Arc<dyn DataSet>,
         transform: impl Transform + 'static,

@@ -15,7 +15,7 @@ pub trait Transform: Send + Sync {
     /// Checks that pictures can be transformed, before the first one is.
     ///
     /// # Errors
-    /// [`Error::Option`] for what is impossible.
+    /// [`Error::Option`] or [`Error::Picture`] for what is impossible.
     fn validate(&self) -> Result<(), Error> {
         Ok(())
     }

@@ -22,19 +22,15 @@ impl AttentionMaps {
     /// The attention of an image of the model's size.
     ///
     /// # Errors
-    /// [`Error::Image`] if it has another size or number of channels.
+    /// [`Error::Picture`] if it has another size or number of channels.
     pub fn of(model: &PackedModel, image: &Image) -> Result<Self, Error> {
         let config = model.config();
-        let [found, expected] = [
-            [image.channels, image.height, image.width],
-            [config.channels, config.image_size, config.image_size],
-        ];
+        let found = [image.channels, image.height, image.width];
+        let expected = [config.channels, config.image_size, config.image_size];
         if found != expected {
-            return Err(Error::Image {
-                found: image.pixels.len(),
-                expected: expected.iter().product(),
-                shape: format!("{expected:?} instead of {found:?}"),
-            });
+            let problem = format!("expected one of shape {expected:?}, got {found:?}");
+            let option = "image";
+            return Err(gsb_image::Error::Option { option, problem }.into());
         }
         let matrices = model.attention_maps(gsb_packed::Image::Bytes(&image.pixels))?;
         Ok(Self::new(config, matrices))
@@ -203,7 +199,9 @@ mod tests {
         // Another number of values, and the same in other rows.
         for wrong in [(9, 8), (16, 4)].map(|(width, height)| Image::filled(width, height, &[0])) {
             let refusal = AttentionMaps::of(&model, &wrong).unwrap_err();
-            assert!(matches!(refusal, Error::Image { .. }), "{refusal}");
+            let found = [1, wrong.height, wrong.width];
+            let expected = format!("image: expected one of shape [1, 8, 8], got {found:?}");
+            assert_eq!(refusal.to_string(), expected);
         }
     }
 }

@@ -125,7 +125,7 @@ impl Image {
                 .iter()
                 .map(|&rgb| luma(rgb))
                 .collect(),
-            (found, wanted) => panic!("images have 1 or 3 channels, not {found} or {wanted}"),
+            (1 | 3, wrong) | (wrong, _) => panic!("images have 1 or 3 channels, not {wrong}"),
         };
         Cow::Owned(Self {
             channels,

@@ -3,8 +3,11 @@
 
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "support/png.rs"]
+mod png;
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use gsb_image::{Orientation, decode_image};
@@ -14,6 +17,9 @@ use rand::{RngExt, SeedableRng};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Who counts bytes does so alone.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// A file with some bytes changed, taken out or repeated.
 fn damaged(file: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
@@ -48,6 +54,7 @@ fn damaged(file: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
 
 #[test]
 fn damaged_pictures_are_read_or_refused() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let count = std::env::var("GSB_MUTATIONS").map_or(2_000, |count| {
         count.parse().expect("GSB_MUTATIONS is a number")
     });
@@ -88,4 +95,34 @@ fn damaged_pictures_are_read_or_refused() {
     }
     println!("{read} of {count} read; at most {largest} bytes and {slowest:?} for one");
     assert!(0 < read && read < count);
+}
+
+/// A colour profile of which nothing is used.
+#[test]
+fn a_profile_that_inflates_takes_no_memory() {
+    use std::io::Write;
+
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let profile = vec![0; 256 << 20];
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&profile).unwrap();
+    drop(profile);
+    let data = [b"icc\0\0".to_vec(), packed.finish().unwrap()].concat();
+    let mut file = png::png(1, 1, [1, 2, 3]);
+    let named = [b"iCCP".to_vec(), data].concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(&named);
+    let chunk = [
+        &(named.len() as u32 - 4).to_be_bytes()[..],
+        &named,
+        &crc.sum().to_be_bytes(),
+    ];
+    // Behind the signature and the header.
+    file.splice(33..33, chunk.concat());
+    let before = ALLOCATOR.current_usage();
+    ALLOCATOR.reset_peak_usage();
+    let image = decode_image(&file, Path::new("profile.png"), Orientation::Stored).unwrap();
+    let most = ALLOCATOR.peak_usage() - before;
+    assert_eq!(image.pixels, [1, 2, 3]);
+    assert!(most < 32 << 20, "{most} bytes");
 }

@@ -106,31 +106,38 @@ mod tests {
     use super::*;
     use crate::{PackedConfig, PackedFile, PackedNetwork};
 
-    /// A TIFF file of 8 x 8 gray pixels that says how the camera was held.
-    fn tiff(orientation: u16, pixels: &[u8; 64]) -> Vec<u8> {
-        let short = |tag: u16, value: u16| [tag, 3, 1, 0, value, 0];
-        let entries = [
-            short(256, 8),
-            short(257, 8),
-            short(258, 8),
-            short(259, 1),
-            short(262, 1),
-            short(273, 8),
-            short(274, orientation),
-            short(278, 8),
-            short(279, 64),
-        ];
-        let mut file = b"II*\0".to_vec();
-        file.extend((8 + 64u32).to_le_bytes());
-        file.extend(pixels);
-        file.extend((entries.len() as u16).to_le_bytes());
-        file.extend(
-            entries
-                .as_flattened()
-                .iter()
-                .flat_map(|part| part.to_le_bytes()),
+    /// A PNG file of 8 x 8 gray pixels that says how the camera was held.
+    fn png(orientation: u8, pixels: &[u8; 64]) -> Vec<u8> {
+        let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+        let mut chunk = |name: &[u8; 4], data: &[u8]| {
+            file.extend((data.len() as u32).to_be_bytes());
+            let named = [name, data].concat();
+            file.extend(&named);
+            file.extend(crc32fast::hash(&named).to_be_bytes());
+        };
+        chunk(b"IHDR", &[0, 0, 0, 8, 0, 0, 0, 8, 8, 0, 0, 0, 0]);
+        let head = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0";
+        chunk(
+            b"eXIf",
+            &[head, &[orientation, 0, 0, 0, 0, 0, 0][..]].concat(),
         );
-        file.extend([0; 4]);
+        // Each row has its filter, none; stored, not compressed.
+        let rows: Vec<u8> = pixels
+            .chunks(8)
+            .flat_map(|row| [&[0], row].concat())
+            .collect();
+        let adler = rows.iter().fold((1u32, 0u32), |(low, high), &byte| {
+            let low = (low + u32::from(byte)) % 65_521;
+            (low, (high + low) % 65_521)
+        });
+        let len = rows.len() as u16;
+        let mut data = vec![0x78, 0x01, 1];
+        data.extend(len.to_le_bytes());
+        data.extend((!len).to_le_bytes());
+        data.extend(rows);
+        data.extend((adler.1 << 16 | adler.0).to_be_bytes());
+        chunk(b"IDAT", &data);
+        chunk(b"IEND", &[]);
         file
     }
 
@@ -140,15 +147,16 @@ mod tests {
         let network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
         let model = PackedModel::new(PackedFile::unnamed(network)).unwrap();
         let pixels: [u8; 64] = std::array::from_fn(|at| (at * 37 % 251) as u8);
-        let turned: Vec<u8> = (0..64).map(|at| pixels[63 - at]).collect();
+        let turned = pixels.iter().rev().copied().collect();
         let turned = gsb_image::Image::new(8, 8, 1, turned).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("held-upside-down.tiff");
-        std::fs::write(&path, tiff(3, &pixels)).unwrap();
-        let upside_down = model.predict_file(&path).unwrap();
-        assert_eq!(upside_down, model.predict_picture(&turned).unwrap());
-        std::fs::write(&path, tiff(1, &pixels)).unwrap();
-        assert_ne!(upside_down, model.predict_file(&path).unwrap());
+        let path = folder.path().join("held-upside-down.png");
+        std::fs::write(&path, png(3, &pixels)).unwrap();
+        let stored = gsb_image::read_image(&path).unwrap();
+        assert_eq!(stored.pixels, pixels);
+        let upright = model.predict_file(&path).unwrap();
+        assert_eq!(upright, model.predict_picture(&turned).unwrap());
+        assert_ne!(upright, model.predict_picture(&stored).unwrap());
     }
 
     #[test]

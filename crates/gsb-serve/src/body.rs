@@ -19,13 +19,27 @@ pub type Share = Arc<OwnedSemaphorePermit>;
 /// How long the rest of a refused body is read for its client to see the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// A body on its way.
+pub struct Incoming {
+    body: Body,
+    /// Whether any of it was asked for, which lets a client that waits for that send all of it.
+    begun: bool,
+}
+
+impl Incoming {
+    pub fn new(body: Body) -> Self {
+        let begun = false;
+        Self { body, begun }
+    }
+}
+
 /// Reads a body; memory is taken for what has come, not for what is announced.
 ///
 /// # Errors
 /// 413 for a body that is too large, 503 if there is no memory for it, 408 if it takes too long, and 400 if it is
 /// broken off.
 pub async fn read(
-    body: &mut Body,
+    incoming: &mut Incoming,
     options: &Options,
     memory: &Arc<Semaphore>,
 ) -> Result<(Vec<u8>, Share), Refusal> {
@@ -35,11 +49,13 @@ pub async fn read(
             "a body of more than {most} bytes, which is the limit"
         ))
     };
+    let Incoming { body, begun } = incoming;
     if body.size_hint().lower() > most as u64 {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
     let mut share = take(memory, 0)?;
+    *begun = true;
     let read = async {
         while let Some(frame) = body.frame().await {
             let frame = frame
@@ -73,8 +89,9 @@ fn take(memory: &Arc<Semaphore>, bytes: u32) -> Result<OwnedSemaphorePermit, Ref
 
 /// Reads on for a moment, and forgets it: a connection that is closed while its client still sends may lose the
 /// answer. A client that waits to be asked for the body is not.
-pub async fn linger(body: &mut Body, headers: &HeaderMap, most: usize) {
-    if headers.contains_key(header::EXPECT) {
+pub async fn linger(incoming: &mut Incoming, headers: &HeaderMap, most: usize) {
+    let Incoming { body, begun } = incoming;
+    if headers.contains_key(header::EXPECT) && !*begun {
         return;
     }
     let mut left = most;

@@ -15,14 +15,15 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
+use crate::Options;
 use crate::answer::{Predicted, Predictions};
+use crate::body::{self, Incoming};
 use crate::metrics::{self, Metrics};
 use crate::page::{OPENAPI, PageFile, find};
 use crate::queue::Job;
 use crate::refusal::Refusal;
 use crate::request::{Form, Query, Wanted};
 use crate::worker::Worker;
-use crate::{Options, body};
 
 /// What all requests share.
 pub struct Service {
@@ -108,7 +109,10 @@ async fn page(State(service): Shared, method: Method, uri: Uri) -> Response {
     let readable = matches!(method, Method::GET | Method::HEAD);
     match file {
         Some(file) if readable => file,
-        Some(_) => wrong_method(method, uri).await,
+        Some(_) => {
+            let allowed = [(header::ALLOW, "GET, HEAD")];
+            (allowed, wrong_method(method, uri).await).into_response()
+        }
         None => {
             let reason = format!(
                 "nothing at {}: /openapi.json says what there is",
@@ -128,8 +132,9 @@ async fn predict(
     State(service): Shared,
     query: Result<extract::Query<Query>, extract::rejection::QueryRejection>,
     headers: HeaderMap,
-    mut body: Body,
+    body: Body,
 ) -> Response {
+    let mut body = Incoming::new(body);
     let query = query.map(|extract::Query(query)| query);
     let query = query.map_err(|error| Refusal::malformed(error.body_text()));
     match answer(&service, query, &headers, &mut body).await {
@@ -147,7 +152,7 @@ async fn answer(
     service: &Service,
     query: Result<Query, Refusal>,
     headers: &HeaderMap,
-    body: &mut Body,
+    body: &mut Incoming,
 ) -> Result<Predictions, Refusal> {
     let Options {
         max_pictures,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::entries;
 use crate::error::Error;
 
 /// Writes a text, whole or not at all, see [`gsb_files::replace`].
@@ -81,5 +82,5 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let value: Value =
         serde_json::from_str(&read(path)?).map_err(|error| Error::file(path, error))?;
-    serde_path_to_error::deserialize(value).map_err(|error| Error::file(path, error))
+    entries::deserialize(value).map_err(|wrong| Error::file(path, wrong))
 }

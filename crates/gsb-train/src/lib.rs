@@ -41,6 +41,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod ablation;
+pub mod entries;
 mod error;
 mod files;
 mod optimizer;

@@ -78,6 +78,13 @@ pub struct ServeArgs {
 /// The longest time that can be waited for: a day.
 const MAX_TIMEOUT: f64 = 86400.0;
 
+/// The most memory that bodies can be given: what permits count, which on machines of 32 bits are fewer.
+const MAX_MEMORY: usize = if usize::BITS > 32 {
+    u32::MAX as usize
+} else {
+    usize::MAX >> 3
+};
+
 /// Serves until a signal ends it; then it answers what it has accepted.
 ///
 /// # Errors
@@ -91,7 +98,7 @@ pub fn run(args: &ServeArgs) -> Result<String, Error> {
         queue: args.queue,
         max_pictures: usual.max_pictures.min(args.queue),
         max_body,
-        memory: usual.memory.max(4 * max_body),
+        memory: usual.memory.max(max_body.saturating_mul(4).min(MAX_MEMORY)),
         answer_timeout: Duration::from_secs_f64(args.timeout.min(MAX_TIMEOUT)),
         ..usual
     };

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use gsb_data::read_text;
+use gsb_train::entries;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::merge::overlay;
-use super::words;
 use crate::error::Error;
 use crate::options::path::expanded_text;
 
@@ -74,7 +74,7 @@ fn not_finite(key: &str, value: &toml::Value) -> Option<String> {
 
 /// What a file says, or at which of its keys it does not; in a `part` of it, or in all for an empty one.
 pub fn parsed<T: DeserializeOwned>(value: Value, path: &Path, part: &str) -> Result<T, Error> {
-    words::deserialize(value).map_err(|wrong| Error::file(path, wrong.within(part)))
+    entries::deserialize(value).map_err(|wrong| Error::file(path, wrong.within(part)))
 }
 
 /// A configuration with what a file, or a `part` of it, says in place of its own.

@@ -1,12 +1,12 @@
 //! What options say of a run, and what is wrong with it in their words.
 
 use gsb_train::Error as TrainError;
+use gsb_train::entries::{self, Wrong};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::merge::overlay;
-use super::words::{self, Wrong};
 use crate::error::Error;
 
 /// A configuration, or the part of one that an entry names, with what options say in its place.
@@ -19,7 +19,7 @@ where
 {
     let mut value = serde_json::to_value(config).map_err(std::io::Error::from)?;
     overlay(&mut value, options);
-    words::deserialize(value).map_err(|wrong| {
+    entries::deserialize(value).map_err(|wrong| {
         let Wrong { entry, reason } = wrong.within(part);
         by_option(TrainError::Option {
             option: entry,

@@ -35,6 +35,15 @@ pub fn fraction(text: &str) -> Result<f64, String> {
     )
 }
 
+/// A share of a whole that is something and leaves something.
+pub fn part(text: &str) -> Result<f64, String> {
+    number(
+        text,
+        |share| share > 0.0 && share < 1.0,
+        "above 0 and below 1",
+    )
+}
+
 /// A share of a whole that leaves something.
 pub fn below_one(text: &str) -> Result<f64, String> {
     number(

@@ -1,6 +1,6 @@
 //! What the `image` crate decodes: PNG, WebP, BMP and PNM.
 
-use std::io::{BufRead, Cursor, Seek, SeekFrom};
+use std::io::{BufRead, Cursor, Read, Seek, SeekFrom};
 
 use image::codecs::bmp::BmpDecoder;
 use image::metadata::Orientation as Turn;
@@ -39,7 +39,10 @@ fn decoder<'a>(
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_BYTES);
+    limits.max_alloc = Some(match kind {
+        Raster::Format(ImageFormat::Png) => png_memory(&mut reader)?,
+        _ => MAX_BYTES,
+    });
     let decoder: Box<dyn ImageDecoder> = match kind {
         Raster::Format(format) => {
             let mut reader = ImageReader::with_format(reader, format);
@@ -56,6 +59,26 @@ fn decoder<'a>(
     let bytes = decoder.color_type().bytes_per_pixel();
     check_size(width, height, bytes.into())?;
     Ok(decoder)
+}
+
+/// What the decoder of a PNG file may take: for 8 bytes of each pixel, which is the most that there are, and for all
+/// else. A compressed colour profile, which is of no use here, would be inflated to as much as it may take.
+fn png_memory(reader: &mut (impl BufRead + Seek)) -> Result<u64, String> {
+    const ELSE: u64 = 8 << 20;
+    let mut head = Vec::new();
+    reader
+        .by_ref()
+        .take(24)
+        .read_to_end(&mut head)
+        .map_err(told)?;
+    reader.rewind().map_err(told)?;
+    // Behind the signature, and the length and name of the first chunk.
+    let side = |at: usize| {
+        let bytes = head.get(at..at + 4).and_then(|bytes| bytes.first_chunk());
+        bytes.map_or(0, |&bytes| u64::from(u32::from_be_bytes(bytes)))
+    };
+    let pixels = side(16).saturating_mul(side(20));
+    Ok(pixels.saturating_mul(8).saturating_add(ELSE).min(MAX_BYTES))
 }
 
 fn problem(error: ImageError) -> String {

@@ -17,7 +17,7 @@ impl VitConfig {
     pub fn from_json(text: &str) -> Result<Self, Error> {
         let value: Value = serde_json::from_str(text)?;
         Self::check_fields(&value)?;
-        let config: Self = serde_json::from_value(value)?;
+        let config: Self = flat(value)?;
         config.validate()?;
         Ok(config)
     }

@@ -5,7 +5,7 @@ use gsb_core::distill::Distillation;
 use serde::Serialize;
 
 use crate::options::names::{DistillationName, named};
-use crate::options::numbers::{above_zero, fraction, not_negative};
+use crate::options::numbers::{above_zero, not_negative, part};
 
 /// What students learn from the teacher, and how much it counts.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
@@ -16,7 +16,7 @@ pub struct DistillationArgs {
     pub kind: Option<Distillation>,
 
     /// Share of the distillation in the loss
-    #[arg(id = "distillation_alpha", long = "distillation-alpha", value_name = "SHARE", value_parser = fraction, help_heading = "Distillation")]
+    #[arg(id = "distillation_alpha", long = "distillation-alpha", value_name = "SHARE", value_parser = part, help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
 

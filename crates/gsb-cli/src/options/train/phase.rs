@@ -45,7 +45,7 @@ pub struct PhaseArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<f64>,
 
-    /// End a phase after this number of epochs without better top-1
+    /// End a phase after this number of epochs without better top-1, not counting those of --gradual
     #[arg(long, value_name = "EPOCHS", value_parser = positive(), help_heading = "Recipe")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,

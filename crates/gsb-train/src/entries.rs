@@ -13,6 +13,9 @@ const NUMBERS: [(&str, &str); 5] = [
 ];
 
 /// What a value is to be.
+///
+/// # Errors
+/// If it is not, at which entry.
 pub fn deserialize<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Wrong> {
     serde_path_to_error::deserialize(value).map_err(Wrong::from)
 }
@@ -27,7 +30,7 @@ pub struct Wrong {
 }
 
 impl Wrong {
-    /// The same of an entry that lies in a part of a larger configuration.
+    /// The same of an entry that lies in a part of a larger configuration, or in the whole for an empty one.
     pub fn within(self, part: &str) -> Self {
         let entry = [part, &self.entry].join(".");
         Self {
