@@ -1,12 +1,19 @@
 // Keeps the page for when there is no network: what was loaded once is there again.
 const ENGINES = self.location.search === "?fallback" ? ["modern.js", "fallback.js"] : ["modern.js"];
-const FILES = ["./", "index.html", ...ENGINES];
+const FILES = ["./", ...ENGINES];
 // These are kept once they have been asked for. What else a service answers at its address is not of the page.
-const MORE = ["fallback.js", "teacher.js", "mnist.js", "flowers.js"];
+const MORE = ["index.html", "fallback.js", "teacher.js", "mnist.js", "flowers.js"];
 const OWN = new Set([...FILES, ...MORE].map((name) => new URL(name, self.location).pathname));
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open("gsb").then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));
+  const keep = async () => {
+    const cache = await caches.open("gsb");
+    await cache.addAll(FILES);
+    // The page by its other name, where a server knows it by that.
+    await cache.add("index.html").catch(() => {});
+    await self.skipWaiting();
+  };
+  event.waitUntil(keep());
 });
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
