@@ -73,7 +73,7 @@ const predictSource = safely(async () => {
     const answers = await Promise.allSettled(asked.map(predictOne));
     // One that was closed meanwhile has nothing to say.
     const failed = answers.find(({ status }, index) => status === "rejected" && students.includes(asked[index]));
-    if (failed) throw failed.reason;
+    if (failed) complain(failed.reason);
     askTeacher();
   }
 });
@@ -462,9 +462,12 @@ safely(async () => {
   if (!source) element.samples.children[6].click();
   await predict();
   document.documentElement.dataset.first = Math.round(performance.now());
-  await prove();
-  // The students have seen other pictures meanwhile, and attention is that of the last one.
-  await predict();
+  try {
+    await prove();
+  } finally {
+    // The students have seen other pictures meanwhile, and attention is that of the last one.
+    await predict();
+  }
   document.documentElement.dataset.ready = Math.round(performance.now());
   // Served, the page is kept for when there is no network; of a file it is there anyway.
   if (location.protocol.startsWith("http") && "serviceWorker" in navigator) navigator.serviceWorker.register(isModern ? "offline.js" : "offline.js?fallback").catch(() => {});

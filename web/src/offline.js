@@ -20,7 +20,8 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 
 // The network first, so that a newer page is seen.
 self.addEventListener("fetch", (event) => {
-  if (event.request.method !== "GET" || !OWN.has(new URL(event.request.url).pathname)) return;
+  const { origin, pathname } = new URL(event.request.url);
+  if (event.request.method !== "GET" || origin !== self.location.origin || !OWN.has(pathname)) return;
   const kept = async () => {
     try {
       const response = await fetch(event.request);

@@ -176,9 +176,9 @@ fn check_rates(recipe: &Recipe, given: &Value) -> Result<(), Error> {
         let rate = settings.schedule.lr;
         if rate > 1.0 && entry["schedule"].get("lr").is_none() {
             let images = settings.batch_size.saturating_mul(settings.accumulation);
-            let option = match entry.get("accumulation") {
-                Some(_) => "--accumulation",
-                None => "--batch-size",
+            let option = match settings.accumulation {
+                1 => "--batch-size",
+                _ => "--accumulation",
             };
             let reason = format!(
                 "{phase}: the learning rate of {images} images a step would be {rate}, expected at most 1: give --lr as well"

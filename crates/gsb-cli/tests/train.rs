@@ -546,6 +546,13 @@ fn what_is_wrong_with_numbers_is_said_in_plain_words() {
     );
     let width = said(r#"{"recipe": {"model": {"width": -3}}}"#);
     assert!(width.contains("recipe.model.width: "), "{width}");
+    let many = fails(gsb(folder.path()).args(["train", "--accumulation", "1000"]));
+    assert!(
+        many.contains(
+            "--accumulation: teacher: the learning rate of 32000 images a step would be 2"
+        ),
+        "{many}"
+    );
     let batch = fails(gsb(folder.path()).args(["train", "--batch-size", "20000"]));
     assert!(
         batch.contains(

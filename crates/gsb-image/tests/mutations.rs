@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use gsb_image::{Orientation, decode_image};
+use gsb_image::{Orientation, decode_image, encoded_size};
 use peak_alloc::PeakAlloc;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -108,21 +108,35 @@ fn a_profile_that_inflates_takes_no_memory() {
     packed.write_all(&profile).unwrap();
     drop(profile);
     let data = [b"icc\0\0".to_vec(), packed.finish().unwrap()].concat();
-    let mut file = png::png(1, 1, [1, 2, 3]);
-    let named = [b"iCCP".to_vec(), data].concat();
-    let mut crc = flate2::Crc::new();
-    crc.update(&named);
-    let chunk = [
-        &(named.len() as u32 - 4).to_be_bytes()[..],
-        &named,
-        &crc.sum().to_be_bytes(),
-    ];
+    let chunk = |name: &[u8], data: &[u8]| {
+        let named = [name, data].concat();
+        let mut crc = flate2::Crc::new();
+        crc.update(&named);
+        let len = (data.len() as u32).to_be_bytes();
+        [&len[..], &named, &crc.sum().to_be_bytes()].concat()
+    };
+    let most = |read: &dyn Fn()| {
+        let before = ALLOCATOR.current_usage();
+        ALLOCATOR.reset_peak_usage();
+        read();
+        ALLOCATOR.peak_usage() - before
+    };
+    let path = Path::new("profile.png");
     // Behind the signature and the header.
-    file.splice(33..33, chunk.concat());
-    let before = ALLOCATOR.current_usage();
-    ALLOCATOR.reset_peak_usage();
-    let image = decode_image(&file, Path::new("profile.png"), Orientation::Stored).unwrap();
-    let most = ALLOCATOR.peak_usage() - before;
-    assert_eq!(image.pixels, [1, 2, 3]);
-    assert!(most < 32 << 20, "{most} bytes");
+    let mut file = png::png(1, 1, [1, 2, 3]);
+    file.splice(33..33, chunk(b"iCCP", &data));
+    let small = most(&|| {
+        let image = decode_image(&file, path, Orientation::Stored).unwrap();
+        assert_eq!(image.pixels, [1, 2, 3]);
+    });
+    // A picture whose pixels would take almost all that a picture may.
+    let sides = 18_000u32.to_be_bytes();
+    let header = [&sides[..], &sides, &[8, 2, 0, 0, 0]].concat();
+    file.splice(8..33, chunk(b"IHDR", &header));
+    let large = most(&|| {
+        assert_eq!(encoded_size(&file, path).unwrap(), (18_000, 18_000));
+    });
+    for most in [small, large] {
+        assert!(most < 96 << 20, "{most} bytes");
+    }
 }

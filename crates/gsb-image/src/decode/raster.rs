@@ -1,6 +1,6 @@
 //! What the `image` crate decodes: PNG, WebP, BMP and PNM.
 
-use std::io::{BufRead, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufRead, Cursor, Seek, SeekFrom};
 
 use image::codecs::bmp::BmpDecoder;
 use image::metadata::Orientation as Turn;
@@ -11,6 +11,10 @@ use super::limits::{MAX_BYTES, MAX_SIDE, check_size};
 use super::orientation;
 use super::problem::told;
 use crate::Image;
+
+/// What a PNG file may take beside its pixels, which its decoder does not count. A compressed colour profile, which is of no
+/// use here, is inflated to as much as that before anything is known of the picture.
+const PNG_MEMORY: u64 = 32 << 20;
 
 /// Width and height by the header.
 pub(super) fn size(reader: impl BufRead + Seek, kind: Raster) -> Result<(u32, u32), String> {
@@ -40,7 +44,7 @@ fn decoder<'a>(
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(match kind {
-        Raster::Format(ImageFormat::Png) => png_memory(&mut reader)?,
+        Raster::Format(ImageFormat::Png) => PNG_MEMORY,
         _ => MAX_BYTES,
     });
     let decoder: Box<dyn ImageDecoder> = match kind {
@@ -59,26 +63,6 @@ fn decoder<'a>(
     let bytes = decoder.color_type().bytes_per_pixel();
     check_size(width, height, bytes.into())?;
     Ok(decoder)
-}
-
-/// What the decoder of a PNG file may take: for 8 bytes of each pixel, which is the most that there are, and for all
-/// else. A compressed colour profile, which is of no use here, would be inflated to as much as it may take.
-fn png_memory(reader: &mut (impl BufRead + Seek)) -> Result<u64, String> {
-    const ELSE: u64 = 8 << 20;
-    let mut head = Vec::new();
-    reader
-        .by_ref()
-        .take(24)
-        .read_to_end(&mut head)
-        .map_err(told)?;
-    reader.rewind().map_err(told)?;
-    // Behind the signature, and the length and name of the first chunk.
-    let side = |at: usize| {
-        let bytes = head.get(at..at + 4).and_then(|bytes| bytes.first_chunk());
-        bytes.map_or(0, |&bytes| u64::from(u32::from_be_bytes(bytes)))
-    };
-    let pixels = side(16).saturating_mul(side(20));
-    Ok(pixels.saturating_mul(8).saturating_add(ELSE).min(MAX_BYTES))
 }
 
 fn problem(error: ImageError) -> String {
