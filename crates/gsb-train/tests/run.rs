@@ -380,6 +380,15 @@ fn devices_that_share_a_batch_do_what_one_does_with_all_of_it() {
     assert!(apart > 100.0 * ROUNDING, "the test sees nothing: {apart}");
 }
 
+/// Trains by two recipes, which make the same of a teacher but for rounding.
+fn same_teacher(a: &Recipe, b: &Recipe) {
+    let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+    train(folders[0].path(), a);
+    train(folders[1].path(), b);
+    let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
+    assert!(apart < ROUNDING, "{apart}");
+}
+
 #[test]
 fn batches_of_a_step_count_as_one() {
     let _turn = turn();
@@ -387,11 +396,7 @@ fn batches_of_a_step_count_as_one() {
     let mut halves = recipe.clone();
     halves.teacher.batch_size = 8;
     halves.teacher.accumulation = 2;
-    let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
-    train(folders[0].path(), &recipe);
-    train(folders[1].path(), &halves);
-    let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
-    assert!(apart < ROUNDING, "{apart}");
+    same_teacher(&recipe, &halves);
 }
 
 #[test]
@@ -403,11 +408,7 @@ fn what_is_left_of_an_epoch_is_a_step_like_others() {
     parts.teacher.batch_size = 16;
     // More than the five batches there are: one step of all of them.
     parts.teacher.accumulation = 8;
-    let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
-    train(folders[0].path(), &recipe);
-    train(folders[1].path(), &parts);
-    let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
-    assert!(apart < ROUNDING, "{apart}");
+    same_teacher(&recipe, &parts);
 }
 
 #[test]
@@ -418,11 +419,7 @@ fn images_of_a_smaller_batch_count_as_much_as_others_of_the_step() {
     let mut parts = recipe.clone();
     parts.teacher.batch_size = 64;
     parts.teacher.accumulation = 2;
-    let folders: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
-    train(folders[0].path(), &recipe);
-    train(folders[1].path(), &parts);
-    let apart = difference::<VisionTransformer>(folders[0].path(), folders[1].path());
-    assert!(apart < ROUNDING, "{apart}");
+    same_teacher(&recipe, &parts);
 }
 
 #[test]
