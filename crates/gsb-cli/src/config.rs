@@ -129,17 +129,11 @@ fn with_options(mut config: RunConfig, options: &Value) -> Result<RunConfig, Err
 
 /// Refuses phases to mix the images of if none are mixed.
 fn check_mixed(recipe: &Recipe) -> Result<(), Error> {
+    let mut phases = recipe.phases.iter();
     let reason = match recipe.mixup {
         None => "nothing is mixed: expected --mixup or --cutmix with it",
-        Some(_)
-            if recipe
-                .phases
-                .iter()
-                .all(|&phase| recipe.mixup_of(phase).is_none()) =>
-        {
-            "expected a phase that is trained"
-        }
-        Some(_) => return Ok(()),
+        Some(_) if phases.any(|&phase| recipe.mixup_of(phase).is_some()) => return Ok(()),
+        Some(_) => "expected a phase that is trained",
     };
     let (option, reason) = ("--mixup-phase", reason.into());
     Err(Error::Option { option, reason })

@@ -28,8 +28,7 @@ pub struct Incoming {
 
 impl Incoming {
     pub fn new(body: Body) -> Self {
-        let begun = false;
-        Self { body, begun }
+        Self { body, begun: false }
     }
 }
 

@@ -28,9 +28,9 @@
 //! # What clients can do
 //!
 //! Nothing of a request is trusted: bodies, pictures, their number, the requests that wait and the memory that all
-//! of them take are bounded by [`Options`], and so is the time that a client may take to send, and to read the next part of an answer. A prediction
-//! that panics is answered by status 500, the worker is replaced, and what was in the same batch is
-//! classified nevertheless.
+//! of them take are bounded by [`Options`], and so is the time that a client may take to send, and to read the next
+//! part of an answer. A prediction that panics is answered by status 500, the worker is replaced, and what was in the
+//! same batch is classified nevertheless.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
