@@ -189,6 +189,31 @@ fn bodies_without_a_length_have_the_same_limit() {
     assert_eq!(chunked(&[0; 3001]).status, 413);
 }
 
+/// It was asked for the body, and is sending it when it is refused.
+#[test]
+fn a_client_that_waited_to_be_asked_sees_a_refusal_while_it_sends() {
+    let (running, brightness) = held(Options {
+        max_body: 3000,
+        ..Options::default()
+    });
+    brightness.hold(false);
+    let mut stream = running.connect();
+    let head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head).unwrap();
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let chunk = |len: usize| [format!("{len:x}\r\n").as_bytes(), &vec![0; len], b"\r\n"].concat();
+    stream.write_all(&chunk(3001)).unwrap();
+    // By then it is refused; a connection that was closed says so at the second of these.
+    for _ in 0..3 {
+        thread::sleep(Duration::from_millis(100));
+        stream.write_all(&chunk(100)).unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    assert_eq!(Response::read(&mut stream).unwrap().status, 413);
+}
+
 #[test]
 fn more_connections_than_are_taken_are_told() {
     let (running, brightness) = held(Options {
