@@ -62,6 +62,7 @@ impl VitConfig {
                     ValueBinarizerConfig::new()
                         .with_groups(stage2.value_groups)
                         .with_initial(stage2.initial_scales)
+                        .with_gradient(stage2.value_gradient)
                         .with_scope(stage2.scope),
                 )
                 .with_shift_bits(stage2.shift_bits)

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use clap::builder::{EnumValueParser, TypedValueParser};
-use gsb_core::binarize::{InitialScales, ThresholdScope};
+use gsb_core::binarize::{InitialScales, ThresholdScope, ValueGradient};
 use gsb_core::distill::Distillation;
 use gsb_data::Orientation;
 use gsb_train::Products;
@@ -75,6 +75,24 @@ impl From<InitialName> for InitialScales {
             InitialName::Published => Self::Published,
             InitialName::Residual => Self::Residual,
             InitialName::Plain => Self::Plain,
+        }
+    }
+}
+
+/// The gradient of the value on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GradientName {
+    /// Once for each group, as the published code does
+    Published,
+    /// Once, in the range of the first group, as in the plain binarizer
+    Plain,
+}
+
+impl From<GradientName> for ValueGradient {
+    fn from(name: GradientName) -> Self {
+        match name {
+            GradientName::Published => Self::Published,
+            GradientName::Plain => Self::Plain,
         }
     }
 }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Slice, s};
 use super::groups::{checked_thresholds, keep, shares, superposition_methods};
 use super::scale::{Measured, fresh};
 use super::{Blend, InitialScales, ScaleRule};
-use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
+use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope, ValueGradient};
 
 /// Configuration of an [`AttentionBinarizer`].
 #[derive(Config, Debug)]
@@ -141,6 +141,7 @@ impl AttentionBinarizerConfig {
             thresholds,
             range: (0.0, qp),
             scope: self.scope,
+            value_gradient: ValueGradient::Published,
         };
         AttentionBinarizer {
             scales,

@@ -26,7 +26,7 @@ mod unsigned;
 mod value;
 mod weight;
 
-pub use crate::ops::{Levels, SCALE_GUARD, ThresholdScope};
+pub use crate::ops::{Levels, SCALE_GUARD, ThresholdScope, ValueGradient};
 pub use attention::{AttentionBinarizer, AttentionBinarizerConfig};
 pub use blend::Blend;
 pub use channel::{ChannelQuantizer, ChannelQuantizerConfig};

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Slice};
 
 use super::groups::{checked_thresholds, keep, shares, superposition_methods};
 use super::scale::{Measured, fresh};
-use super::{Blend, InitialScales, ScaleRule};
+use super::{Blend, InitialScales, ScaleRule, ValueGradient};
 use crate::ops::{self, Levels, Superposed, Superposition, ThresholdScope};
 
 /// Configuration of a [`ValueBinarizer`].
@@ -30,6 +30,9 @@ pub struct ValueBinarizerConfig {
     /// How the initial scales follow from data.
     #[config(default = "InitialScales::Published")]
     pub initial: InitialScales,
+    /// Where the gradient of the input passes, and how many times.
+    #[config(default = "ValueGradient::Published")]
+    pub gradient: ValueGradient,
 }
 
 /// Binarizes the value of an attention to a superposition of nested signed groups (GSB).
@@ -47,6 +50,8 @@ pub struct ValueBinarizerConfig {
 /// - `dx = (mid_1 + mid_2 + mid_3) * g`; off its group `q_i = 0`, so `mid_i = 1` there, as in the
 ///   published code, unless the group has no member in the whole scope
 /// - `da_i = sum((sign(x_i) - mid_i * q_i) * g) / sqrt(n_i)`
+///
+/// With [`ValueGradient::Plain`], `dx = mid_1 * g` instead, as in the plain binarizer.
 ///
 /// With several bits the range of `mid` widens to `-2^(bits - 1)..=2^(bits - 1)`, whose end enters
 /// the roots as a factor. An empty group (all of the scope is zero) contributes nothing,
@@ -103,6 +108,7 @@ impl ValueBinarizerConfig {
             thresholds,
             range: (qn, -qn),
             scope: self.scope,
+            value_gradient: self.gradient,
         };
         ValueBinarizer {
             scales,
@@ -191,6 +197,38 @@ mod tests {
         assert_eq!(values(y), values(half.forward(x.clone())));
         let whole = half.with_blend(Blend::BINARY);
         assert_ne!(values(whole.forward(x.clone())), values(x));
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_gradient_passes_once_for_each_group_or_as_in_the_plain_binarizer() {
+        let device = Device::flex().autodiff();
+        let gradient = |groups: usize, gradient: ValueGradient| {
+            // Thresholds at 2.8 and 3.6, scales 1, 1, 1.
+            let x = Tensor::<1>::from_floats([0.0, 0.5, -2.0, 2.9, 3.0, 4.0], &device);
+            let x = x.require_grad();
+            let binarizer = ValueBinarizerConfig::new()
+                .with_groups(groups)
+                .with_gradient(gradient)
+                .with_scope(ThresholdScope::Batch)
+                .init(&device);
+            let y = binarizer.forward(x.clone());
+            let g = Tensor::<1>::from_floats([1.0, 10.0, 100.0, 1e3, 1e4, 1e5], &device);
+            let gradients = (y * g).sum().backward();
+            let scales = binarizer.scales.val().grad(&gradients).unwrap();
+            let values = |x: Tensor<1>| x.into_data().try_to_vec::<f32>().unwrap();
+            (values(x.grad(&gradients).unwrap()), values(scales))
+        };
+        let (published, scales) = gradient(3, ValueGradient::Published);
+        assert_eq!(published, [3.0, 30.0, 0.0, 1e3, 1e4, 0.0]);
+        let (plain, same) = gradient(3, ValueGradient::Plain);
+        assert_eq!(plain, [1.0, 10.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(same, scales);
+        let single = |of| gradient(1, of);
+        assert_eq!(
+            single(ValueGradient::Plain),
+            single(ValueGradient::Published)
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod superposition;
 
 pub use backend::BinaryOps;
 pub use gsb_numerics::{Levels, SCALE_GUARD, ThresholdScope};
-pub use superposition::{Superposed, Superposition};
+pub use superposition::{Superposed, Superposition, ValueGradient};
 
 use burn::Tensor;
 use burn::backend::Dispatch;

@@ -7,7 +7,7 @@ use burn::backend::{
 use burn::tensor::{BoolDType, FloatDType, Shape, Slice};
 use gsb_numerics::{Levels, SCALE_GUARD, ThresholdScope};
 
-use super::superposition::{Superposed, Superposition};
+use super::superposition::{Superposed, Superposition, ValueGradient};
 
 type Float<B> = FloatTensor<B>;
 type Mask<B> = burn::backend::tensor::BoolTensor<B>;
@@ -186,8 +186,10 @@ fn value_backward<B: Backend>(
         let (terms, inside_k) = part(B::float_mul(x.clone(), group.clone()), k + 1);
         grad_scales.push(group_gradient::<B>(terms, group, spec.range.1));
         // Off its group q is 0 and lets the gradient pass, unless the scope has no such group.
-        let present = present::<B>(&extrema, threshold, &x);
-        inside = B::float_add(inside, B::float_mul(inside_k, present));
+        if spec.value_gradient == ValueGradient::Published {
+            let present = present::<B>(&extrema, threshold, &x);
+            inside = B::float_add(inside, B::float_mul(inside_k, present));
+        }
     }
     (B::float_mul(inside, grad), grad_scales)
 }

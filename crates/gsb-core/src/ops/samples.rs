@@ -2,10 +2,19 @@
 
 use gsb_numerics::ThresholdScope;
 
+use super::superposition::{Superposed, ValueGradient};
+
 pub(super) const SCOPES: [ThresholdScope; 3] = [
     ThresholdScope::Batch,
     ThresholdScope::Sample,
     ThresholdScope::Row,
+];
+
+/// The superpositions, that of the value with each of its gradients.
+pub(super) const KINDS: [(Superposed, ValueGradient); 3] = [
+    (Superposed::Attention, ValueGradient::Published),
+    (Superposed::Value, ValueGradient::Published),
+    (Superposed::Value, ValueGradient::Plain),
 ];
 
 /// Values with ties, zeros of both signs, and everything beyond the bounds.

@@ -1,6 +1,7 @@
 //! What a superposition operation is parametrised by.
 
 use gsb_numerics::{GROUP_THRESHOLDS, ThresholdScope};
+use serde::{Deserialize, Serialize};
 
 /// Which of the two superpositions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +10,22 @@ pub enum Superposed {
     Attention,
     /// Of a signed tensor: groups near both extrema, each adding its scale times the sign.
     Value,
+}
+
+/// Where the superposition of a value lets the gradient of its input pass, and how many times.
+///
+/// The gradients of the scales do not depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValueGradient {
+    /// As the published code does: once for each group whose part of the element is in its range, which is that of every
+    /// group that the element is not in. Of three groups, most elements get two or three times the gradient, and next to
+    /// none gets nothing.
+    #[default]
+    Published,
+    /// Once, where the element is in the range of the first group, as in the plain binarizer. For a single group there is
+    /// no difference.
+    Plain,
 }
 
 /// A superposition of binary groups.
@@ -27,6 +44,8 @@ pub struct Superposition {
     pub range: (f32, f32),
     /// Elements that share one extremum.
     pub scope: ThresholdScope,
+    /// Where a value lets the gradient pass; an attention matrix has one way.
+    pub value_gradient: ValueGradient,
 }
 
 impl Superposition {
@@ -41,6 +60,7 @@ impl Superposition {
             thresholds: GROUP_THRESHOLDS.to_vec(),
             range: (lowest, 1.0),
             scope,
+            value_gradient: ValueGradient::Published,
         }
     }
 

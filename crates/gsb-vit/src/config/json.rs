@@ -92,6 +92,7 @@ mod tests {
             "binary_query_key",
             "token_shifts",
             "attention_bits",
+            "value_gradient",
             "shift_bits",
         ] {
             assert!(fields.remove(name).is_some(), "{name}");
@@ -157,6 +158,7 @@ mod tests {
             "attention_bits",
             "value_groups",
             "initial_scales",
+            "value_gradient",
             "head_bits",
             "patch_bits",
             "shift_bits",

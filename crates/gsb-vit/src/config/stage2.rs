@@ -1,6 +1,6 @@
 //! What stage 2 binarizes with.
 
-use gsb_core::binarize::{InitialScales, ThresholdScope};
+use gsb_core::binarize::{InitialScales, ThresholdScope, ValueGradient};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -35,6 +35,9 @@ pub struct Stage2Config {
     pub value_groups: usize,
     /// How the initial scales of the superpositions follow from data.
     pub initial_scales: InitialScales,
+    /// Where the superposition of the value lets the gradient pass, and how many times.
+    #[serde(default)]
+    pub value_gradient: ValueGradient,
     /// Bits of weight and input of the heads, 1 to 8.
     pub head_bits: u8,
     /// Bits of the weight of the patch embedding, 1 to 8.
@@ -61,6 +64,7 @@ impl Default for Stage2Config {
             attention_bits: one_bit(),
             value_groups: 3,
             initial_scales: InitialScales::Published,
+            value_gradient: ValueGradient::Published,
             head_bits: 8,
             patch_bits: 8,
             shift_bits: all_bits(),

@@ -1,7 +1,7 @@
 //! The configuration that all phases share.
 
 use burn::nn::Initializer;
-use gsb_core::binarize::{InitialScales, ThresholdScope};
+use gsb_core::binarize::{InitialScales, ThresholdScope, ValueGradient};
 use gsb_core::nn::TokenShift;
 use serde::{Deserialize, Serialize};
 
@@ -177,6 +177,7 @@ setters! {
     with_attention_bits(attention_bits: u8) stage2.attention_bits;
     with_value_groups(value_groups: usize) stage2.value_groups;
     with_initial_scales(initial_scales: InitialScales) stage2.initial_scales;
+    with_value_gradient(value_gradient: ValueGradient) stage2.value_gradient;
     with_head_bits(head_bits: u8) stage2.head_bits;
     with_patch_bits(patch_bits: u8) stage2.patch_bits;
     with_shift_bits(shift_bits: u8) stage2.shift_bits;

@@ -1,10 +1,10 @@
 //! What is changed of the model.
 
 use clap::Args;
-use gsb_core::binarize::{InitialScales, ThresholdScope};
+use gsb_core::binarize::{InitialScales, ThresholdScope, ValueGradient};
 use serde::Serialize;
 
-use crate::options::names::{InitialName, ScopeName, named};
+use crate::options::names::{GradientName, InitialName, ScopeName, named};
 use crate::options::numbers::{below_one, positive};
 
 /// What is changed of the model.
@@ -39,6 +39,11 @@ pub struct ModelArgs {
     #[arg(long, value_parser = named::<InitialName, InitialScales>(), help_heading = "Model")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_scales: Option<InitialScales>,
+
+    /// Where the groups of the value let the gradient pass
+    #[arg(long, value_parser = named::<GradientName, ValueGradient>(), help_heading = "Model")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_gradient: Option<ValueGradient>,
 
     /// Bits in which shifts of attention matrices are trained and packed: 8, 16 or 32
     #[arg(long, value_name = "BITS", help_heading = "Model")]

@@ -59,6 +59,7 @@ pub(super) fn superpose_backward_kernel(
     cubes: usize,
     #[comptime] signs: bool,
     #[comptime] guarded: bool,
+    #[comptime] plain: bool,
 ) {
     let further = comptime![thresholds.len()];
     let groups = comptime![further + 1];
@@ -105,7 +106,7 @@ pub(super) fn superpose_backward_kernel(
                 dx += term * scale;
             }
         }
-        if comptime![signs && further > 0] {
+        if comptime![signs && further > 0 && !plain] {
             dx = factor * g;
         }
         grad_x.write(i, dx);

@@ -20,7 +20,7 @@ use gsb_numerics::{Levels, SCALE_GUARD, ThresholdScope};
 
 use super::backend::BinaryOps;
 use super::primitive;
-use super::superposition::{Superposed, Superposition};
+use super::superposition::{Superposed, Superposition, ValueGradient};
 use kernel::UNITS;
 
 /// Groups whose sums fit into 16 KiB of shared memory, which every device has.
@@ -152,6 +152,8 @@ struct Groups {
     range: (f32, f32),
     /// Elements of a scope.
     len: usize,
+    /// Whether a value lets the gradient pass in the range of the first group alone.
+    plain: bool,
 }
 
 impl Groups {
@@ -162,6 +164,7 @@ impl Groups {
             thresholds: spec.thresholds.clone(),
             range: spec.range,
             len: spec.scope.split(x.shape().as_slice()).1,
+            plain: spec.value_gradient == ValueGradient::Plain,
         }
     }
 
@@ -173,6 +176,7 @@ impl Groups {
             thresholds: Vec::new(),
             range: levels.range(),
             len: 1,
+            plain: false,
         }
     }
 
@@ -242,6 +246,7 @@ fn superpose_backward(
         cubes,
         groups.signs,
         groups.guarded,
+        groups.plain,
     );
     kernel::scale_gradients_kernel::launch(
         &client,

@@ -6,7 +6,7 @@ use burn_cubecl::CubeDevice;
 use burn_cubecl::ops::into_data_sync;
 
 use super::*;
-use crate::ops::samples::{SCOPES, values};
+use crate::ops::samples::{KINDS, SCOPES, values};
 
 /// Shapes of one element, of less than a cube, of several cubes with a rest, of several rounds of all cubes.
 const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [3, 37, 33], [4, 50, 198]];
@@ -92,7 +92,7 @@ fn superpositions_equal_the_primitive_ones() {
         (vec![0.7, 0.9], vec![0.5, -1.0, 0.125]),
         (vec![0.5, 0.7, 0.9], vec![0.5, 0.0, 0.125, 0.25]),
     ] {
-        for kind in [Superposed::Attention, Superposed::Value] {
+        for (kind, value_gradient) in KINDS {
             for range in [(0.0, 1.0), (-1.0, 1.0)] {
                 for scope in SCOPES {
                     let spec = Superposition {
@@ -100,6 +100,7 @@ fn superpositions_equal_the_primitive_ones() {
                         thresholds: thresholds.clone(),
                         range,
                         scope,
+                        value_gradient,
                     };
                     superposition_equals_the_primitive_one(&spec, &scales);
                 }

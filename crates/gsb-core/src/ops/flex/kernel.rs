@@ -2,7 +2,7 @@
 
 use gsb_cpu::flex::Pointwise;
 
-use crate::ops::superposition::Superposition;
+use crate::ops::superposition::{Superposition, ValueGradient};
 
 /// A superposition whose kernel depends on the extrema of a scope.
 pub(super) trait Groups<const G: usize>: Pointwise<G> {
@@ -103,6 +103,8 @@ pub(super) struct ValueGroups<const G: usize> {
     /// What an element off the group adds to the gradient's factor: 1, or 0 if nobody is in it.
     off: [f32; G],
     range: (f32, f32),
+    /// Whether the gradient passes in the range of the first group alone.
+    plain: bool,
 }
 
 impl<const G: usize> Groups<G> for ValueGroups<G> {
@@ -115,6 +117,7 @@ impl<const G: usize> Groups<G> for ValueGroups<G> {
             below,
             off,
             range: spec.range,
+            plain: spec.value_gradient == ValueGradient::Plain,
         }
     }
 }
@@ -153,6 +156,9 @@ impl<const G: usize> Pointwise<G> for ValueGroups<G> {
             } else {
                 self.off[k]
             };
+        }
+        if self.plain {
+            factor = pass(inside, 1.0);
         }
         (factor * g, terms, members)
     }

@@ -3,7 +3,7 @@
 use burn::tensor::Slice;
 
 use super::*;
-use crate::ops::samples::{SCOPES, values};
+use crate::ops::samples::{KINDS, SCOPES, values};
 
 /// Shapes of one element, of less than a vector, of several chunks with a rest.
 const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [2, 3, 5], [3, 7, 33], [4, 170, 198]];
@@ -70,7 +70,7 @@ fn superpositions_equal_the_primitive_ones() {
         (vec![0.7, 0.9], vec![0.5, -1.0, 0.1]),
         (vec![0.5, 0.7, 0.9], vec![0.5, 0.0, 0.1, 0.3]),
     ] {
-        for kind in [Superposed::Attention, Superposed::Value] {
+        for (kind, value_gradient) in KINDS {
             for range in [(0.0, 1.0), (0.0, 7.0), (-1.0, 1.0), (-128.0, 128.0)] {
                 for scope in SCOPES {
                     let spec = Superposition {
@@ -78,6 +78,7 @@ fn superpositions_equal_the_primitive_ones() {
                         thresholds: thresholds.clone(),
                         range,
                         scope,
+                        value_gradient,
                     };
                     superposition_equals_the_primitive_one(&spec, &scales(&values));
                 }
