@@ -129,12 +129,13 @@ fn text(head: &[u8]) -> Option<&str> {
 /// The error for a zip archive that `torch.save` has not written.
 pub(crate) fn archive_refusal(path: &Path, archive: &Archive) -> CheckpointError {
     let ends = |endings: &[&str]| {
-        let mut names = archive.names().filter(|name| {
+        let names = archive.names().filter(|name| {
             let name = name.to_lowercase();
             endings.iter().any(|ending| name.ends_with(ending))
         });
+        // The names have no order of their own.
         names
-            .next()
+            .min()
             .map(|name| name.chars().take(80).collect::<String>())
     };
     let checkpoint = ends(&[".pth", ".pt", ".safetensors", ".bin", ".ckpt", ".tar"]);

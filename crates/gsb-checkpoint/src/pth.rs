@@ -54,12 +54,20 @@ pub(crate) fn open(
 
 /// The folder of the archive that everything is in, with its slash.
 fn root(path: &Path, archive: &Archive) -> Result<String, CheckpointError> {
-    archive
-        .names()
-        .filter_map(|name| name.strip_suffix("data.pkl"))
-        .find(|root| root.is_empty() || root.find('/') == Some(root.len() - 1))
-        .map(str::to_owned)
-        .ok_or_else(|| archive_refusal(path, archive))
+    let roots = archive.names().filter_map(|name| {
+        let root = name.strip_suffix("data.pkl")?;
+        (root.is_empty() || root.find('/') == Some(root.len() - 1)).then_some(root)
+    });
+    let mut roots: Vec<&str> = roots.collect();
+    roots.sort_unstable();
+    match roots[..] {
+        [] => Err(archive_refusal(path, archive)),
+        [root] => Ok(root.to_owned()),
+        [first, second, ..] => Err(CheckpointError::Archive {
+            path: path.into(),
+            problem: format!("two pickles, {first}data.pkl and {second}data.pkl, expected one"),
+        }),
+    }
 }
 
 /// The bytes of an entry, if there is one.

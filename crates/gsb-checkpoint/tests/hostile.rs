@@ -136,12 +136,19 @@ fn entry(archive: &mut Vec<u8>, directory: &mut Vec<u8>, name: &str, data: &[u8]
 
 /// A `.pth` file of a pickle and one storage, of 16 bytes.
 fn pth(pickle: &[u8], method: u16) -> Vec<u8> {
+    zip(&[("a/data.pkl", pickle, method), ("a/data/0", &[1; 16], 0)])
+}
+
+/// An archive of entries by name, each with its method.
+fn zip(entries: &[(&str, &[u8], u16)]) -> Vec<u8> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
-    entry(&mut archive, &mut directory, "a/data.pkl", pickle, method);
-    entry(&mut archive, &mut directory, "a/data/0", &[1; 16], 0);
+    for &(name, data, method) in entries {
+        entry(&mut archive, &mut directory, name, data, method);
+    }
     let start = archive.len() as u32;
     archive.extend(&directory);
-    archive.extend(b"PK\x05\x06\0\0\0\0\x02\0\x02\0");
+    archive.extend(b"PK\x05\x06\0\0\0\0");
+    archive.extend([entries.len() as u8, 0, entries.len() as u8, 0]);
     archive.extend((directory.len() as u32).to_le_bytes());
     archive.extend(start.to_le_bytes());
     archive.extend([0, 0]);
@@ -223,6 +230,14 @@ fn long_keys() -> Vec<u8> {
     [b"\x80\x02}(", &first[..], &more, b"u."].concat()
 }
 
+/// A dictionary of many objects of one class, whose name is long.
+fn long_class() -> Vec<u8> {
+    let name = vec![b'x'; 1_000_000];
+    let more = b"h\x01h\0s".repeat(200_000);
+    let class = [&b"\x80\x02}cm\n"[..], &name, b"\n)Rq\x000\x8c\x01kq\x010"].concat();
+    [&class[..], &more, b"."].concat()
+}
+
 /// A file of before PyTorch 1.6, with storages of the value 1 in every byte.
 fn legacy(object: &[u8], keys: &[u8], storages: usize) -> Vec<u8> {
     [
@@ -271,6 +286,21 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let empty = empty.collect::<Vec<_>>().join(",");
     vec![
         ("a sound file", one(&[2, 2], &[1, 2], 0, 4), ""),
+        (
+            "objects of a long class",
+            pth(&long_class(), 0),
+            "no tensors",
+        ),
+        (
+            "two models",
+            zip(&[
+                ("a/data.pkl", &whole, 0),
+                ("b/data.pkl", &whole, 0),
+                ("a/data/0", &[1; 16], 0),
+                ("b/data/0", &[2; 16], 0),
+            ]),
+            "two pickles, a/data.pkl and b/data.pkl",
+        ),
         ("stride zero", one(&[1 << 31], &[0], 0, 4), "repeats"),
         (
             "a huge shape",

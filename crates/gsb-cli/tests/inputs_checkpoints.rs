@@ -599,7 +599,7 @@ fn a_start_that_cannot_be_used_is_refused_and_an_average_is_taken() {
 
     let own = Trained::once().teacher_file();
     let without = start(&["--output-dir", "run", "--ema", "--teacher-path", &own]);
-    assert!(fails(folder.path(), &without).starts_with("start.ema: "));
+    assert!(fails(folder.path(), &without).starts_with("--ema: "));
     assert!(!folder.path().join("run").exists());
 
     let said = says(folder.path(), &[&of("ema.pth")[..], &["--ema"]].concat());

@@ -246,7 +246,7 @@ fn a_run_works_from_any_folder_and_after_its_data_moved() {
         "{moved}"
     );
     let message = fails(elsewhere().args(resume).args(["--finetune", "x.bpk"]));
-    assert!(message.starts_with("start.finetune: "), "{message}");
+    assert!(message.starts_with("--finetune: "), "{message}");
     let output = elsewhere().args(resume).args(["--seed", "1"]).output();
     assert_eq!(output.expect("the program starts").status.code(), Some(2));
 }

@@ -35,8 +35,13 @@ impl DataSplits {
         let before = of_classes(&*self.train);
         let mut parts = vec![&mut self.train, &mut self.test];
         parts.extend(&mut self.validation);
+        let validated = parts.get(2).is_some_and(|part| !part.is_empty());
         let left_out = check(parts, broken)?;
         self.remarks.extend(left_out);
+        if validated && self.validation.as_ref().is_some_and(|part| part.is_empty()) {
+            let what = "pictures to validate on".into();
+            return Err(Error::NoPictures { what });
+        }
         let after = of_classes(&*self.train);
         let lost = (0..names.len()).filter(|&class| before[class] > 0 && after[class] == 0);
         let lost: Vec<&str> = lost.map(|class| &*names[class]).collect();

@@ -14,17 +14,22 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The whole of a file that must be there, unpacked if it is gzipped.
 pub(crate) fn read(path: &Path, expected: &str) -> Result<Vec<u8>, Error> {
+    read_at_most(MAX_BYTES, path, expected)
+}
+
+/// [`read`] of a file that has no more than so many bytes, unpacked.
+pub(crate) fn read_at_most(limit: u64, path: &Path, expected: &str) -> Result<Vec<u8>, Error> {
     if !path.exists() {
         return Err(Error::missing(path, expected));
     }
     let (reader, _) = gzip::open(path)?;
     let mut bytes = Vec::new();
     reader
-        .take(MAX_BYTES + 1)
+        .take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(Error::io(path))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let problem = format!("more than {MAX_BYTES} bytes: expected {expected}");
+    if bytes.len() as u64 > limit {
+        let problem = format!("more than {limit} bytes: expected {expected}");
         return Err(Error::format(path, problem));
     }
     Ok(bytes)

@@ -84,17 +84,17 @@ impl Loader {
         transform: impl Transform + 'static,
         config: LoaderConfig,
     ) -> Result<Self, Error> {
-        for (option, value) in [
-            ("batch_size", config.batch_size),
-            ("repeats", config.repeats),
-            ("image_size", transform.shape().into_iter().product()),
+        transform.validate()?;
+        for (option, empty) in [
+            ("batch_size", config.batch_size == 0),
+            ("repeats", config.repeats == 0),
+            ("image_size", transform.shape().contains(&0)),
         ] {
-            if value == 0 {
+            if empty {
                 let problem = "expected at least 1".into();
                 return Err(Error::Option { option, problem });
             }
         }
-        transform.validate()?;
         let sampler = Sampler {
             len: set.len(),
             batch_size: config.batch_size,

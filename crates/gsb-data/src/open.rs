@@ -44,23 +44,37 @@ pub fn open(
     path: Option<&Path>,
     options: &OpenOptions,
 ) -> Result<DataSplits, Error> {
-    let folder = || -> Result<&Path, Error> {
-        let path = path.ok_or(Error::NoPath {
+    let folder = || {
+        path.ok_or(Error::NoPath {
             name: name.as_str(),
-        })?;
-        if options.download {
-            download(name, path)?;
-        }
-        Ok(path)
+        })
     };
+    let fetched = |read: fn(&Path) -> Result<DataSplits, Error>| {
+        let folder = folder()?;
+        match read(folder) {
+            Err(Error::Missing { .. }) if options.download => {
+                download(name, folder)?;
+                read(folder)
+            }
+            opened => opened,
+        }
+    };
+    let is_fetched = matches!(
+        name,
+        DataSetName::Digits | DataSetName::Mnist | DataSetName::Cifar10 | DataSetName::Cifar100
+    );
+    if options.download && !is_fetched {
+        // Says that it cannot be.
+        download(name, folder()?)?;
+    }
     let splits = match name {
         DataSetName::Digits => {
             let (fraction, seed) = DIGITS_SPLIT;
             return digits()?.split(fraction, seed);
         }
-        DataSetName::Mnist => return mnist(folder()?),
-        DataSetName::Cifar10 => return cifar10(folder()?),
-        DataSetName::Cifar100 => return cifar100(folder()?),
+        DataSetName::Mnist => return fetched(mnist),
+        DataSetName::Cifar10 => return fetched(cifar10),
+        DataSetName::Cifar100 => return fetched(cifar100),
         DataSetName::Flowers102 => flowers102::read(folder()?)?,
         DataSetName::Chaoyang => chaoyang::read(folder()?)?,
         DataSetName::ImageFolder => image_folder::read(folder()?)?,
@@ -84,6 +98,27 @@ fn download(_: DataSetName, _: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_that_is_there_is_not_fetched() {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["train", "t10k"] {
+            let images = [
+                &[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28][..],
+                &[7; 784],
+            ];
+            let labels = [0, 0, 8, 1, 0, 0, 0, 1, 3];
+            let path = |kind: &str| folder.path().join(format!("{part}-{kind}-ubyte"));
+            std::fs::write(path("images-idx3"), images.concat()).unwrap();
+            std::fs::write(path("labels-idx1"), labels).unwrap();
+        }
+        let options = OpenOptions {
+            download: true,
+            ..OpenOptions::default()
+        };
+        let splits = open(DataSetName::Mnist, Some(folder.path()), &options).unwrap();
+        assert_eq!((splits.train.len(), splits.test.len()), (1, 1));
+    }
 
     #[test]
     fn a_folder_is_asked_for() {

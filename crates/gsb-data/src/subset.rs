@@ -131,7 +131,7 @@ pub fn per_class(set: Arc<dyn DataSet>, n: usize, seed: u64) -> Result<Subset, E
         of_class[set.label(index)].push(index);
     }
     let mut rng = generator(seed);
-    let mut chosen = Vec::with_capacity(n.min(set.len()) * of_class.len());
+    let mut chosen = Vec::with_capacity(set.len().min(n.saturating_mul(of_class.len())));
     for (class, indices) in of_class.iter_mut().enumerate() {
         if indices.len() < n {
             return Err(Error::TooFew {

@@ -448,6 +448,36 @@ fn a_description_beside_tells_the_heads() {
     }
 }
 
+/// Neither has a tensor that would tell of it.
+#[test]
+fn a_description_beside_tells_the_variants() {
+    let place = Place::new();
+    let config = narrow_heads()
+        .with_token_shifts(true)
+        .with_binary_query_key(true);
+    std::fs::write(&place.beside, config.to_json()).unwrap();
+    let described = |published: Published| {
+        write_bare(&published, &place.path);
+        let described = place.read().describe_with(&Hints::default()).unwrap();
+        let variants = (
+            described.config.binary_query_key,
+            described.config.token_shifts,
+        );
+        (described.assumed.join("; "), variants)
+    };
+    let (assumed, variants) = described(Published::of(
+        &config.init_teacher(&Device::flex()).unwrap(),
+    ));
+    assert_eq!(variants, (true, false));
+    assert!(assumed.contains("query and key of one bit"), "{assumed}");
+    let (assumed, variants) =
+        described(Published::of(&config.init_stage1(&Device::flex()).unwrap()));
+    assert_eq!(variants, (false, true));
+    assert!(assumed.contains("neighbouring tokens"), "{assumed}");
+    let (_, variants) = described(Published::of(&config.init_stage2(&Device::flex()).unwrap()));
+    assert_eq!(variants, (false, true));
+}
+
 #[test]
 fn a_name_of_timm_beside_tells_the_heads() {
     let place = Place::new();

@@ -270,7 +270,12 @@ impl<'a> Machine<'a> {
         match op {
             b'c' => {
                 let (module, name) = self.reader.global()?;
-                self.push(Known::find(module, name).map_or(Value::Foreign(start), Value::Known));
+                // Whoever asks what it is reads the name again.
+                let foreign = match module.len() + name.len() <= MAX_TEXT {
+                    true => Value::Foreign(start),
+                    false => Value::Other,
+                };
+                self.push(Known::find(module, name).map_or(foreign, Value::Known));
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);

@@ -96,7 +96,8 @@ fn begun(args: &TrainArgs) -> Result<(Run, DataSplits), Error> {
     };
     // Before there is a folder that would have to be removed again.
     config.check(&splits, &devices).map_err(by_option)?;
-    Ok((Run::new_on(folder, config, devices)?, splits))
+    let run = Run::new_on(folder, config, devices).map_err(by_option)?;
+    Ok((run, splits))
 }
 
 /// The run of a folder, with its images and where files are now.
@@ -125,7 +126,8 @@ fn resumed(args: &TrainArgs, folder: &Path) -> Result<(Run, DataSplits), Error> 
         stage1: args.start.stage1.clone(),
         init: args.start.init.clone().unwrap_or_default(),
         ..Start::default()
-    })?;
+    })
+    .map_err(by_option)?;
     run.set_data(config.data, config.fingerprint);
     Ok((run, splits))
 }

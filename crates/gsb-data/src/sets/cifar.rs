@@ -56,7 +56,7 @@ fn read(path: &Path, layout: &Layout) -> Result<DataSplits, Error> {
         for folder in [path.join(version.folder), path.to_path_buf()] {
             if folder.join(version.test).is_file() {
                 return splits(&folder, layout, version, |name| {
-                    lists::read(&folder.join(name), "a file of CIFAR")
+                    lists::read_at_most(MAX_FILE, &folder.join(name), "a file of CIFAR")
                 });
             }
         }

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use matfile::{MatFile, NumericData};
-
 use super::files::{FileSplits, Labelled};
-use super::image_folder;
+use super::{image_folder, matlab};
 use crate::{DataSplits, Error, Orientation, lists};
 
 const LABELS: &str = "imagelabels.mat";
@@ -82,20 +80,21 @@ pub(crate) fn read(root: &Path) -> Result<FileSplits, Error> {
 /// Arrays of a MATLAB file, as positive integers.
 fn integers<const N: usize>(path: &Path, names: [&str; N]) -> Result<[Vec<usize>; N], Error> {
     let bytes = lists::read(path, "a MATLAB file of the data set")?;
-    let file = MatFile::parse(bytes.as_slice())
+    let file = matlab::arrays(&bytes)
         .map_err(|error| Error::format(path, format!("not a MATLAB 5 file: {error}")))?;
     let array = |name: &str| {
-        let array = file
-            .find_by_name(name)
+        let (_, numbers) = file
+            .iter()
+            .find(|(found, _)| found == name)
             .ok_or_else(|| Error::format(path, format!("it has no array of numbers {name:?}")))?;
-        let numbers = positive(array.data()).ok_or_else(|| {
-            let problem = format!("{name:?} has values that are no positive integers");
-            Error::format(path, problem)
-        })?;
         if numbers.is_empty() {
             return Err(Error::format(path, format!("{name:?} is empty")));
         }
-        Ok(numbers)
+        let numbers: Option<_> = numbers.iter().copied().map(positive).collect();
+        numbers.ok_or_else(|| {
+            let problem = format!("{name:?} has values that are no positive integers");
+            Error::format(path, problem)
+        })
     };
     let mut arrays = [const { Vec::new() }; N];
     for (values, name) in arrays.iter_mut().zip(names) {
@@ -104,30 +103,7 @@ fn integers<const N: usize>(path: &Path, names: [&str; N]) -> Result<[Vec<usize>
     Ok(arrays)
 }
 
-fn positive(data: &NumericData) -> Option<Vec<usize>> {
-    fn all<T: Copy + Into<f64>>(values: &[T]) -> Option<Vec<usize>> {
-        let integer = |value: f64| {
-            let valid = value >= 1.0 && value <= f64::from(u32::MAX) && value.fract() == 0.0;
-            valid.then_some(value as usize)
-        };
-        values.iter().map(|&value| integer(value.into())).collect()
-    }
-    match data {
-        NumericData::UInt8 { real, .. } => all(real),
-        NumericData::Int8 { real, .. } => all(real),
-        NumericData::UInt16 { real, .. } => all(real),
-        NumericData::Int16 { real, .. } => all(real),
-        NumericData::UInt32 { real, .. } => all(real),
-        NumericData::Int32 { real, .. } => all(real),
-        NumericData::Single { real, .. } => all(real),
-        NumericData::Double { real, .. } => all(real),
-        NumericData::UInt64 { real, .. } => real
-            .iter()
-            .map(|&value| usize::try_from(value).ok())
-            .collect(),
-        NumericData::Int64 { real, .. } => real
-            .iter()
-            .map(|&value| usize::try_from(value).ok())
-            .collect(),
-    }
+fn positive(value: f64) -> Option<usize> {
+    let valid = value >= 1.0 && value <= f64::from(u32::MAX) && value.fract() == 0.0;
+    valid.then_some(value as usize)
 }

@@ -9,5 +9,6 @@ pub(crate) mod flowers102;
 pub(crate) mod idx;
 pub(crate) mod image_folder;
 pub(crate) mod inaturalist;
+mod matlab;
 pub(crate) mod mnist;
 mod pickle;

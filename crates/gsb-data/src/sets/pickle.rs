@@ -127,6 +127,7 @@ struct Machine<'a> {
 }
 
 const END: &str = "the file ends too early";
+const MANY: &str = "too many values";
 const EMPTY: &str = "an instruction without its values";
 
 impl<'a> Machine<'a> {
@@ -200,7 +201,12 @@ impl<'a> Machine<'a> {
     /// Lists, tuples, dictionaries, and calls, whose arguments are kept.
     fn container(&mut self, instruction: u8) -> Result<bool, &'static str> {
         match instruction {
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => {
+                if self.marks.len() == MAX_VALUES {
+                    return Err(MANY);
+                }
+                self.marks.push(self.stack.len());
+            }
             b']' | b')' => self.push(Value::Items(Vec::new()))?,
             b'}' => self.push(Value::Pairs(Vec::new()))?,
             b't' | b'l' => {
@@ -310,7 +316,7 @@ impl<'a> Machine<'a> {
 
     fn push(&mut self, value: Value<'a>) -> Result<(), &'static str> {
         if self.values.len() == MAX_VALUES {
-            return Err("too many values");
+            return Err(MANY);
         }
         self.stack.push(self.values.len());
         self.values.push(value);
@@ -363,6 +369,9 @@ impl<'a> Machine<'a> {
     }
 
     fn recall(&mut self, place: usize) -> Result<(), &'static str> {
+        if self.stack.len() >= MAX_VALUES {
+            return Err(MANY);
+        }
         self.stack.push(*self.kept.get(place).ok_or(EMPTY)?);
         Ok(())
     }

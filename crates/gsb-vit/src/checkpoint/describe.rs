@@ -200,7 +200,6 @@ impl Published {
         if let Some(beside) = beside {
             assumed.push("thresholds and bits as the config.json beside it says".into());
             return Ok(VitConfig {
-                token_shifts: beside.token_shifts,
                 stage2: Stage2Config {
                     scope: hints.scope.unwrap_or(beside.stage2.scope),
                     // The groups are in the shapes.
@@ -279,6 +278,21 @@ impl Published {
         config.heads = self.heads(&config, hints, beside.as_ref(), assumed)?;
         if phase == Phase::Teacher {
             config.norm_epsilon = self.epsilon(beside.as_ref(), assumed);
+        }
+        let own = beside.as_ref().and_then(|beside| beside.config.as_ref());
+        if let Some(own) = own {
+            // Neither has a tensor, and each is of one kind of model.
+            let mut says = |what: &str| {
+                assumed.push(format!("{what}, as the config.json beside it says"));
+            };
+            if phase == Phase::Teacher && own.binary_query_key {
+                config.binary_query_key = true;
+                says("query and key of one bit");
+            }
+            if phase != Phase::Teacher && own.token_shifts {
+                config.token_shifts = true;
+                says("copies of neighbouring tokens in the MLPs");
+            }
         }
         if phase != Phase::Stage2 {
             return Ok(config);

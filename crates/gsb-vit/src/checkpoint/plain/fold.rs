@@ -52,8 +52,11 @@ fn join(tensors: &mut Tensors, block: &str) -> Result<(), String> {
             ));
         }
         let values: Vec<f32> = parts.iter().flat_map(|part| part.iter::<f32>()).collect();
+        let rows = shape[0].checked_mul(3).ok_or_else(|| {
+            format!("{block}attn has a {parameter} of the query that is too large, {shape:?}")
+        })?;
         let mut joined = shape;
-        joined[0] *= 3;
+        joined[0] = rows;
         let name = format!("{block}attn.qkv.{parameter}");
         if tensors
             .insert(name, TensorData::new(values, joined))
