@@ -31,7 +31,9 @@ pub fn normal(x: f32) -> (f32, f32) {
     for c in &TAIL[1..] {
         tail = tail * k + c;
     }
-    let tail = if t < FARTHEST { tail * k * bell } else { 0.0 };
+    // Out there the density would be that of the farthest point, which large numbers are multiplied with.
+    let bell = if t < FARTHEST { bell } else { 0.0 };
+    let tail = tail * k * bell;
     (if x < 0.0 { tail } else { 1.0 - tail }, DENSITY * bell)
 }
 

@@ -8,11 +8,11 @@ use gsb_numerics::guarded;
 use crate::layout::{Kind, Source, Tensor, Visitor, length};
 use crate::levels::level_range;
 use crate::products::Products;
-use crate::{Attention, Block, Error, PackedConfig, PackedNetwork, SignMatrix};
+use crate::{Attention, BinaryLinear, Block, Error, PackedConfig, PackedNetwork, SignMatrix};
 
 impl PackedNetwork {
     /// Checks the configuration, that every list has the length it asks for, that levels are within
-    /// their bits, that all values are finite, and that the scales of the attended value are not so far
+    /// their bits, that all values and the factors of binary layers are finite, and that the scales of the attended value are not so far
     /// apart that the smallest would be lost in sums of the largest.
     ///
     /// # Errors
@@ -22,7 +22,7 @@ impl PackedNetwork {
         self.visit(&mut Check)?;
         (0..)
             .zip(&self.blocks)
-            .try_for_each(|(index, block)| scales_are_near(&block.attention, index, &self.config))
+            .try_for_each(|(index, block)| block.check_scales(index, &self.config))
     }
 }
 
@@ -37,8 +37,21 @@ impl Block {
         source: &mut impl Source,
     ) -> Result<Self, Error> {
         let block = Self::build(config, index, &mut Checked(source))?;
-        scales_are_near(&block.attention, index, config)?;
+        block.check_scales(index, config)?;
         Ok(block)
+    }
+
+    /// Checks what scales make together.
+    fn check_scales(&self, index: usize, config: &PackedConfig) -> Result<(), Error> {
+        for (layer, linear) in [
+            ("attention.qkv", &self.attention.qkv),
+            ("attention.output", &self.attention.output),
+            ("mlp.fc1", &self.fc1),
+            ("mlp.fc2", &self.fc2),
+        ] {
+            factors_are_finite(linear, index, layer)?;
+        }
+        scales_are_near(&self.attention, index, config)
     }
 }
 
@@ -91,6 +104,21 @@ impl Visitor for Check {
         let [rows, columns] = tensor.matrix();
         length(&name, values.rows(), rows)?;
         length(&name, values.columns(), columns)
+    }
+}
+
+/// Refuses scales whose product is too large: a sum of 0 times that would be no number.
+fn factors_are_finite(linear: &BinaryLinear, block: usize, layer: &str) -> Result<(), Error> {
+    let input = guarded(linear.input_scale);
+    let wrong = |&scale: &f32| !(input * scale).is_finite();
+    match linear.weight_scale.iter().position(wrong) {
+        None => Ok(()),
+        Some(index) => Err(Error::Value {
+            tensor: format!("blocks.{block}.{layer}.weight_scale"),
+            value: linear.weight_scale[index].to_string(),
+            index,
+            expected: "a scale whose product with the input's scale is finite",
+        }),
     }
 }
 
@@ -205,6 +233,22 @@ mod tests {
         }
         let extremes = Check.levels(&tensor(Kind::Levels, &[2]), 8, &[-128, 127]);
         assert!(extremes.is_ok());
+    }
+
+    #[test]
+    fn scales_whose_product_is_infinite_are_refused() {
+        let mut network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
+        let layer = &mut network.blocks[1].attention.qkv;
+        layer.input_scale = 1e38;
+        *layer.weight_scale.last_mut().unwrap() = 1e38;
+        let message = network.validate().unwrap_err().to_string();
+        assert!(
+            message.contains("blocks.1.attention.qkv.weight_scale"),
+            "{message}"
+        );
+        // One of them alone is not too large.
+        network.blocks[1].attention.qkv.input_scale = 1.0;
+        assert!(network.validate().is_ok());
     }
 
     /// A limit on products below which rounding them would be seen.

@@ -176,22 +176,28 @@ fn value_backward<B: Backend>(
         let outside = outside::<B>(q.clone(), spec.range);
         let inner = B::float_mask_fill(q, outside.clone(), Scalar::from(0.0f32));
         let terms = B::float_mul(B::float_sub(B::float_sign(x), inner), grad.clone());
-        let inside = as_float::<B>(B::bool_not(outside), &grad);
-        (terms, inside)
+        (terms, outside)
     };
-    let (terms, mut inside) = part(x.clone(), 0);
+    let as_inside = |outside: Mask<B>| as_float::<B>(B::bool_not(outside), &grad);
+    let (terms, outside) = part(x.clone(), 0);
     let mut grad_scales = vec![first_gradient::<B>(terms, spec.range.1)];
+    let plain = spec.value_gradient == ValueGradient::Plain || spec.thresholds.is_empty();
+    let mut inside = as_inside(outside.clone());
     for (k, &threshold) in spec.thresholds.iter().enumerate() {
         let group = as_float::<B>(beyond::<B>(&x, &extrema, threshold), &x);
-        let (terms, inside_k) = part(B::float_mul(x.clone(), group.clone()), k + 1);
+        let (terms, outside) = part(B::float_mul(x.clone(), group.clone()), k + 1);
         grad_scales.push(group_gradient::<B>(terms, group, spec.range.1));
         // Off its group q is 0 and lets the gradient pass, unless the scope has no such group.
-        if spec.value_gradient == ValueGradient::Published {
+        if !plain {
             let present = present::<B>(&extrema, threshold, &x);
-            inside = B::float_add(inside, B::float_mul(inside_k, present));
+            inside = B::float_add(inside, B::float_mul(as_inside(outside), present));
         }
     }
-    (B::float_mul(inside, grad), grad_scales)
+    let grad_x = match plain {
+        true => B::float_mask_fill(grad, outside, Scalar::from(0.0f32)),
+        false => B::float_mul(inside, grad),
+    };
+    (grad_x, grad_scales)
 }
 
 pub(super) fn binarize_weight<B: Backend>(w: Float<B>, output: Option<usize>) -> Float<B> {

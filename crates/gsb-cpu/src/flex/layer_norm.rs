@@ -10,7 +10,8 @@ use super::tasks::{chunks, filled, rows_of_task};
 /// `(x - mean) / sqrt(var + epsilon) * gamma + beta` of every row.
 pub(super) fn forward(xs: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> Vec<f32> {
     let arch = Arch::new();
-    assert!(xs.len().is_multiple_of(gamma.len().max(1)) && beta.len() == gamma.len());
+    // Of a width of 0, only nothing is a multiple.
+    assert!(xs.len().is_multiple_of(gamma.len()) && beta.len() == gamma.len());
     let chunk = rows_of_task(gamma.len()) * gamma.len();
     let task = |index: usize, ys: &mut [MaybeUninit<f32>]| {
         let xs = &xs[index * chunk..][..ys.len()];

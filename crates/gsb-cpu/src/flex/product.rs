@@ -142,7 +142,8 @@ fn multiply_floats(a: Matrix, b: Matrix, bias: Option<&[f32]>, out: &mut [MaybeU
     let work = rows.saturating_mul(columns).saturating_mul(a.columns);
     if threads > 1 && work >= WORTH_A_THREAD && rows >= 2 * ROWS_OF_TASK {
         // As few tasks as threads: each packs `b` for itself.
-        let task = rows.div_ceil(threads).max(ROWS_OF_TASK);
+        let least = rows.div_ceil(threads).max(ROWS_OF_TASK);
+        let task = task_rows(rows, columns, a.columns, least);
         let chunks = out.par_chunks_mut(task * columns).enumerate();
         chunks.for_each(|(index, chunk)| run(index * task, chunk));
     } else {
@@ -150,11 +151,25 @@ fn multiply_floats(a: Matrix, b: Matrix, bias: Option<&[f32]>, out: &mut [MaybeU
     }
 }
 
+/// The rows of a task, so many or more, for which `gemm` adds up as it does for all rows at once, so that a product has
+/// the same bits however many threads share it: it has another way for one row, and splits sums of more than 512 terms
+/// in another way where both sides of the product are at most 64.
+fn task_rows(rows: usize, columns: usize, terms: usize, least: usize) -> usize {
+    const SMALL: usize = 64;
+    const UNSPLIT: usize = 512;
+    let fewest = match columns <= SMALL && terms > UNSPLIT && rows > SMALL {
+        true => SMALL + 1,
+        false => 2,
+    };
+    let fits = |&task: &usize| rows.is_multiple_of(task) || rows % task >= fewest;
+    (least.max(fewest)..rows).find(fits).unwrap_or(rows)
+}
+
 /// Whether `matrixmultiply` is faster than `gemm`, which has kernels for AVX-512 and takes half the time there.
 ///
 /// On AVX2 alone its kernel is up to 1.8 times as fast, but it packs `a` first: not worth it for rows that have to be
-/// transposed and are multiplied with few columns. The number of rows does not count, so that a product has the same
-/// bits however many threads share it.
+/// transposed and are multiplied with few columns. The number of rows does not count, for the same reason as for
+/// [`task_rows`].
 fn packs_better(a: Matrix, b: Matrix) -> bool {
     #[cfg(target_arch = "x86_64")]
     let narrow = !is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma");

@@ -16,6 +16,7 @@ mod tokens;
 
 pub use clock::Stage;
 pub(crate) use memory::{MEMORY, Memory, MemoryPart, ShiftKind};
+use scratch::MadeFor;
 pub use scratch::Scratch;
 pub(crate) use scratch::check_scratch;
 
@@ -127,9 +128,12 @@ impl Engine {
 
     /// Memory for an image whose work some threads share.
     pub(crate) fn scratch(&self, threads: usize) -> Scratch {
-        let patch_words = self.embedding.stride(&self.config);
-        let lanes = self.lanes(threads);
-        Scratch::new(&self.config, patch_words, self.kernels.rows(), lanes)
+        let made_for = MadeFor {
+            config: self.config.clone(),
+            patch_words: self.embedding.stride(&self.config),
+            rows: self.kernels.rows(),
+        };
+        Scratch::new(made_for, self.lanes(threads))
     }
 
     /// The attention matrix of each block of a trace.
@@ -149,6 +153,11 @@ impl Engine {
         logits: &mut [f32],
         trace: Option<&mut Trace>,
     ) {
+        let (patch_words, rows) = (self.embedding.stride(&self.config), self.kernels.rows());
+        assert!(
+            scratch.is_for(&self.config, patch_words, rows),
+            "the scratch is that of a model of another configuration or instruction set"
+        );
         let lanes = scratch.lanes.len();
         share::awake(lanes, || self.run(image, scratch, logits, trace));
     }

@@ -20,6 +20,7 @@ use crate::{Error, PackedConfig, ThresholdScope};
 /// [`PackedModel::shared_scratch`](crate::PackedModel::shared_scratch) for several.
 #[derive(Debug)]
 pub struct Scratch {
+    made_for: MadeFor,
     pub(super) lanes: Vec<Lane>,
     pub(super) pixels: Vec<u32>,
     /// The residual stream, `[tokens, panels of width]`.
@@ -44,6 +45,14 @@ pub struct Scratch {
     pub(super) levels: [Vec<i16>; 2],
     pub(super) head_logits: Vec<f32>,
     pub(super) clock: Clock,
+}
+
+/// The models that memory is for: the configuration, the words of a patch, and the rows that products take at once.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct MadeFor {
+    pub(super) config: PackedConfig,
+    pub(super) patch_words: usize,
+    pub(super) rows: usize,
 }
 
 /// Memory for a part of the work.
@@ -81,14 +90,13 @@ pub(super) struct Lane {
 const SPARSE: usize = 32;
 
 impl Scratch {
-    /// Memory for images of a configuration, given the words of a patch, and the rows that products
-    /// take at once.
-    pub(super) fn new(
-        config: &PackedConfig,
-        patch_words: usize,
-        rows: usize,
-        lanes: usize,
-    ) -> Self {
+    /// Memory for images.
+    pub(super) fn new(made_for: MadeFor, lanes: usize) -> Self {
+        let MadeFor {
+            ref config,
+            patch_words,
+            rows,
+        } = made_for;
         let sizes = Sizes::of_config(config);
         let Sizes {
             tokens,
@@ -122,7 +130,14 @@ impl Scratch {
             levels: [(); 2].map(|()| vec![0; config.width]),
             head_logits: vec![0.0; config.classes],
             clock: Clock::new(),
+            made_for,
         }
+    }
+
+    /// Whether it is for such models.
+    pub(super) fn is_for(&self, config: &PackedConfig, patch_words: usize, rows: usize) -> bool {
+        let made_for = &self.made_for;
+        (made_for.patch_words, made_for.rows) == (patch_words, rows) && made_for.config == *config
     }
 
     /// Threads that share the work of an image.

@@ -296,8 +296,8 @@ fn level(x: f32, q: f32, low: f32, high: f32, #[comptime] signs: bool) -> f32 {
     if comptime![signs] {
         sign(x)
     } else {
-        let above = select(q > low, q, low);
-        select(above < high, above, high).round()
+        let above = select(q < low, low, q);
+        select(above > high, high, above).round()
     }
 }
 

@@ -157,10 +157,11 @@ impl<const G: usize> Pointwise<G> for ValueGroups<G> {
                 self.off[k]
             };
         }
-        if self.plain {
-            factor = pass(inside, 1.0);
-        }
-        (factor * g, terms, members)
+        let grad = match self.plain || G == 1 {
+            true => pass(inside, g),
+            false => factor * g,
+        };
+        (grad, terms, members)
     }
 }
 
@@ -215,8 +216,9 @@ fn rounded(q: f32, (qn, qp): (f32, f32)) -> f32 {
     // Adding 1.5 * 2^23 leaves no bits for the fraction, and the addition rounds half to even. A
     // library call where there is no instruction for it would keep the loop from vectorising.
     const NO_FRACTION: f32 = 12_582_912.0;
-    let low = if q > qn { q } else { qn };
-    let clamped = if low < qp { low } else { qp };
+    // What is no number stays none, so that a training notices.
+    let low = if q < qn { qn } else { q };
+    let clamped = if low > qp { qp } else { low };
     (clamped + NO_FRACTION) - NO_FRACTION
 }
 

@@ -28,6 +28,9 @@ pub(super) fn product(x: &[f32], weight: &[f32], inputs: usize, bias: &[f32]) ->
         .iter()
         .find(|&&value| value != 0.0)
         .map_or(1.0, |x| x.abs());
+    if !magnitude.is_finite() {
+        return None;
+    }
     let weight = Columns::new(weight, inputs, outputs)?;
     let rows = x.len() / inputs;
     let mut out = vec![0.0; rows * outputs];
