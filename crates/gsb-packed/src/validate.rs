@@ -237,7 +237,14 @@ mod tests {
 
     #[test]
     fn scales_whose_product_is_infinite_are_refused() {
-        let mut network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
+        let config = PackedConfig {
+            width: 8,
+            heads: 1,
+            mlp_width: 1,
+            depth: 2,
+            ..PackedConfig::micro()
+        };
+        let mut network = PackedNetwork::random(&config, 1).unwrap();
         let layer = &mut network.blocks[1].attention.qkv;
         layer.input_scale = 1e38;
         *layer.weight_scale.last_mut().unwrap() = 1e38;
