@@ -93,4 +93,13 @@ mod tests {
             assert!((gelu(x) - y).abs() <= 2e-7, "{x}: {} against {y}", gelu(x));
         }
     }
+
+    /// As in the gradient of the Gaussian error linear unit, `P(N(0, 1) <= x) + x density`.
+    #[test]
+    fn far_away_the_density_times_anything_is_nothing() {
+        for x in [12.0, 1e22, f32::MAX] {
+            assert_eq!(normal(x), (1.0, 0.0));
+            assert_eq!(normal(-x), (0.0, 0.0));
+        }
+    }
 }

@@ -589,6 +589,22 @@ fn memory_is_reused() {
     }
 }
 
+/// Lists of one would be long enough for the other.
+#[test]
+#[should_panic(expected = "another configuration")]
+fn the_memory_of_a_larger_model_is_refused() {
+    let micro = PackedConfig::micro();
+    let larger = PackedConfig {
+        image_size: 2 * micro.image_size,
+        ..micro.clone()
+    };
+    let model = |config: &PackedConfig| model(&network(config, 1, Kind::Plain), Isa::Scalar);
+    let image = Random::new(2).image(&micro);
+    let mut logits = vec![0.0; micro.classes];
+    let mut scratch = model(&larger).scratch();
+    let _ = model(&micro).logits_into(Image::from(&image), &mut scratch, &mut logits);
+}
+
 /// Nor by a thread of the pool that shares an image.
 #[cfg(feature = "rayon")]
 #[test]

@@ -62,6 +62,20 @@ fn quantizers_equal_the_primitive_ones() {
     }
 }
 
+/// A training whose values are no numbers any more has to notice.
+#[test]
+fn what_is_no_number_stays_none() {
+    for levels in [Levels::signed(8), Levels::unsigned(1)] {
+        for scales in [vec![0.5], vec![0.5; 3]] {
+            let x = vector(vec![f32::NAN, 1.0, f32::NAN], Shape::new([1, 1, 3]));
+            let shape = Shape::new([1, 1, scales.len()]);
+            let y = floats(&Flex::lsq(x, vector(scales, shape), levels, true));
+            assert!(y[0].is_nan() && y[2].is_nan(), "{y:?}");
+            assert!(y[1].is_finite(), "{y:?}");
+        }
+    }
+}
+
 #[test]
 fn superpositions_equal_the_primitive_ones() {
     for (thresholds, values) in [
