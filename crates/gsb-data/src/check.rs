@@ -33,9 +33,12 @@ impl DataSplits {
     pub fn check(mut self, broken: Broken) -> Result<Self, Error> {
         let names = self.classes().to_vec();
         let before = of_classes(&*self.train);
+        let validated = self
+            .validation
+            .as_ref()
+            .is_some_and(|part| !part.is_empty());
         let mut parts = vec![&mut self.train, &mut self.test];
         parts.extend(&mut self.validation);
-        let validated = parts.get(2).is_some_and(|part| !part.is_empty());
         let left_out = check(parts, broken)?;
         self.remarks.extend(left_out);
         if validated && self.validation.as_ref().is_some_and(|part| part.is_empty()) {

@@ -235,8 +235,7 @@ mod tests {
         assert!(extremes.is_ok());
     }
 
-    #[test]
-    fn scales_whose_product_is_infinite_are_refused() {
+    fn small_network() -> PackedNetwork {
         let config = PackedConfig {
             width: 8,
             heads: 1,
@@ -244,7 +243,12 @@ mod tests {
             depth: 2,
             ..PackedConfig::micro()
         };
-        let mut network = PackedNetwork::random(&config, 1).unwrap();
+        PackedNetwork::random(&config, 1).unwrap()
+    }
+
+    #[test]
+    fn scales_whose_product_is_infinite_are_refused() {
+        let mut network = small_network();
         let layer = &mut network.blocks[1].attention.qkv;
         layer.input_scale = 1e38;
         *layer.weight_scale.last_mut().unwrap() = 1e38;
@@ -261,14 +265,7 @@ mod tests {
     /// A limit on products below which rounding them would be seen.
     #[test]
     fn scales_far_apart_are_refused() {
-        let config = PackedConfig {
-            width: 8,
-            heads: 1,
-            mlp_width: 1,
-            depth: 2,
-            ..PackedConfig::micro()
-        };
-        let mut network = PackedNetwork::random(&config, 1).unwrap();
+        let mut network = small_network();
         let mut validate = |attention: [f32; 3], value: [f32; 3]| {
             let block = &mut network.blocks[1].attention;
             (block.attention_scales, block.value_scales) = (attention.into(), value.into());

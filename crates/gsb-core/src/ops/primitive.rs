@@ -182,20 +182,20 @@ fn value_backward<B: Backend>(
     let (terms, outside) = part(x.clone(), 0);
     let mut grad_scales = vec![first_gradient::<B>(terms, spec.range.1)];
     let plain = spec.value_gradient == ValueGradient::Plain || spec.thresholds.is_empty();
-    let mut inside = as_inside(outside.clone());
+    let mut times = (!plain).then(|| as_inside(outside.clone()));
     for (k, &threshold) in spec.thresholds.iter().enumerate() {
         let group = as_float::<B>(beyond::<B>(&x, &extrema, threshold), &x);
         let (terms, outside) = part(B::float_mul(x.clone(), group.clone()), k + 1);
         grad_scales.push(group_gradient::<B>(terms, group, spec.range.1));
         // Off its group q is 0 and lets the gradient pass, unless the scope has no such group.
-        if !plain {
+        times = times.map(|times| {
             let present = present::<B>(&extrema, threshold, &x);
-            inside = B::float_add(inside, B::float_mul(as_inside(outside), present));
-        }
+            B::float_add(times, B::float_mul(as_inside(outside), present))
+        });
     }
-    let grad_x = match plain {
-        true => B::float_mask_fill(grad, outside, Scalar::from(0.0f32)),
-        false => B::float_mul(inside, grad),
+    let grad_x = match times {
+        Some(times) => B::float_mul(times, grad),
+        None => B::float_mask_fill(grad, outside, Scalar::from(0.0f32)),
     };
     (grad_x, grad_scales)
 }

@@ -272,14 +272,16 @@ fn views_are_read_in_order_and_shared_tensors_left_alone() {
     assert_eq!(floats(&x), before);
 }
 
+/// What is computed on so many threads.
+fn on_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().unwrap().install(run)
+}
+
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| {
+        on_threads(threads, || {
             let (x, grad) = (data([8, 198, 96], 1), data([8, 198, 96], 2));
             let gamma = data([96], 3);
             let (dx, dgamma, dbeta) =
@@ -297,11 +299,7 @@ fn products_do_not_depend_on_the_number_of_threads() {
     let (x, grad) = (data([32, 18, 256], 1), data([32, 18, 64], 2));
     let (row, weight) = (data([1, 49, 1024], 3), data([1024, 128], 4));
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| {
+        on_threads(threads, || {
             let gradient = Flex::affine_weight_backward(x.clone(), grad.clone());
             let product = Flex::affine(row.clone(), weight.clone(), data([128], 5));
             [gradient, product].map(|x| floats(&x))

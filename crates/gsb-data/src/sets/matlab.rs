@@ -79,21 +79,21 @@ fn unpacked(data: &[u8], limit: usize) -> Result<Vec<u8>, String> {
 /// The array of a matrix, if it is of numbers.
 fn array(bytes: &[u8], big_endian: bool) -> Result<Option<Array>, String> {
     let mut elements = Elements { bytes, big_endian };
-    let (UINT32, flags) = elements.expect("flags")? else {
+    let (UINT32, flags) = elements.required("flags")? else {
         return Err("an array has no flags".into());
     };
     let class = words(flags, big_endian).next().unwrap_or(0) & 0xFF;
     if !NUMERIC.contains(&class) {
         return Ok(None);
     }
-    let (INT32, dimensions) = elements.expect("dimensions")? else {
+    let (INT32, dimensions) = elements.required("dimensions")? else {
         return Err("an array has no dimensions".into());
     };
-    let (INT8, name) = elements.expect("name")? else {
+    let (INT8, name) = elements.required("name")? else {
         return Err("an array has no name".into());
     };
     let name = String::from_utf8_lossy(name).into_owned();
-    let (kind, data) = elements.expect("numbers")?;
+    let (kind, data) = elements.required("numbers")?;
     let numbers = numbers(kind, data, big_endian)
         .ok_or_else(|| format!("the array {name:?} has numbers of an unknown type, {kind}"))?;
     let count = words(dimensions, big_endian)
@@ -154,7 +154,7 @@ struct Elements<'a> {
 
 impl<'a> Elements<'a> {
     /// The next element that must be there.
-    fn expect(&mut self, what: &str) -> Result<(u32, &'a [u8]), String> {
+    fn required(&mut self, what: &str) -> Result<(u32, &'a [u8]), String> {
         self.next()?
             .ok_or_else(|| format!("an array ends before its {what}"))
     }
