@@ -1,5 +1,5 @@
 //! Products of bfloat16 and of floats on this processor: pairs that its instructions multiply and add up in a nanosecond, and
-//! the three products of linear layers of DeiT-S, in turns.
+//! the three products of linear layers of DeiT-S, with float and with one-bit weights, in turns.
 //!
 //! The instructions are `vfmadd231ps`, 16 pairs of floats, `vdpbf16ps`, 32 pairs of bfloat16, and `tdpbf16ps`, 8,192 of
 //! them, on one thread. The products are whole: rounding and packing, multiplying, writing the output. `RAYON_NUM_THREADS`
@@ -7,8 +7,9 @@
 
 use std::time::Instant;
 
+use burn::backend::{Flex, Scalar, flex::FlexTensor, ops::FloatTensorOps};
 use burn::tensor::{Device, Distribution, Tensor};
-use gsb_cpu::{Products, linear, on_worker, with_products};
+use gsb_cpu::{FloatOps, Products, on_worker, with_products};
 
 #[cfg(target_arch = "x86_64")]
 mod rates {
@@ -124,42 +125,57 @@ fn products() {
     let rounds = std::env::var("ROUNDS")
         .ok()
         .and_then(|rounds| rounds.parse().ok());
-    let device = Device::flex().autodiff();
-    let random = |shape| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
     println!("{TOKENS} tokens, ms (medians; least)");
     for [inputs, outputs] in LAYERS {
-        let x = random([TOKENS, inputs]).require_grad();
-        let weight = random([inputs, outputs]).require_grad();
-        let bias = Tensor::<1>::zeros([outputs], &device);
-        let mut times = vec![[const { Vec::new() }; 2]; kinds.len()];
-        // The first round finds memory and warms up.
-        for round in 0..=rounds.unwrap_or(20) {
-            for (times, &products) in times.iter_mut().zip(&kinds) {
-                let step = || {
-                    let start = Instant::now();
-                    let y = linear(x.clone(), weight.clone(), Some(bias.clone()));
-                    let forward = start.elapsed();
-                    drop(y.backward());
-                    [forward, start.elapsed() - forward]
-                };
-                let step = with_products(products, step).expect("was checked");
-                if round > 0 {
-                    for (times, time) in times.iter_mut().zip(step) {
-                        times.push(time.as_secs_f64() * 1e3);
+        let x = random([TOKENS, inputs]);
+        let (weight, bias) = (random([inputs, outputs]), random([outputs]));
+        let grad = random([TOKENS, outputs]);
+        let signs = Flex::float_mul_scalar(Flex::float_sign(weight.clone()), Scalar::from(0.1));
+        for (name, weight) in [("floats", weight), ("one bit", signs)] {
+            let mut times = vec![[const { Vec::new() }; 3]; kinds.len()];
+            // The first round finds memory and warms up.
+            for round in 0..=rounds.unwrap_or(20) {
+                for (times, &products) in times.iter_mut().zip(&kinds) {
+                    let step = || {
+                        let (x, weight) = (|| x.clone(), || weight.clone());
+                        [
+                            time(|| Flex::affine(x(), weight(), bias.clone())),
+                            time(|| Flex::affine_x_backward(weight(), grad.clone())),
+                            time(|| Flex::affine_weight_backward(x(), grad.clone())),
+                        ]
+                    };
+                    let step = with_products(products, step).expect("was checked");
+                    if round > 0 {
+                        for (times, time) in times.iter_mut().zip(step) {
+                            times.push(time);
+                        }
                     }
                 }
             }
-        }
-        for (products, times) in kinds.iter().zip(times) {
-            let [forward, backward] = times.map(|mut times| {
-                times.sort_by(f64::total_cmp);
-                format!("{:.2}; {:.2}", times[times.len() / 2], times[0])
-            });
-            println!(
-                "{inputs} to {outputs}, {products}: forward {forward}, both backward {backward}"
-            );
+            for (products, times) in kinds.iter().zip(times) {
+                let [y, for_x, for_weight] = times.map(|mut times| {
+                    times.sort_by(f64::total_cmp);
+                    format!("{:.2}; {:.2}", times[times.len() / 2], times[0])
+                });
+                println!(
+                    "{inputs} to {outputs}, weight of {name}, {products}: forward {y}, gradient of input {for_x}, of weight \
+                     {for_weight}"
+                );
+            }
         }
     }
+}
+
+/// Milliseconds that a task takes.
+fn time<T>(task: impl FnOnce() -> T) -> f64 {
+    let start = Instant::now();
+    std::hint::black_box(task());
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> FlexTensor {
+    let values = Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
+    FlexTensor::from_data(values.into_data())
 }
 
 fn main() {

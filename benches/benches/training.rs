@@ -2,7 +2,8 @@
 //! of the memory that lives during them. Medians of a few steps; the teacher's logits are given.
 //!
 //! `RAYON_NUM_THREADS` sets the number of threads. An argument chooses the cases whose name contains
-//! it, `STEPS` the number of steps measured, `PRODUCTS` what is multiplied: `float`, `bfloat16` or `bfloat16x3`.
+//! it, `STEPS` the number of steps measured, `PRODUCTS` what is multiplied: `float`, `bfloat16`,
+//! `bfloat16x3` or `bfloat16x6`.
 
 use std::time::Instant;
 
@@ -24,7 +25,7 @@ fn main() {
     let name = std::env::var("PRODUCTS").unwrap_or_else(|_| Products::Float.to_string());
     let mut all = Products::ALL.into_iter();
     let products = all.find(|products| products.as_str() == name);
-    let products = products.expect("PRODUCTS is one of float, bfloat16, bfloat16x3");
+    let products = products.expect("PRODUCTS is one of float, bfloat16, bfloat16x3, bfloat16x6");
     if let Err(missing) = with_products(products, || on_worker(run)) {
         println!("{missing}");
     }

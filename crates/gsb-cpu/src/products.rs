@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 ///
 /// Tensors stay `f32`, and so do sums: it is the factors that are rounded to bfloat16, which has the range of a float
 /// and 8 bits of precision. A factor is rounded by at most 2^-8 of itself; as the sum of two numbers of bfloat16, by at
-/// most 2^-16. That holds for factors of 2^-110 or more: what is left of smaller ones may count as 0. Products too small to
-/// gain from it stay products of floats, and so do those with a factor that is not finite or rounds to infinity: so there is
-/// no NaN that floats would not have, and no infinity unless sums come near the largest float.
+/// most 2^-16; as the sum of three, not at all. That holds for factors of 2^-102 or more: what is left of smaller ones may
+/// count as 0. A factor whose elements all have one magnitude or are 0, as binarized ones have, is not rounded: signs are
+/// exact, and sums are multiplied by the magnitude. Products too small to gain from it stay products of floats, and so do
+/// those with a factor that is not finite or rounds to infinity: so there is no NaN that floats would not have, and no
+/// infinity unless sums, or those without the magnitudes, come near the largest float.
 ///
 /// They are computed by the tile instructions of the processor (AMX), which multiply some ten times as many pairs of
 /// bfloat16 as vector instructions do of floats.
@@ -26,11 +28,19 @@ pub enum Products {
     Bfloat16,
     /// Each float as the sum of two numbers of bfloat16, of whose four products the three larger ones are added up.
     Bfloat16x3,
+    /// Each float as the sum of three numbers of bfloat16, of whose nine products the six larger ones are added up: as exact
+    /// as products of floats.
+    Bfloat16x6,
 }
 
 impl Products {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Float, Self::Bfloat16, Self::Bfloat16x3];
+    pub const ALL: [Self; 4] = [
+        Self::Float,
+        Self::Bfloat16,
+        Self::Bfloat16x3,
+        Self::Bfloat16x6,
+    ];
 
     /// The name, as it is displayed and serialized.
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +48,7 @@ impl Products {
             Self::Float => "float",
             Self::Bfloat16 => "bfloat16",
             Self::Bfloat16x3 => "bfloat16x3",
+            Self::Bfloat16x6 => "bfloat16x6",
         }
     }
 
@@ -171,7 +182,11 @@ mod tests {
             with_products(Products::Float, Products::chosen),
             Ok(Products::Float)
         );
-        for products in [Products::Bfloat16, Products::Bfloat16x3] {
+        for products in [
+            Products::Bfloat16,
+            Products::Bfloat16x3,
+            Products::Bfloat16x6,
+        ] {
             match with_products(products, Products::chosen) {
                 Ok(chosen) => assert_eq!(chosen, products),
                 Err(error) => {

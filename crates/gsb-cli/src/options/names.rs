@@ -25,6 +25,8 @@ pub enum ProductsName {
     Bfloat16,
     /// Each factor as the sum of two numbers of bfloat16: three such products
     Bfloat16x3,
+    /// Each factor as the sum of three: six such products, as exact as floats
+    Bfloat16x6,
 }
 
 impl From<ProductsName> for Products {
@@ -33,6 +35,7 @@ impl From<ProductsName> for Products {
             ProductsName::Float => Self::Float,
             ProductsName::Bfloat16 => Self::Bfloat16,
             ProductsName::Bfloat16x3 => Self::Bfloat16x3,
+            ProductsName::Bfloat16x6 => Self::Bfloat16x6,
         }
     }
 }

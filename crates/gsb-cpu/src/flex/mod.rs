@@ -22,6 +22,7 @@ mod tensor;
 mod tiles;
 
 pub use elementwise::{CHUNK, LANES, Pointwise, Sums, map, map_gradient, pays};
+pub use product::product_of_signs;
 pub use tensor::{contiguous, elements, is_f32, vector};
 
 use burn::backend::{

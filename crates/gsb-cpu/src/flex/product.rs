@@ -70,27 +70,66 @@ impl<'a> Matrix<'a> {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl Matrix<'_> {
+    /// Some of the columns.
+    pub(super) fn some_columns(self, columns: std::ops::Range<usize>) -> Self {
+        assert!(columns.start < columns.end && columns.end <= self.columns);
+        let columns_of = |m: Self| m.some_rows(columns.start, columns.len());
+        columns_of(self.transposed()).transposed()
+    }
+}
+
 /// Multiplications that are worth a second thread, and the fewest rows of a task.
 const WORTH_A_THREAD: usize = 1 << 22;
 const ROWS_OF_TASK: usize = 16;
 
 /// `a b`, with `bias` added to every row.
 pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
-    let (rows, columns) = (a.rows, b.columns);
-    if rows * columns == 0 {
-        return Vec::new();
+    let write = |out: &mut [MaybeUninit<f32>]| {
+        if !multiply_rounded(Products::chosen(), [a, b], bias, out, true) {
+            multiply_floats(a, b, bias, out);
+        }
+        true
+    };
+    written(a.rows * b.columns, write).expect("all was written")
+}
+
+/// `x w + bias`, with rows of `x` of `inputs` elements and a weight `[inputs, outputs]`, if the elements of each have one
+/// magnitude or are 0, the processor has tiles, and the product is large enough to gain from them. The sum of signs is
+/// exact; it is multiplied by the product of the magnitudes.
+pub fn product_of_signs(
+    x: &[f32],
+    weight: &[f32],
+    inputs: usize,
+    bias: &[f32],
+) -> Option<Vec<f32>> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(tiles) = Tiles::new(Products::Bfloat16) {
+        let (x, weight) = (Matrix::rows(x, inputs), Matrix::rows(weight, bias.len()));
+        let len = x.rows * weight.columns;
+        let shared = shared_among_threads(len, inputs)?;
+        return written(len, |out| {
+            tiles.multiply_signs([x, weight], Some(bias), out, shared)
+        });
     }
-    let mut out = Vec::with_capacity(rows * columns);
-    let spare = &mut out.spare_capacity_mut()[..rows * columns];
-    if !multiply_rounded(Products::chosen(), [a, b], bias, spare, true) {
-        multiply_floats(a, b, bias, spare);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (x, weight, inputs, bias);
+    None
+}
+
+/// A vector of so many elements, if `write` says that it has written all of them.
+fn written(len: usize, write: impl FnOnce(&mut [MaybeUninit<f32>]) -> bool) -> Option<Vec<f32>> {
+    let mut out = Vec::with_capacity(len);
+    if len > 0 && !write(&mut out.spare_capacity_mut()[..len]) {
+        return None;
     }
     // SAFETY: the capacity is at least that many, and all of them have been written.
     #[allow(unsafe_code)]
     unsafe {
-        out.set_len(rows * columns);
+        out.set_len(len);
     }
-    out
+    Some(out)
 }
 
 /// Multiplications that are worth the tiles of the processor, and a second thread for them.
@@ -98,6 +137,15 @@ pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
 const WORTH_TILES: usize = 1 << 18;
 #[cfg(target_arch = "x86_64")]
 const TILES_WORTH_A_THREAD: usize = 1 << 23;
+
+/// Whether several threads gain from sharing a product by tiles, of so many elements with so many terms; none if tiles do
+/// not pay.
+#[cfg(target_arch = "x86_64")]
+fn shared_among_threads(elements: usize, terms: usize) -> Option<bool> {
+    let work = elements.saturating_mul(terms);
+    let shared = work >= TILES_WORTH_A_THREAD && rayon::current_num_threads() > 1;
+    (work >= WORTH_TILES).then_some(shared)
+}
 
 /// Writes `a b`, with `bias` added to every row, to all of `out` if such products are none of floats, large enough to gain
 /// from it and finite; whether they are. Where `shared`, several threads do.
@@ -109,10 +157,11 @@ fn multiply_rounded(
     shared: bool,
 ) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if let Some(tiles) = Tiles::new(products) {
-        let work = out.len().saturating_mul(a.columns);
-        let shared = shared && work >= TILES_WORTH_A_THREAD && rayon::current_num_threads() > 1;
-        return work >= WORTH_TILES && tiles.multiply([a, b], bias, out, shared);
+    if let (Some(tiles), Some(worth_threads)) = (
+        Tiles::new(products),
+        shared_among_threads(out.len(), a.columns),
+    ) {
+        return tiles.multiply([a, b], bias, out, shared && worth_threads);
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (products, a, b, bias, out, shared);

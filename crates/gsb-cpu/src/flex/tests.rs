@@ -337,6 +337,7 @@ fn rounded() -> impl Iterator<Item = (Products, f32)> {
     let all = [
         (Products::Bfloat16, 2.0_f32.powi(-8)),
         (Products::Bfloat16x3, 2.0_f32.powi(-16)),
+        (Products::Bfloat16x6, 2.0_f32.powi(-23)),
     ];
     all.into_iter()
         .filter(|(products, _)| products.check().is_ok())

@@ -2,8 +2,9 @@
 //!
 //! Both factors of a one-bit layer have a single magnitude, so their product counts the pairs of signs that differ,
 //! 64 in an instruction, and multiplies once per element of the result. What is counted is exact: the result is
-//! rounded less often than a sum of products.
+//! rounded less often than a sum of products. Processors with tiles (AMX) add up signs faster still, with the same result.
 
+use gsb_cpu::flex::product_of_signs;
 use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -24,6 +25,11 @@ pub(super) fn product(x: &[f32], weight: &[f32], inputs: usize, bias: &[f32]) ->
     if x.is_empty() || inputs == 0 || outputs == 0 {
         return None;
     }
+    product_of_signs(x, weight, inputs, bias).or_else(|| counted(x, weight, inputs, bias))
+}
+
+fn counted(x: &[f32], weight: &[f32], inputs: usize, bias: &[f32]) -> Option<Vec<f32>> {
+    let outputs = bias.len();
     let magnitude = x
         .iter()
         .find(|&&value| value != 0.0)
@@ -367,6 +373,24 @@ mod tests {
         assert_eq!(product(&[], &weight, inputs, &bias), None);
         let nothing = product(&vec![0.0; inputs], &weight, inputs, &bias);
         assert_eq!(nothing, Some(bias));
+    }
+
+    /// Nothing to see on a machine without tiles.
+    #[test]
+    fn tiles_give_what_counts_give() {
+        for (rows, inputs, outputs) in [(70, 200, 33), (300, 384, 130)] {
+            let weight: Vec<f32> = signs(inputs * outputs, 1).map(|sign| sign * 0.3).collect();
+            let bias: Vec<f32> = (0..outputs).map(|at| at as f32 * 0.1 - 3.0).collect();
+            let x: Vec<f32> = signs(rows * inputs, 2).map(|sign| sign * 0.7).collect();
+            let bits: Vec<f32> = x.iter().map(|x| x.max(0.0)).collect();
+            for x in [x, bits] {
+                let y = product(&x, &weight, inputs, &bias);
+                assert_eq!(y, counted(&x, &weight, inputs, &bias));
+                let mut other = x.clone();
+                other[rows * inputs - 1] = 0.71;
+                assert_eq!(product(&other, &weight, inputs, &bias), None);
+            }
+        }
     }
 
     /// So a sample has the same bits whatever it is in a batch with.

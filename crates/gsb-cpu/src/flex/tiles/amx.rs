@@ -23,6 +23,26 @@ pub(super) const BLOCK: usize = 32;
 /// Terms of each sum in an instruction.
 pub(super) const STEP: usize = 32;
 
+/// 32 lines of a factor: two tiles for every [`STEP`] terms and each part.
+#[derive(Clone, Copy)]
+pub(super) struct Panel<'a> {
+    tiles: &'a [Tile],
+    parts: usize,
+}
+
+impl<'a> Panel<'a> {
+    /// # Panics
+    /// If there are no parts, or not two tiles of each for every step.
+    pub(super) fn new(tiles: &'a [Tile], parts: usize) -> Self {
+        assert!(parts > 0 && tiles.len().is_multiple_of(2 * parts));
+        Self { tiles, parts }
+    }
+
+    fn steps(&self) -> usize {
+        self.tiles.len() / (2 * self.parts)
+    }
+}
+
 /// A block of a product.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -61,34 +81,71 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// The product of 32 rows of a left factor and 32 columns of a right one. For every [`STEP`] terms they have two tiles
-    /// each, or with `SPLIT` two of the larger parts and two of the smaller ones.
+    /// The product of 32 rows of a left factor and 32 columns of a right one. For every [`STEP`] terms a factor has two tiles
+    /// of each of its parts, the largest parts first. Of the products of parts, those are added up that are not smaller than
+    /// what the factors leave out, the smaller ones first.
     ///
     /// # Panics
-    /// If there are none, or not as many of both.
-    pub(super) fn multiply<const SPLIT: bool>(&self, a: &[Tile], b: &[Tile], out: &mut Block) {
-        let tiles = if SPLIT { 4 } else { 2 };
-        assert!(a.len() == b.len() && !a.is_empty() && a.len().is_multiple_of(tiles));
-        let (a, b, steps) = (a.as_ptr(), b.as_ptr(), a.len() / tiles);
-        /// Four sums, and what is read for them; `$steps` is the body of a loop over the terms.
+    /// If there are no terms, or not as many of both, or factors of 2 and 3 parts.
+    pub(super) fn multiply(&self, a: Panel, b: Panel, out: &mut Block) {
+        assert!(a.steps() == b.steps() && a.steps() > 0);
+        let (a_tiles, b_tiles) = (a.tiles.as_ptr(), b.tiles.as_ptr());
+        /// Two tiles of a part of a factor, to multiply next, or four products of those there are.
+        macro_rules! step {
+            (a0) => {
+                "tileloadd tmm4, [{a} + {row}*1]
+                tileloadd tmm5, [{a} + {row}*1 + 1024]"
+            };
+            (a1) => {
+                "tileloadd tmm4, [{a} + {row}*1 + 2048]
+                tileloadd tmm5, [{a} + {row}*1 + 3072]"
+            };
+            (a2) => {
+                "tileloadd tmm4, [{a} + {row}*1 + 4096]
+                tileloadd tmm5, [{a} + {row}*1 + 5120]"
+            };
+            (b0) => {
+                "tileloadd tmm6, [{b} + {row}*1]
+                tileloadd tmm7, [{b} + {row}*1 + 1024]"
+            };
+            (b1) => {
+                "tileloadd tmm6, [{b} + {row}*1 + 2048]
+                tileloadd tmm7, [{b} + {row}*1 + 3072]"
+            };
+            (b2) => {
+                "tileloadd tmm6, [{b} + {row}*1 + 4096]
+                tileloadd tmm7, [{b} + {row}*1 + 5120]"
+            };
+            (times) => {
+                "tdpbf16ps tmm0, tmm4, tmm6
+                tdpbf16ps tmm1, tmm4, tmm7
+                tdpbf16ps tmm2, tmm5, tmm6
+                tdpbf16ps tmm3, tmm5, tmm7"
+            };
+        }
+        /// Four sums over the terms, for factors of so many parts.
         macro_rules! sums {
-            ($($steps:literal)*) => {
+            ($a_parts:literal by $b_parts:literal: $($step:ident)*) => {
                 asm!(
                     "tilezero tmm0",
                     "tilezero tmm1",
                     "tilezero tmm2",
                     "tilezero tmm3",
                     "2:",
-                    $($steps,)*
+                    $(step!($step),)*
+                    "add {a}, {a_bytes}",
+                    "add {b}, {b_bytes}",
                     "dec {steps}",
                     "jnz 2b",
                     "tilestored [{out} + 2*{row}], tmm0",
                     "tilestored [{out} + 2*{row} + 64], tmm1",
                     "tilestored [{out} + 2*{row} + 2048], tmm2",
                     "tilestored [{out} + 2*{row} + 2112], tmm3",
-                    a = inout(reg) a => _,
-                    b = inout(reg) b => _,
-                    steps = inout(reg) steps => _,
+                    a = inout(reg) a_tiles => _,
+                    b = inout(reg) b_tiles => _,
+                    a_bytes = const 2048 * $a_parts,
+                    b_bytes = const 2048 * $b_parts,
+                    steps = inout(reg) a.steps() => _,
                     row = in(reg) 64_usize,
                     out = in(reg) out.0.as_mut_ptr(),
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
@@ -99,47 +156,18 @@ impl Ready {
         }
         #[allow(unsafe_code)]
         // SAFETY: the tiles are set up while `self` lives, with 16 rows of 64 bytes. Each step reads two tiles of 1024
-        // bytes of each factor, with `SPLIT` four, and there are that many for each. A row of `out` has 128 bytes, and
-        // the four tiles are all of its 32 rows.
+        // bytes of each part of both factors, which have that many for each step. A row of `out` has 128 bytes, and the
+        // four tiles are all of its 32 rows.
         unsafe {
-            if SPLIT {
-                sums!(
-                    "tileloadd tmm4, [{a} + {row}*1 + 2048]"
-                    "tileloadd tmm5, [{a} + {row}*1 + 3072]"
-                    "tileloadd tmm6, [{b} + {row}*1]"
-                    "tileloadd tmm7, [{b} + {row}*1 + 1024]"
-                    "tdpbf16ps tmm0, tmm4, tmm6"
-                    "tdpbf16ps tmm1, tmm4, tmm7"
-                    "tdpbf16ps tmm2, tmm5, tmm6"
-                    "tdpbf16ps tmm3, tmm5, tmm7"
-                    "tileloadd tmm4, [{a} + {row}*1]"
-                    "tileloadd tmm5, [{a} + {row}*1 + 1024]"
-                    "tdpbf16ps tmm0, tmm4, tmm6"
-                    "tdpbf16ps tmm1, tmm4, tmm7"
-                    "tdpbf16ps tmm2, tmm5, tmm6"
-                    "tdpbf16ps tmm3, tmm5, tmm7"
-                    "tileloadd tmm6, [{b} + {row}*1 + 2048]"
-                    "tileloadd tmm7, [{b} + {row}*1 + 3072]"
-                    "tdpbf16ps tmm0, tmm4, tmm6"
-                    "tdpbf16ps tmm1, tmm4, tmm7"
-                    "tdpbf16ps tmm2, tmm5, tmm6"
-                    "tdpbf16ps tmm3, tmm5, tmm7"
-                    "add {a}, 4096"
-                    "add {b}, 4096"
-                );
-            } else {
-                sums!(
-                    "tileloadd tmm4, [{a} + {row}*1]"
-                    "tileloadd tmm5, [{a} + {row}*1 + 1024]"
-                    "tileloadd tmm6, [{b} + {row}*1]"
-                    "tileloadd tmm7, [{b} + {row}*1 + 1024]"
-                    "tdpbf16ps tmm0, tmm4, tmm6"
-                    "tdpbf16ps tmm1, tmm4, tmm7"
-                    "tdpbf16ps tmm2, tmm5, tmm6"
-                    "tdpbf16ps tmm3, tmm5, tmm7"
-                    "add {a}, 2048"
-                    "add {b}, 2048"
-                );
+            match (a.parts, b.parts) {
+                (1, 1) => sums!(1 by 1: a0 b0 times),
+                (1, 2) => sums!(1 by 2: a0 b1 times b0 times),
+                (2, 1) => sums!(2 by 1: b0 a1 times a0 times),
+                (2, 2) => sums!(2 by 2: a1 b0 times a0 times b1 times),
+                (1, 3) => sums!(1 by 3: a0 b2 times b1 times b0 times),
+                (3, 1) => sums!(3 by 1: b0 a2 times a1 times a0 times),
+                (3, 3) => sums!(3 by 3: a2 b0 times a1 times b1 times a0 times b2 times b0 times),
+                parts => unreachable!("factors of {parts:?} parts"),
             }
         }
     }

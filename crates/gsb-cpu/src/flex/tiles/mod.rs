@@ -1,9 +1,11 @@
 //! Products of bfloat16, by the tile instructions of the processor (AMX).
 //!
-//! Of both factors, panels of 32 rows or columns are rounded and laid out in tiles. The factor with fewer panels is packed
-//! first, by all threads; then each thread packs some panels of the other one and multiplies them by all of the first, one
-//! block of 32 rows and 32 columns after the other. Every block is computed by itself, so that results do not depend on the
-//! number of threads.
+//! Of both factors, panels of 32 rows or columns are rounded and laid out in tiles, once for each number of bfloat16 that a
+//! float is the sum of. Binarized factors have one magnitude: their signs are exact, and the output is multiplied by it.
+//!
+//! The factor with fewer panels is packed first, by all threads; then each thread packs some panels of the other one and
+//! multiplies them by all of the first, one block of 32 rows and 32 columns after the other. Long sums are computed in
+//! parts. Every block is computed by itself, so that results do not depend on the number of threads.
 
 mod amx;
 mod pack;
@@ -19,10 +21,13 @@ use crate::products::Products;
 use amx::{Amx, BLOCK, Block, Tile};
 use pack::Factor;
 
-/// Bytes of the panels of rows that a thread packs at a time, and of those of columns that it multiplies with each of them:
-/// together they stay in the two megabytes of cache that each core with these instructions has.
-const BYTES_OF_ROWS: usize = 1 << 19;
-const BYTES_OF_COLUMNS: usize = 3 << 18;
+/// Bytes of the panels that a thread packs at a time, and of those of columns that it multiplies with each of rows: together
+/// they stay in the two megabytes of cache that each core with these instructions has.
+const BYTES_OF_PACKED: usize = 640 << 10;
+const BYTES_OF_COLUMNS: usize = 320 << 10;
+
+/// Bytes of a panel. Longer sums are computed in parts, so that some panels fit.
+const BYTES_OF_PANEL: usize = 100 << 10;
 
 /// What is missing for [`Tiles`], if anything is.
 pub(super) fn missing() -> Option<&'static str> {
@@ -33,19 +38,21 @@ pub(super) fn missing() -> Option<&'static str> {
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
     amx: Amx,
-    split: bool,
+    /// Numbers of bfloat16 that a float is the sum of.
+    parts: usize,
 }
 
 impl Tiles {
     /// For such products, if they are none of floats and the machine has tiles.
     pub(super) fn new(products: Products) -> Option<Self> {
-        let split = match products {
+        let parts = match products {
             Products::Float => return None,
-            Products::Bfloat16 => false,
-            Products::Bfloat16x3 => true,
+            Products::Bfloat16 => 1,
+            Products::Bfloat16x3 => 2,
+            Products::Bfloat16x6 => 3,
         };
         let amx = Amx::new().ok()?;
-        Some(Self { amx, split })
+        Some(Self { amx, parts })
     }
 
     /// Writes `a b`, with `bias` added to every row, to all of `out`, on several threads if that is wanted; false if an
@@ -55,73 +62,107 @@ impl Tiles {
     /// If the sizes do not go together, or there are no terms.
     pub(super) fn multiply(
         self,
-        [a, b]: [Matrix; 2],
+        factors: [Matrix; 2],
         bias: Option<&[f32]>,
         out: &mut [MaybeUninit<f32>],
         shared: bool,
     ) -> bool {
-        match self.split {
-            false => self.run::<false>([a, b], bias, out, shared),
-            true => self.run::<true>([a, b], bias, out, shared),
-        }
+        let factors = self.factors(factors);
+        let guessed = factors.map(Factor::as_signs);
+        let is_guessed = guessed.iter().any(|factor| factor.magnitude().is_some());
+        (is_guessed && self.run(guessed, bias, out, shared)) || self.run(factors, bias, out, shared)
     }
 
-    fn run<const SPLIT: bool>(
+    /// As [`multiply`](Self::multiply), exactly, of factors whose elements all have one magnitude or are 0; false if they
+    /// are others, or all 0.
+    pub(super) fn multiply_signs(
         self,
-        [a, b]: [Matrix; 2],
+        factors: [Matrix; 2],
         bias: Option<&[f32]>,
         out: &mut [MaybeUninit<f32>],
         shared: bool,
     ) -> bool {
-        let ([rows, terms], [terms_of_b, columns]) = (a.shape(), b.shape());
+        let guessed = self.factors(factors).map(Factor::as_signs);
+        guessed.iter().all(|factor| factor.magnitude().is_some())
+            && self.run(guessed, bias, out, shared)
+    }
+
+    fn factors<'a>(self, [a, b]: [Matrix<'a>; 2]) -> [Factor<'a>; 2] {
+        let ([_, terms], [terms_of_b, _]) = (a.shape(), b.shape());
         assert_eq!(terms, terms_of_b);
         assert!(terms > 0);
-        let out = Output::new(rows, columns, bias, out);
-        let (a, b) = (Factor::left(a), Factor::right(b));
+        [Factor::left(a, self.parts), Factor::right(b, self.parts)]
+    }
+
+    /// As [`multiply`](Self::multiply); false also if a factor is guessed wrong.
+    fn run(
+        self,
+        factors: [Factor; 2],
+        bias: Option<&[f32]>,
+        out: &mut [MaybeUninit<f32>],
+        shared: bool,
+    ) -> bool {
+        let magnitudes = factors.map(|factor| factor.magnitude());
+        let mut out = Output {
+            magnitude: magnitudes.iter().flatten().product(),
+            ..Output::new(factors.map(|factor| factor.lines()), bias, out)
+        };
+        let steps = factors[0].steps();
+        let tiles = factors.map(|factor| factor.tiles_of_panel() / steps);
+        let parts = match magnitudes {
+            // One sum, so that it is exact.
+            [Some(_), Some(_)] => 1,
+            _ => steps.div_ceil(that_fit(BYTES_OF_PANEL, tiles[0].max(tiles[1]))),
+        };
+        (0..parts).all(|index| {
+            out.adds = index > 0;
+            let steps = share(index, parts, steps);
+            let factors = factors.map(|factor| factor.some_steps(steps.clone()));
+            self.sum(factors, &out, shared)
+        })
+    }
+
+    /// Writes or adds the product.
+    fn sum(self, [a, b]: [Factor; 2], out: &Output, shared: bool) -> bool {
         let a_is_first = a.panels() < b.panels();
         let (first, second) = if a_is_first { (a, b) } else { (b, a) };
-        let len = first.tiles_of_panel::<SPLIT>();
+        let len = first.tiles_of_panel();
 
         let mut room = Room::take(&FIRST);
         let first_tiles = room.tiles(first.panels() * len);
-        let pack =
-            |(panel, tiles): (usize, &mut [Tile])| first.pack::<SPLIT>(self.amx, panel, tiles);
-        let are_finite = match shared {
+        let pack = |(panel, tiles): (usize, &mut [Tile])| first.pack(self.amx, panel, tiles);
+        let fits = match shared {
             true => first_tiles.par_chunks_exact_mut(len).enumerate().all(pack),
             false => first_tiles.chunks_exact_mut(len).enumerate().all(pack),
         };
-        if !are_finite {
+        if !fits {
             return false;
         }
         let first_tiles = &*first_tiles;
 
+        let len = second.tiles_of_panel();
         let task = |panels: Range<usize>| {
             let mut room = Room::take(&SECOND);
             let second_tiles = room.tiles(panels.len() * len);
             let mut packed = panels.clone().zip(second_tiles.chunks_exact_mut(len));
-            if !packed.all(|(panel, tiles)| second.pack::<SPLIT>(self.amx, panel, tiles)) {
+            if !packed.all(|(panel, tiles)| second.pack(self.amx, panel, tiles)) {
                 return false;
             }
-            let (first, second) = ((0, first_tiles), (panels.start, &*second_tiles));
-            let (a, b) = if a_is_first {
-                (first, second)
+            let (first_tiles, second_tiles) = ((0, first_tiles), (panels.start, &*second_tiles));
+            let (a_tiles, b_tiles) = if a_is_first {
+                (first_tiles, second_tiles)
             } else {
-                (second, first)
+                (second_tiles, first_tiles)
             };
             #[allow(unsafe_code)]
             // SAFETY: one of the factors has the panels of this task alone, so nobody else writes these blocks.
             unsafe {
-                self.multiply_panels::<SPLIT>(a, b, len, &out);
+                self.multiply_panels((a, a_tiles), (b, b_tiles), out);
             }
             true
         };
         let panels = second.panels();
-        let bytes = if a_is_first {
-            BYTES_OF_COLUMNS
-        } else {
-            BYTES_OF_ROWS
-        };
-        let least = panels.div_ceil(that_fit(bytes, len));
+        let least = panels.div_ceil(that_fit(BYTES_OF_PACKED, len));
         if !shared {
             return (0..least).all(|index| task(share(index, least, panels)));
         }
@@ -134,27 +175,27 @@ impl Tiles {
             .all(|index| task(share(index, tasks, panels)))
     }
 
-    /// Writes the product of panels of both factors, each with `len` tiles, the first of which is the one of that number.
+    /// Writes the product of panels of both factors, of which the number of the first and the tiles are given.
     ///
     /// Blocks follow each other along the rows of the output, so that its memory is written in long runs.
     ///
     /// # Safety
     /// Nobody else writes the blocks of these panels.
     #[allow(unsafe_code)]
-    unsafe fn multiply_panels<const SPLIT: bool>(
+    unsafe fn multiply_panels(
         self,
-        (row, a): (usize, &[Tile]),
-        (column, b): (usize, &[Tile]),
-        len: usize,
+        (a, (row, a_tiles)): (Factor, (usize, &[Tile])),
+        (b, (column, b_tiles)): (Factor, (usize, &[Tile])),
         out: &Output,
     ) {
         let ready = self.amx.set_up();
         let mut block = Block([[0.0; BLOCK]; BLOCK]);
+        let len = b.tiles_of_panel();
         let columns = that_fit(BYTES_OF_COLUMNS, len);
-        for (group, b) in b.chunks(columns * len).enumerate() {
-            for (row, a) in (row..).zip(a.chunks_exact(len)) {
-                for (column, b) in (column + group * columns..).zip(b.chunks_exact(len)) {
-                    ready.multiply::<SPLIT>(a, b, &mut block);
+        for (group, b_tiles) in b_tiles.chunks(columns * len).enumerate() {
+            for (row, a) in (row..).zip(a.panels_of(a_tiles)) {
+                for (column, b) in (column + group * columns..).zip(b.panels_of(b_tiles)) {
+                    ready.multiply(a, b, &mut block);
                     // SAFETY: the caller promises that it is ours.
                     unsafe {
                         out.write(self.amx, row * BLOCK, column * BLOCK, &block);
@@ -180,7 +221,11 @@ struct Output<'a> {
     values: *mut f32,
     rows: usize,
     columns: usize,
+    /// What sums are multiplied by.
+    magnitude: f32,
     bias: Option<&'a [f32]>,
+    /// Whether sums are added to what is there, without the bias, after something has been written everywhere.
+    adds: bool,
     owner: std::marker::PhantomData<&'a mut [MaybeUninit<f32>]>,
 }
 
@@ -191,8 +236,7 @@ unsafe impl Sync for Output<'_> {}
 
 impl<'a> Output<'a> {
     fn new(
-        rows: usize,
-        columns: usize,
+        [rows, columns]: [usize; 2],
         bias: Option<&'a [f32]>,
         out: &'a mut [MaybeUninit<f32>],
     ) -> Self {
@@ -202,12 +246,14 @@ impl<'a> Output<'a> {
             values: out.as_mut_ptr().cast(),
             rows,
             columns,
+            magnitude: 1.0,
             bias,
+            adds: false,
             owner: std::marker::PhantomData,
         }
     }
 
-    /// Writes the block that starts there, as far as it lies within the output, with the bias.
+    /// Writes the block that starts there or adds it, as far as it lies within the output, with the magnitude and the bias.
     ///
     /// # Safety
     /// Nobody else writes it at the same time.
@@ -223,6 +269,7 @@ impl<'a> Output<'a> {
     #[target_feature(enable = "avx512f")]
     unsafe fn write_vectors(&self, row: usize, column: usize, block: &Block) {
         let count = (self.columns - column).min(BLOCK);
+        let magnitude = self.magnitude;
         let mut shift = [0.0; BLOCK];
         if let Some(bias) = self.bias {
             shift[..count].copy_from_slice(&bias[column..][..count]);
@@ -234,7 +281,13 @@ impl<'a> Output<'a> {
                 let start = self.values.add(row * self.columns + column);
                 std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<f32>>(), count)
             };
-            let shifted = |(sum, shift): (&f32, &f32)| MaybeUninit::new(sum + shift);
+            if self.adds {
+                for (shift, y) in shift.iter_mut().zip(&*out) {
+                    // SAFETY: it has been written before.
+                    *shift = unsafe { y.assume_init() };
+                }
+            }
+            let shifted = |(sum, shift): (&f32, &f32)| MaybeUninit::new(sum * magnitude + shift);
             match <&mut [MaybeUninit<f32>; BLOCK]>::try_from(&mut *out) {
                 // Of a known length, for vectors.
                 Ok(out) => {

@@ -96,8 +96,8 @@ fn elements(a: Matrix, b: Matrix, y: &[f32], check: impl Fn(f32, f64, f64)) {
     }
 }
 
-/// Shapes of less than a block, of whole ones, of some with a rest.
-const SHAPES: [[usize; 3]; 9] = [
+/// Shapes of less than a block, of whole ones, of some with a rest, with sums in one part and in several.
+const SHAPES: [[usize; 3]; 10] = [
     [1, 1, 1],
     [1, 2, 1],
     [3, 31, 5],
@@ -107,6 +107,7 @@ const SHAPES: [[usize; 3]; 9] = [
     [33, 70, 65],
     [70, 1, 64],
     [5, 63, 130],
+    [3, 1700, 34],
 ];
 
 #[test]
@@ -116,7 +117,10 @@ fn products_of_numbers_of_bfloat16_are_exact() {
             for of_a in LIES {
                 for of_b in LIES {
                     // Integers of up to 8 bits, whose sums have less than 24.
-                    let integer = |index, seed| (hash(index, seed) * 511.0).floor() as f32 - 255.0;
+                    let most = if terms < 256 { 255.0 } else { 63.0 };
+                    let integer = |index, seed| {
+                        ((hash(index, seed) * (2.0 * most + 1.0)).floor() - most) as f32
+                    };
                     let a = Stored::new(rows, terms, of_a, |index| integer(index, 1));
                     let b = Stored::new(terms, columns, of_b, |index| integer(index, 2));
                     let bias: Vec<f32> = (0..columns).map(|index| integer(index, 3)).collect();
@@ -139,6 +143,7 @@ fn errors_are_those_of_rounding() {
         for [rows, terms, columns] in (1..=70)
             .step_by(3)
             .flat_map(|n| [[n, 71 - n, 40], [40, n, n]])
+            .chain([[4, 2000, 9]])
         {
             for of_a in LIES {
                 for of_b in LIES {
@@ -166,19 +171,91 @@ fn errors_are_those_of_rounding() {
 fn relative_bound(products: Products, terms: usize) -> f64 {
     // A number of bfloat16 has 8 bits.
     let rounding = 2.0_f64.powi(-8);
-    let factors = match products {
-        Products::Float => 0.0,
-        Products::Bfloat16 => (1.0 + rounding).powi(2) - 1.0,
-        // What two numbers leave of each factor, and the product of the smaller ones, which is left out.
-        Products::Bfloat16x3 => {
-            let left = rounding * rounding;
-            (1.0 + left).powi(2) - 1.0 + (rounding * (1.0 + rounding)).powi(2)
+    // Of a factor, what the numbers leave that it is the sum of; of both, the products of those that are left out; and how
+    // many are added up.
+    let (left, left_out, products) = match products {
+        Products::Float => (0.0, 0.0, 0),
+        Products::Bfloat16 => (rounding, 0.0, 1),
+        Products::Bfloat16x3 => (rounding.powi(2), (rounding * (1.0 + rounding)).powi(2), 3),
+        // Of its 24 bits, three times 8 leave nothing.
+        Products::Bfloat16x6 => {
+            let small = rounding.powi(2);
+            (0.0, small * (2.0 * rounding + small), 6)
         }
     };
-    // Products of bfloat16 are exact as floats. Three for each term are added up in some order, with two rounded steps for
-    // each pair at most, and are at most `1 + 4 rounding` of the magnitude of the term.
-    let additions = 3.0 * terms.next_multiple_of(32) as f64 * f64::from(f32::EPSILON) / 2.0;
-    factors + additions * (1.0 + 4.0 * rounding)
+    let factors = (1.0_f64 + left).powi(2) - 1.0 + left_out;
+    // Products of bfloat16 are exact as floats. Those of each term are added up in some order, with two rounded steps for
+    // each pair at most, and are at most `(1 + 2 rounding)^2` of the magnitude of the term.
+    let steps = f64::from(products) * terms.next_multiple_of(32) as f64;
+    let additions = steps * f64::from(f32::EPSILON) / 2.0;
+    factors + additions * (1.0 + 2.0 * rounding).powi(2)
+}
+
+#[test]
+fn factors_of_one_magnitude_are_exact() {
+    // Not a number of bfloat16.
+    let magnitude = 0.1_f32;
+    let sign = |index| (hash(index, 1) * 3.0).floor() as f32 - 1.0;
+    // At most 2^8, so that they are numbers of bfloat16.
+    let integer = |index| (hash(index, 2) * 511.0).floor() as f32 - 255.0;
+    for (_, tiles) in kinds() {
+        for [rows, terms, columns] in SHAPES {
+            for (of_a, of_b) in LIES
+                .into_iter()
+                .zip([Lies::Transposed, Lies::Plain, Lies::Apart])
+            {
+                let signs = Stored::new(rows, terms, of_a, |index| magnitude * sign(index));
+                let exact = Stored::new(rows, terms, of_a, sign);
+                let other = Stored::new(terms, columns, of_b, integer);
+                let [signs, exact, other] = [&signs, &exact, &other].map(Stored::matrix);
+                for (a, b, exact) in [
+                    (signs, other, [exact, other]),
+                    (
+                        other.transposed(),
+                        signs.transposed(),
+                        [other, exact].map(Matrix::transposed),
+                    ),
+                ] {
+                    let y = run(tiles, a, b, None, true).expect("finite");
+                    let [a, b] = exact;
+                    elements(a, b, &y, |y, sum, terms_of_sum| {
+                        // Sums in several parts are multiplied by the magnitude before they are added up.
+                        let parts = if terms < 256 { 0.0 } else { 4.0 };
+                        let bound = parts * f64::from(f32::EPSILON * magnitude) * terms_of_sum;
+                        let error = f64::from(y - sum as f32 * magnitude).abs();
+                        assert!(error <= bound, "{y} for {sum}: {error}");
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_only_begins_like_signs_is_none() {
+    for (products, tiles) in kinds() {
+        for lies in LIES {
+            for last in [0.3, -2.0e-4, 7.0] {
+                let value = |index| match index {
+                    index if index == 40 * 70 - 1 => last,
+                    index => 0.2 * (1.0 - 2.0 * (index % 2) as f32),
+                };
+                let a = Stored::new(40, 70, lies, value);
+                let b = Stored::new(70, 33, lies, |index| (hash(index, 1) - 0.5) as f32);
+                for [a, b] in [
+                    [a.matrix(), b.matrix()],
+                    [b.matrix(), a.matrix()].map(Matrix::transposed),
+                ] {
+                    let y = run(tiles, a, b, None, false).expect("finite");
+                    elements(a, b, &y, |y, sum, magnitude| {
+                        let bound = magnitude * relative_bound(products, 70);
+                        let error = (f64::from(y) - sum).abs();
+                        assert!(error <= bound, "{y} for {sum}: {error}, at most {bound}");
+                    });
+                }
+            }
+        }
+    }
 }
 
 #[test]
