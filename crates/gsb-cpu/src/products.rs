@@ -9,13 +9,17 @@ use serde::{Deserialize, Serialize};
 ///
 /// Tensors stay `f32`, and so do sums: it is the factors that are rounded to bfloat16, which has the range of a float
 /// and 8 bits of precision. A factor is rounded by at most 2^-8 of itself; as the sum of two numbers of bfloat16, by at
-/// most 2^-16; as the sum of three, not at all. That holds for factors of 2^-102 or more: what is left of smaller ones may
-/// count as 0. A factor whose elements all have one magnitude or are 0, as binarized ones have, is not rounded: signs are
-/// exact, and sums are multiplied by the magnitude. Products too small to gain from it stay products of floats, and so do
-/// those with a factor that is not finite or rounds to infinity: so there is no NaN that floats would not have, and no
-/// infinity unless sums, or those without the magnitudes, come near the largest float.
+/// most 2^-16; as the sum of three, not at all. That holds for factors, and products of two of them, of 2^-102 or more:
+/// numbers below 2^-126 count as 0, also as parts of larger ones.
 ///
-/// They are computed by the tile instructions of the processor (AMX), which multiply some ten times as many pairs of
+/// A factor whose elements all are 0 or have one magnitude of 2^-32 to 2^32, as binarized ones of one scale have, is not
+/// rounded: signs are exact, and sums are multiplied by the magnitude.
+///
+/// Products too small to gain from it stay products of floats, and so do those with a factor that is not finite or rounds to
+/// infinity: so there is no NaN or infinity that floats would not have, unless sums, or those without the magnitudes, come
+/// near the largest float.
+///
+/// They are computed by the tile instructions of the processor (AMX), which multiply some sixteen times as many pairs of
 /// bfloat16 as vector instructions do of floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,7 +33,7 @@ pub enum Products {
     /// Each float as the sum of two numbers of bfloat16, of whose four products the three larger ones are added up.
     Bfloat16x3,
     /// Each float as the sum of three numbers of bfloat16, of whose nine products the six larger ones are added up: as exact
-    /// as products of floats.
+    /// as products of floats, down to those sizes.
     Bfloat16x6,
 }
 

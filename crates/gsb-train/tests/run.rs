@@ -709,13 +709,18 @@ fn a_run_of_rounded_products_goes_on_as_it_began() {
         run.train(&data(), &Callbacks::default()).unwrap();
         let [floats, whole, parts] = ["floats", "whole", "parts"].map(|name| log(&path(name)));
         assert_eq!(parts, whole);
-        assert_eq!(floats.len(), whole.len());
-        for (floats, whole) in floats.iter().zip(&whole) {
-            let Epoch { phase, epoch, .. } = whole;
-            assert_ne!(
-                floats.train_loss, whole.train_loss,
-                "{products}, {phase}, {epoch}"
-            );
+        let losses =
+            |log: &[Epoch]| -> Vec<f64> { log.iter().map(|epoch| epoch.train_loss).collect() };
+        let (floats, rounded) = (losses(&floats), losses(&whole));
+        assert_eq!(floats.len(), rounded.len());
+        match products {
+            // Hardly rounded, the first losses may be the same.
+            Products::Bfloat16x6 => assert_ne!(floats, rounded),
+            _ => {
+                for (floats, rounded) in floats.into_iter().zip(rounded) {
+                    assert_ne!(floats, rounded, "{products}");
+                }
+            }
         }
         // It is evaluated with floats, as by whoever loads the model.
         let report = Run::resume(path("whole")).unwrap().report().clone();

@@ -92,7 +92,10 @@ pub(super) fn product(a: Matrix, b: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
         }
         true
     };
-    written(a.rows * b.columns, write).expect("all was written")
+    // SAFETY: it writes all of it.
+    #[allow(unsafe_code)]
+    let y = unsafe { written(a.rows * b.columns, write) };
+    y.expect("all was written")
 }
 
 /// `x w + bias`, with rows of `x` of `inputs` elements and a weight `[inputs, outputs]`, if the elements of each have one
@@ -109,9 +112,13 @@ pub fn product_of_signs(
         let (x, weight) = (Matrix::rows(x, inputs), Matrix::rows(weight, bias.len()));
         let len = x.rows * weight.columns;
         let shared = shared_among_threads(len, inputs)?;
-        return written(len, |out| {
-            tiles.multiply_signs([x, weight], Some(bias), out, shared)
-        });
+        // SAFETY: a product that is true has been written.
+        #[allow(unsafe_code)]
+        return unsafe {
+            written(len, |out| {
+                tiles.multiply_signs([x, weight], Some(bias), out, shared)
+            })
+        };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (x, weight, inputs, bias);
@@ -119,13 +126,19 @@ pub fn product_of_signs(
 }
 
 /// A vector of so many elements, if `write` says that it has written all of them.
-fn written(len: usize, write: impl FnOnce(&mut [MaybeUninit<f32>]) -> bool) -> Option<Vec<f32>> {
+///
+/// # Safety
+/// It has, then.
+#[allow(unsafe_code)]
+unsafe fn written(
+    len: usize,
+    write: impl FnOnce(&mut [MaybeUninit<f32>]) -> bool,
+) -> Option<Vec<f32>> {
     let mut out = Vec::with_capacity(len);
     if len > 0 && !write(&mut out.spare_capacity_mut()[..len]) {
         return None;
     }
-    // SAFETY: the capacity is at least that many, and all of them have been written.
-    #[allow(unsafe_code)]
+    // SAFETY: the capacity is at least that many, and the caller promises that all of them have been written.
     unsafe {
         out.set_len(len);
     }

@@ -19,7 +19,7 @@ const ROWS_OF_TASK: usize = 16;
 const WORTH_A_THREAD: usize = 1 << 22;
 
 /// `x w + bias`, with rows of `x` of `inputs` elements and a weight `[inputs, outputs]`, if the elements of the weight
-/// are plus or minus some magnitude and those of `x` plus or minus some magnitude or 0.
+/// are plus or minus some magnitude and those of `x` plus or minus some magnitude or 0. Tiles also take zeros in the weight.
 pub(super) fn product(x: &[f32], weight: &[f32], inputs: usize, bias: &[f32]) -> Option<Vec<f32>> {
     let outputs = bias.len();
     if x.is_empty() || inputs == 0 || outputs == 0 {
@@ -378,17 +378,24 @@ mod tests {
     /// Nothing to see on a machine without tiles.
     #[test]
     fn tiles_give_what_counts_give() {
-        for (rows, inputs, outputs) in [(70, 200, 33), (300, 384, 130)] {
+        let has_tiles = gsb_cpu::Products::Bfloat16.check().is_ok();
+        for (rows, inputs, outputs) in [(70, 200, 33), (300, 384, 130), (20, 1700, 33)] {
             let weight: Vec<f32> = signs(inputs * outputs, 1).map(|sign| sign * 0.3).collect();
             let bias: Vec<f32> = (0..outputs).map(|at| at as f32 * 0.1 - 3.0).collect();
             let x: Vec<f32> = signs(rows * inputs, 2).map(|sign| sign * 0.7).collect();
             let bits: Vec<f32> = x.iter().map(|x| x.max(0.0)).collect();
-            for x in [x, bits] {
+            for x in [x, bits, vec![0.0; rows * inputs]] {
+                let by_tiles = product_of_signs(&x, &weight, inputs, &bias);
+                assert_eq!(by_tiles.is_some(), has_tiles);
                 let y = product(&x, &weight, inputs, &bias);
                 assert_eq!(y, counted(&x, &weight, inputs, &bias));
-                let mut other = x.clone();
-                other[rows * inputs - 1] = 0.71;
-                assert_eq!(product(&other, &weight, inputs, &bias), None);
+                assert!(y.is_some());
+                for strange in [0.71, f32::NAN, f32::INFINITY] {
+                    let mut other = x.clone();
+                    other[0] = 0.7;
+                    other[rows * inputs - 1] = strange;
+                    assert_eq!(product(&other, &weight, inputs, &bias), None);
+                }
             }
         }
     }

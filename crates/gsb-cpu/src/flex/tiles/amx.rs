@@ -66,8 +66,7 @@ impl Amx {
         Ok(Self(amx))
     }
 
-    /// Sets the tiles of this thread up until what is returned is dropped. There is to be one of them on a thread at a time,
-    /// as the end of any ends all.
+    /// Sets the tiles of this thread up until what is returned is dropped.
     pub(super) fn set_up(self) -> Ready {
         Ready {
             _tiles: self.0.set_up(),
@@ -83,7 +82,7 @@ pub(super) struct Ready {
 impl Ready {
     /// The product of 32 rows of a left factor and 32 columns of a right one. For every [`STEP`] terms a factor has two tiles
     /// of each of its parts, the largest parts first. Of the products of parts, those are added up that are not smaller than
-    /// what the factors leave out, the smaller ones first.
+    /// what the factors leave out, in the order that loads the fewest tiles.
     ///
     /// # Panics
     /// If there are no terms, or not as many of both, or factors of 2 and 3 parts.

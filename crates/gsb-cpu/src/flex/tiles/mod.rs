@@ -68,13 +68,18 @@ impl Tiles {
         shared: bool,
     ) -> bool {
         let factors = self.factors(factors);
-        let guessed = factors.map(Factor::as_signs);
-        let is_guessed = guessed.iter().any(|factor| factor.magnitude().is_some());
-        (is_guessed && self.run(guessed, bias, out, shared)) || self.run(factors, bias, out, shared)
+        let mut guessed = factors.map(Factor::as_signs);
+        while let Err(wrong) = self.run(guessed, bias, out, shared) {
+            if guessed[wrong].magnitude().is_none() {
+                return false;
+            }
+            guessed[wrong] = factors[wrong];
+        }
+        true
     }
 
     /// As [`multiply`](Self::multiply), exactly, of factors whose elements all have one magnitude or are 0; false if they
-    /// are others, or all 0.
+    /// are others.
     pub(super) fn multiply_signs(
         self,
         factors: [Matrix; 2],
@@ -84,7 +89,7 @@ impl Tiles {
     ) -> bool {
         let guessed = self.factors(factors).map(Factor::as_signs);
         guessed.iter().all(|factor| factor.magnitude().is_some())
-            && self.run(guessed, bias, out, shared)
+            && self.run(guessed, bias, out, shared).is_ok()
     }
 
     fn factors<'a>(self, [a, b]: [Matrix<'a>; 2]) -> [Factor<'a>; 2] {
@@ -94,38 +99,39 @@ impl Tiles {
         [Factor::left(a, self.parts), Factor::right(b, self.parts)]
     }
 
-    /// As [`multiply`](Self::multiply); false also if a factor is guessed wrong.
+    /// As [`multiply`](Self::multiply); else which factor is not finite as bfloat16 or not what it was guessed to be.
     fn run(
         self,
         factors: [Factor; 2],
         bias: Option<&[f32]>,
         out: &mut [MaybeUninit<f32>],
         shared: bool,
-    ) -> bool {
+    ) -> Result<(), usize> {
         let magnitudes = factors.map(|factor| factor.magnitude());
         let mut out = Output {
             magnitude: magnitudes.iter().flatten().product(),
             ..Output::new(factors.map(|factor| factor.lines()), bias, out)
         };
         let steps = factors[0].steps();
-        let tiles = factors.map(|factor| factor.tiles_of_panel() / steps);
-        let parts = match magnitudes {
-            // One sum, so that it is exact.
+        let tiles = factors.map(|factor| factor.tiles_of_step());
+        let sums = match magnitudes {
+            // One, so that it is exact.
             [Some(_), Some(_)] => 1,
             _ => steps.div_ceil(that_fit(BYTES_OF_PANEL, tiles[0].max(tiles[1]))),
         };
-        (0..parts).all(|index| {
+        (0..sums).try_for_each(|index| {
             out.adds = index > 0;
-            let steps = share(index, parts, steps);
+            let steps = share(index, sums, steps);
             let factors = factors.map(|factor| factor.some_steps(steps.clone()));
             self.sum(factors, &out, shared)
         })
     }
 
-    /// Writes or adds the product.
-    fn sum(self, [a, b]: [Factor; 2], out: &Output, shared: bool) -> bool {
+    /// Writes or adds a product, as [`run`](Self::run).
+    fn sum(self, [a, b]: [Factor; 2], out: &Output, shared: bool) -> Result<(), usize> {
         let a_is_first = a.panels() < b.panels();
         let (first, second) = if a_is_first { (a, b) } else { (b, a) };
+        let (wrong_first, wrong_second) = if a_is_first { (0, 1) } else { (1, 0) };
         let len = first.tiles_of_panel();
 
         let mut room = Room::take(&FIRST);
@@ -136,7 +142,7 @@ impl Tiles {
             false => first_tiles.chunks_exact_mut(len).enumerate().all(pack),
         };
         if !fits {
-            return false;
+            return Err(wrong_first);
         }
         let first_tiles = &*first_tiles;
 
@@ -163,16 +169,18 @@ impl Tiles {
         };
         let panels = second.panels();
         let least = panels.div_ceil(that_fit(BYTES_OF_PACKED, len));
-        if !shared {
-            return (0..least).all(|index| task(share(index, least, panels)));
-        }
-        // As many for each thread.
-        let tasks = least
-            .next_multiple_of(rayon::current_num_threads())
-            .min(panels);
-        (0..tasks)
-            .into_par_iter()
-            .all(|index| task(share(index, tasks, panels)))
+        let fits = if shared {
+            // As many for each thread.
+            let tasks = least
+                .next_multiple_of(rayon::current_num_threads())
+                .min(panels);
+            (0..tasks)
+                .into_par_iter()
+                .all(|index| task(share(index, tasks, panels)))
+        } else {
+            (0..least).all(|index| task(share(index, least, panels)))
+        };
+        if fits { Ok(()) } else { Err(wrong_second) }
     }
 
     /// Writes the product of panels of both factors, of which the number of the first and the tiles are given.

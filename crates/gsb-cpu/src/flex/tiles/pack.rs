@@ -44,7 +44,7 @@ impl<'a> Factor<'a> {
         }
     }
 
-    /// The same as signs and a magnitude, if that is what the first elements from the first one on look like that is not 0.
+    /// The same as signs and a magnitude, if that is what the elements from the first one on look like that is not 0.
     /// Packing finds out whether it is.
     ///
     /// A binarized factor is: one exact number of bfloat16 for each element.
@@ -54,13 +54,20 @@ impl<'a> Factor<'a> {
             true => (lines, terms, steps[0]),
             false => (terms, lines, steps[1]),
         };
-        let all = (0..runs).flat_map(|index| &values[index * step..][..run]);
-        let mut first = all.skip_while(|x| **x == 0.0).take(GUESSED_FROM);
-        let magnitude = first.next().map(|x| x.abs()).filter(|magnitude| {
-            // Sums of signs times numbers are multiplied by it: neither may leave the range of a float that others do not.
-            (2.0_f32.powi(-32)..=2.0_f32.powi(32)).contains(magnitude)
-                && first.all(|x| x.abs() == *magnitude || *x == 0.0)
-        });
+        let mut runs = (0..runs).map(|index| &values[index * step..][..run]);
+        let first = runs.find_map(|run| Some(&run[run.iter().position(|x| *x != 0.0)?..]));
+        let magnitude = match first {
+            // Zeros have any magnitude.
+            None => Some(1.0),
+            Some(first) => {
+                let magnitude = first[0].abs();
+                let mut first = first.iter().take(GUESSED_FROM);
+                // Sums of signs times numbers are multiplied by it, so neither should leave the range of a float alone.
+                let fits = (2.0_f32.powi(-32)..=2.0_f32.powi(32)).contains(&magnitude)
+                    && first.all(|x| x.abs() == magnitude || *x == 0.0);
+                fits.then_some(magnitude)
+            }
+        };
         match magnitude {
             None => self,
             Some(_) => Self {
@@ -100,9 +107,14 @@ impl<'a> Factor<'a> {
         self.lines.shape()[0].div_ceil(BLOCK)
     }
 
+    /// Tiles of a panel for a step.
+    pub(super) fn tiles_of_step(&self) -> usize {
+        2 * self.parts
+    }
+
     /// Tiles of a panel.
     pub(super) fn tiles_of_panel(&self) -> usize {
-        self.steps() * 2 * self.parts
+        self.steps() * self.tiles_of_step()
     }
 
     /// Panels, given their tiles.

@@ -185,8 +185,8 @@ fn relative_bound(products: Products, terms: usize) -> f64 {
     };
     let factors = (1.0_f64 + left).powi(2) - 1.0 + left_out;
     // Products of bfloat16 are exact as floats. Those of each term are added up in some order, with two rounded steps for
-    // each pair at most, and are at most `(1 + 2 rounding)^2` of the magnitude of the term.
-    let steps = f64::from(products) * terms.next_multiple_of(32) as f64;
+    // each pair at most, and are at most `(1 + 2 rounding)^2` of the magnitude of the term. Zeros beyond the terms add nothing.
+    let steps = f64::from(products) * terms as f64;
     let additions = steps * f64::from(f32::EPSILON) / 2.0;
     factors + additions * (1.0 + 2.0 * rounding).powi(2)
 }
@@ -236,23 +236,60 @@ fn what_only_begins_like_signs_is_none() {
     for (products, tiles) in kinds() {
         for lies in LIES {
             for last in [0.3, -2.0e-4, 7.0] {
+                let signs = |index: usize| 0.1 * (1.0 - 2.0 * (index % 2) as f32);
                 let value = |index| match index {
                     index if index == 40 * 70 - 1 => last,
-                    index => 0.2 * (1.0 - 2.0 * (index % 2) as f32),
+                    index => 2.0 * signs(index),
                 };
                 let a = Stored::new(40, 70, lies, value);
                 let b = Stored::new(70, 33, lies, |index| (hash(index, 1) - 0.5) as f32);
-                for [a, b] in [
-                    [a.matrix(), b.matrix()],
-                    [b.matrix(), a.matrix()].map(Matrix::transposed),
-                ] {
-                    let y = run(tiles, a, b, None, false).expect("finite");
-                    elements(a, b, &y, |y, sum, magnitude| {
-                        let bound = magnitude * relative_bound(products, 70);
-                        let error = (f64::from(y) - sum).abs();
-                        assert!(error <= bound, "{y} for {sum}: {error}, at most {bound}");
-                    });
+                let c = Stored::new(70, 33, lies, signs);
+                // With floats, and with signs: these stay exact.
+                for (b, exact_b) in [(&b, false), (&c, true)] {
+                    for [a, b] in [
+                        [a.matrix(), b.matrix()],
+                        [b.matrix(), a.matrix()].map(Matrix::transposed),
+                    ] {
+                        let y = run(tiles, a, b, None, false).expect("finite");
+                        elements(a, b, &y, |y, sum, magnitude| {
+                            let bound = match exact_b {
+                                false => magnitude * relative_bound(products, 70),
+                                true => magnitude * bound_of_signs(products, 70),
+                            };
+                            let error = (f64::from(y) - sum).abs();
+                            assert!(error <= bound, "{y} for {sum}: {error}, at most {bound}");
+                        });
+                    }
                 }
+            }
+        }
+    }
+}
+
+/// As [`relative_bound`] where one factor is one of signs.
+fn bound_of_signs(products: Products, terms: usize) -> f64 {
+    let rounding = 2.0_f64.powi(-8);
+    let (left, products) = match products {
+        Products::Float => (0.0, 0),
+        Products::Bfloat16 => (rounding, 1),
+        Products::Bfloat16x3 => (rounding.powi(2), 2),
+        Products::Bfloat16x6 => (0.0, 3),
+    };
+    // Each sum is multiplied by the magnitude, which rounds once more.
+    let steps = f64::from(products) * terms as f64 + 1.0;
+    left + steps * f64::from(f32::EPSILON) / 2.0 * (1.0 + 2.0 * rounding)
+}
+
+#[test]
+fn zeros_are_exact_wherever_they_are() {
+    for (_, tiles) in kinds() {
+        for lies in LIES {
+            let zeros = Stored::new(40, 70, lies, |_| 0.0);
+            let numbers = Stored::new(70, 33, lies, |index| hash(index, 1) as f32);
+            let bias: Vec<f32> = (0..33).map(|index| hash(index, 2) as f32).collect();
+            let y = run(tiles, zeros.matrix(), numbers.matrix(), Some(&bias), true);
+            for row in y.expect("finite").chunks_exact(33) {
+                assert_eq!(row, bias);
             }
         }
     }
