@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let cli = Cli::parsed();
     let outcome = cli
         .run()
-        .and_then(|text| Ok(stdout::print(text.as_bytes())?));
+        .and_then(|text| Ok(stdout::print(output::plain(&text).as_bytes())?));
     match outcome {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {

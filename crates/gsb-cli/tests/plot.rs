@@ -56,7 +56,29 @@ fn tables_are_drawn_over_their_training_images() {
     std::fs::create_dir(path("run")).expect("a folder");
     let said = fails(gsb(folder.path()).args(["plot", "few", "run", "-o", "out.svg"]));
     assert!(said.contains("1 of tables among 2"), "{said}");
+    for rows in [json!([]), json!([{ "variant": null, "top1": [] }])] {
+        let empty = json!({ "seeds": [0], "training_images": 400, "rows": rows });
+        std::fs::write(path("few/table.json"), empty.to_string()).expect("written");
+        let said = fails(gsb(folder.path()).args(["plot", "few", "-o", "out.svg"]));
+        assert!(
+            said.contains("few: expected a table with accuracies"),
+            "{said}"
+        );
+    }
     std::fs::write(path("few/table.json"), "{}").expect("written");
     let said = fails(gsb(folder.path()).args(["plot", "few", "-o", "out.svg"]));
     assert!(said.contains("table.json"), "{said}");
+}
+
+#[test]
+fn a_run_that_has_finished_no_epoch_is_not_drawn() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("run")).expect("a folder");
+    std::fs::write(folder.path().join("run/log.jsonl"), "").expect("written");
+    let said = fails(gsb(folder.path()).args(["plot", "run", "-o", "out.svg"]));
+    assert!(
+        said.contains("run: expected the folder of a run that has finished an epoch"),
+        "{said}"
+    );
+    assert!(!folder.path().join("out.svg").exists());
 }

@@ -1,7 +1,7 @@
 //! What the superpositions of a student are like in the course of a training.
 
 use burn::Tensor;
-use gsb_core::nn::GroupShares;
+use gsb_core::nn::{GroupShares, numbers};
 use serde::{Deserialize, Serialize};
 
 use crate::Stage2Student;
@@ -10,8 +10,10 @@ use crate::Stage2Student;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct BlockSuperpositions {
     /// Scales of the groups of the attention matrix.
+    #[serde(deserialize_with = "numbers")]
     pub attention_scales: Vec<f32>,
     /// Scales of the groups of the value.
+    #[serde(deserialize_with = "numbers")]
     pub value_scales: Vec<f32>,
     /// The share of the elements in each group.
     pub shares: GroupShares,

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::open_packed;
 use crate::options::names::OrientationName;
 use crate::options::path;
-use crate::output::{check_picture, write_picture};
+use crate::output::{self, check_picture, write_picture};
 
 /// Options of `gsb explain`.
 #[derive(Debug, Clone, clap::Args)]
@@ -103,7 +103,7 @@ pub fn run(args: &ExplainArgs) -> Result<String, Error> {
     write_picture(&args.output, &drawn)?;
     let best = prediction.top(1);
     let class = best.first().map_or_else(String::new, |best| {
-        let name = &model.class_names()[best.class];
+        let name = output::name(&model.class_names()[best.class]);
         format!("{name} {:.1} %", 100.0 * best.probability)
     });
     Ok(format!(

@@ -266,7 +266,8 @@ impl Contents<'_> {
         ];
         let properties = properties.map(|(name, value)| [name.into(), value]);
         let provenance = self.packed.provenance.iter();
-        let provenance = provenance.map(|(name, value)| [name.clone(), value.clone()]);
+        let provenance = provenance
+            .map(|(name, value)| [name, value].map(|text| output::name(text).into_owned()));
         properties.into_iter().chain(provenance).collect()
     }
 
@@ -341,7 +342,7 @@ fn classes(names: &[String]) -> String {
     let first = names
         .iter()
         .take(10)
-        .map(String::as_str)
+        .map(|name| output::name(name))
         .collect::<Vec<_>>()
         .join(", ");
     let more = if names.len() > 10 { ", ..." } else { "" };

@@ -103,13 +103,11 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
     );
     let _ = writeln!(text, "class names and preprocessing {}", input.source);
     let cost = config.cost(Phase::Stage2)?.total;
-    let bits = |bits: u8| HumanCount(cost.parameters.get(&bits).copied().unwrap_or(0));
-    let _ = writeln!(
-        text,
-        "{} weights of 1 bit, {} values of 32 bits",
-        bits(1),
-        bits(32)
-    );
+    let widths = cost.parameters.iter().map(|(bits, count)| match bits {
+        1 => format!("{} weights of 1 bit", HumanCount(*count)),
+        _ => format!("{} of {bits}", HumanCount(*count)),
+    });
+    let _ = writeln!(text, "{} bits", widths.collect::<Vec<_>>().join(", "));
     if let Some((shift, (change, largest))) = changed {
         let _ = writeln!(
             text,

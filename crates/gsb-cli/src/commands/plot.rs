@@ -80,18 +80,12 @@ fn of_tables(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
         let rows: Vec<_> = rows.collect();
         let points = rows
             .iter()
-            .map(|(images, row)| (*images, row.mean()))
-            .collect();
-        // One seed has no deviation.
-        let deviations = rows.iter().map(|(_, row)| row.deviation());
-        let deviations = deviations.map(|deviation| {
-            if deviation.is_finite() {
-                deviation
-            } else {
-                0.0
-            }
-        });
-        panel.push(Series::new(&name, points).with_deviations(deviations.collect()));
+            .map(|(images, row)| (*images, row.mean(), row.deviation()));
+        panel.push(Series::with_deviations(&name, &points.collect::<Vec<_>>()));
+    }
+    if panel.is_empty() {
+        let reason = "expected a table with accuracies, got none in it";
+        return Err(Error::file(&folders[0], reason.to_string()));
     }
     let what = match tables.len() {
         1 => "one table".into(),
@@ -105,7 +99,12 @@ fn of_runs(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
     let mut runs = Vec::new();
     for folder in folders {
         let name = folder.file_name().unwrap_or(folder.as_os_str());
-        runs.push((name.to_string_lossy().into_owned(), History::open(folder)?));
+        let history = History::open(folder)?;
+        if history.epochs.is_empty() {
+            let reason = "expected the folder of a run that has finished an epoch";
+            return Err(Error::file(folder, reason.to_string()));
+        }
+        runs.push((name.to_string_lossy().into_owned(), history));
     }
     let epochs: usize = runs.iter().map(|(_, run)| run.epochs.len()).sum();
     let count = match runs.len() {

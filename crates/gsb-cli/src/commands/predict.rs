@@ -200,7 +200,7 @@ fn nowhere(path: &Path, reason: &str) -> Picture {
 fn line(model: &PackedModel, path: &Path, prediction: &Prediction, k: usize) -> Vec<u8> {
     let ranked = prediction.top(k);
     let classes = ranked.iter().map(|ranked| {
-        let name = &model.class_names()[ranked.class];
+        let name = output::name(&model.class_names()[ranked.class]);
         format!("{name} {:.1} %", 100.0 * ranked.probability)
     });
     let classes = classes.collect::<Vec<_>>().join(", ");

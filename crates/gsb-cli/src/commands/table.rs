@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use gsb_train::{Ablation, Callbacks, Error as TrainError, Recipe, Row, Table, Variant};
 use gsb_vit::Phase;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::compute::open_devices;
 use crate::config::{self, by_option};
@@ -96,7 +96,7 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     let folder = &args.table_dir;
     let bar = match args.train.quiet {
         true => ProgressBar::hidden(),
-        false => ProgressBar::new(0),
+        false => bar(),
     };
     let mut training = String::new();
     let table = ablation.train(folder, &splits, &devices, &callbacks, |all, done, next| {
@@ -122,6 +122,15 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
         output::write_json(json, &table)?;
     }
     Ok(text)
+}
+
+/// How many trainings are done, and which one runs.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    match ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// Refuses options that the table decides about.

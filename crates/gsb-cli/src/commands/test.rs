@@ -200,7 +200,8 @@ fn text(phase: &str, evaluation: &Evaluation, classes: &[String]) -> String {
             0 => "-".into(),
             _ => format!("{:.1} %", 100.0 * right as f64 / images as f64),
         };
-        [name.clone(), images.to_string(), right.to_string(), share]
+        let name = output::name(name).into_owned();
+        [name, images.to_string(), right.to_string(), share]
     });
     let mut text = format!(
         "{phase}: top-1 {:.2} %, top-5 {:.2} %, loss {:.4}, {} images\n\n{}",
@@ -214,7 +215,7 @@ fn text(phase: &str, evaluation: &Evaluation, classes: &[String]) -> String {
         let rows = classes.iter().zip(&evaluation.confusion);
         let rows = rows.map(|(name, counts)| {
             let counts = counts.iter().map(ToString::to_string);
-            iter::once(name.clone()).chain(counts)
+            iter::once(output::name(name).into_owned()).chain(counts)
         });
         text += "\nclass (row) taken for (column)\n";
         text += &output::table(rows, 1);

@@ -12,8 +12,8 @@ const COLUMNS: usize = 2;
 pub struct Series {
     name: String,
     points: Vec<(f64, f64)>,
-    /// Half the height of a bar at each point; none without bars.
-    deviations: Vec<f64>,
+    /// Where bars are, and their lower and upper ends.
+    bars: Vec<(f64, [f64; 2])>,
 }
 
 impl Series {
@@ -23,20 +23,21 @@ impl Series {
         Self {
             name: name.into(),
             points: finite.collect(),
-            deviations: Vec::new(),
+            bars: Vec::new(),
         }
     }
 
-    /// With a bar from one deviation below each point to one above it; points and deviations are finite.
-    pub fn with_deviations(mut self, deviations: Vec<f64>) -> Self {
-        self.deviations = deviations;
-        self
-    }
-
-    /// Where bars are, and their lower and upper ends.
-    fn bars(&self) -> impl Iterator<Item = (f64, [f64; 2])> {
-        let points = self.points.iter().zip(&self.deviations);
-        points.map(|(&(x, y), deviation)| (x, [y - deviation, y + deviation]))
+    /// A curve through those of the points that are finite, each a place, a value and its deviation, with bars from one
+    /// deviation below to one above where that is finite.
+    pub fn with_deviations(name: &str, points: &[(f64, f64, f64)]) -> Self {
+        let bars = points
+            .iter()
+            .map(|&(x, y, deviation)| (x, [y - deviation, y + deviation]));
+        let bars = bars.filter(|(_, ends)| ends.iter().all(|end| end.is_finite()));
+        Self {
+            bars: bars.collect(),
+            ..Self::new(name, points.iter().map(|&(x, y, _)| (x, y)).collect())
+        }
     }
 }
 
@@ -85,11 +86,11 @@ impl Panel {
     ) -> Result<(), Box<dyn std::error::Error>> {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let last = points().fold(1.0, |last, &(x, _)| f64::max(last, x));
-        let bars = || self.series.iter().flat_map(Series::bars);
+        let bars = || self.series.iter().flat_map(|series| &series.bars);
         let ends = || {
             points()
                 .map(|&(_, y)| y)
-                .chain(bars().flat_map(|(_, ends)| ends))
+                .chain(bars().flat_map(|&(_, ends)| ends))
         };
         let lowest = ends().fold(f64::INFINITY, f64::min);
         let highest = ends().fold(f64::NEG_INFINITY, f64::max);
@@ -110,7 +111,12 @@ impl Panel {
             .configure_mesh()
             .light_line_style(TRANSPARENT)
             .x_labels(6)
-            .x_label_formatter(&|epoch| format!("{epoch:.0}"))
+            // Few epochs have labels between them.
+            .x_label_formatter(&|x| match x.fract().abs() < 1e-6 {
+                true => format!("{x:.0}"),
+                false => String::new(),
+            })
+            .y_label_formatter(&|y| label(*y, highest - lowest))
             .x_desc(&self.over)
             .y_desc(&self.unit)
             .draw()?;
@@ -122,8 +128,9 @@ impl Panel {
                 chart.draw_series([Circle::new(point, 2, style.filled())])?;
             }
             let bars = series
-                .bars()
-                .map(|(x, [low, high])| PathElement::new([(x, low), (x, high)], style));
+                .bars
+                .iter()
+                .map(|&(x, [low, high])| PathElement::new([(x, low), (x, high)], style));
             chart.draw_series(bars)?;
             chart
                 .draw_series([PathElement::new(points, style)])?
@@ -137,6 +144,18 @@ impl Panel {
             .label_font(("sans-serif", 12))
             .draw()?;
         Ok(())
+    }
+}
+
+/// A number on an axis of such a length.
+fn label(y: f64, length: f64) -> String {
+    match length {
+        _ if y.abs() < length * 1e-9 => "0".into(),
+        1e-2..1e5 => {
+            let text = format!("{y:.3}");
+            text.trim_end_matches('0').trim_end_matches('.').into()
+        }
+        _ => format!("{y:.1e}"),
     }
 }
 
@@ -182,6 +201,37 @@ mod tests {
         // Two curves, and a line for each in the legend.
         assert!(svg.matches("<polyline").count() >= 4);
         assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn labels_say_what_is_there() {
+        assert_eq!(label(0.25, 1.0), "0.25");
+        assert_eq!(label(40.0, 90.0), "40");
+        assert_eq!(label(0.0, 90.0), "0");
+        assert_eq!(label(2.0e-6, 1.0e-5), "2.0e-6");
+        assert_eq!(label(1e300, 1e300), "1.0e300");
+        // Whole epochs alone, each once.
+        let mut panel = Panel::new("Loss", "loss");
+        panel.push(Series::new("teacher", vec![(1.0, 20.0), (2.0, 10.0)]));
+        let svg = draw(&[panel]).unwrap();
+        let texts = svg.split('>').filter_map(|text| text.split_once("</text"));
+        let texts: Vec<&str> = texts.map(|(text, _)| text.trim()).collect();
+        for epoch in ["1", "2"] {
+            let labels = texts.iter().filter(|text| **text == epoch);
+            assert_eq!(labels.count(), 1, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_point_that_is_none_takes_its_bar_along() {
+        let points = [
+            (5.0, f64::NAN, f64::NAN),
+            (10.0, 80.0, 2.0),
+            (20.0, 90.0, f64::NAN),
+        ];
+        let series = Series::with_deviations("plain", &points);
+        assert_eq!(series.points, [(10.0, 80.0), (20.0, 90.0)]);
+        assert_eq!(series.bars, [(10.0, [78.0, 82.0])]);
     }
 
     #[test]

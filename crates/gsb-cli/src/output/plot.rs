@@ -19,7 +19,14 @@ pub fn accuracies(table: &Table) -> Result<String, String> {
 
 fn draw(table: &Table, svg: &mut String) -> Result<(), Box<dyn std::error::Error>> {
     let rows = table.rows.len();
-    let values = || table.rows.iter().flat_map(|row| row.top1.iter().copied());
+    let values = || {
+        let bars = table
+            .rows
+            .iter()
+            .flat_map(|row| [-1.0, 1.0].map(|sign| row.mean() + sign * row.deviation()));
+        let seeds = table.rows.iter().flat_map(|row| row.top1.iter().copied());
+        seeds.chain(bars.filter(|end| end.is_finite()))
+    };
     let lowest = (values().fold(100.0, f64::min) - 2.0).max(0.0);
     let highest = (values().fold(0.0, f64::max) + 2.0).min(100.0);
     let names: Vec<String> = table.rows.iter().map(gsb_train::Row::name).collect();
@@ -78,5 +85,37 @@ mod tests {
         let svg = accuracies(&table).unwrap();
         assert!(svg.contains("float"), "{svg}");
         assert_eq!(svg.matches("<circle").count(), 3);
+    }
+
+    #[test]
+    fn bars_lie_within_the_axis() {
+        let row = Row {
+            variant: None,
+            top1: vec![50.0, 90.0],
+        };
+        let (low, high) = (row.mean() - row.deviation(), row.mean() + row.deviation());
+        let table = Table {
+            training_images: 400,
+            seeds: vec![0, 1],
+            rows: vec![row],
+        };
+        let svg = accuracies(&table).unwrap();
+        let bar = svg
+            .lines()
+            .find(|line| line.contains("<polyline") && line.contains("stroke-width=\"2\""));
+        let points = bar.and_then(|bar| bar.split("points=\"").nth(1)?.split('"').next());
+        let xs = points
+            .expect("a bar")
+            .split_whitespace()
+            .map(|point| point.split(',').next().unwrap().parse::<f64>().unwrap());
+        let xs: Vec<f64> = xs.collect();
+        // Dots of the seeds say where 50 and 90 are.
+        let dots = svg
+            .split("<circle cx=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap().parse::<f64>().unwrap());
+        let dots: Vec<f64> = dots.collect();
+        let pixels = (dots[1] - dots[0]) / 40.0;
+        assert!((xs[1] - xs[0] - (high - low) * pixels).abs() < 3.0, "{svg}");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-/// Prints a line, if there is somebody to read it.
+use super::plain;
+
+/// Prints a line, or several, if there is somebody to read it.
 pub fn say(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", plain(&line.to_string()));
 }

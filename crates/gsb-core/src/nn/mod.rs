@@ -24,6 +24,8 @@ mod mlp;
 mod norm;
 mod shift;
 
+#[doc(hidden)]
+pub use attention::numbers;
 pub use attention::{
     BinaryAttention, BinaryAttentionConfig, GroupShares, QkvShifts, ShiftedAttention,
     ShiftedAttentionConfig,

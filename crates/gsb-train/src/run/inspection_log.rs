@@ -61,3 +61,43 @@ impl InspectionLog {
         json_lines::write(&self.path, &self.epochs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gsb_vit::BlockSuperpositions;
+
+    #[test]
+    fn what_a_diverged_training_left_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut block = BlockSuperpositions {
+            attention_scales: vec![f32::NAN, 0.5],
+            value_scales: vec![f32::INFINITY],
+            ..BlockSuperpositions::default()
+        };
+        block.shares.attention = vec![f32::NAN];
+        let epoch = InspectedEpoch {
+            phase: Phase::Stage2,
+            epoch: 1,
+            inspection: Inspection {
+                flips: vec![0.25],
+                blocks: vec![block],
+            },
+        };
+        InspectionLog::open(folder.path())
+            .and_then(|mut log| log.push(epoch.clone()))
+            .unwrap();
+        let log = InspectionLog::open(folder.path()).unwrap().into_epochs();
+        let [read] = &log[..] else { panic!("{log:?}") };
+        assert_eq!((read.phase, read.epoch), (Phase::Stage2, 1));
+        assert_eq!(read.inspection.flips, [0.25]);
+        let [block] = &read.inspection.blocks[..] else {
+            panic!("{log:?}")
+        };
+        let [none, scale] = block.attention_scales[..] else {
+            panic!("{log:?}")
+        };
+        assert!(none.is_nan() && scale == 0.5);
+        assert!(block.value_scales[0].is_nan() && block.shares.attention[0].is_nan());
+    }
+}

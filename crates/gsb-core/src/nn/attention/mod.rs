@@ -7,5 +7,5 @@ mod shifted;
 
 pub use binary::{BinaryAttention, BinaryAttentionConfig};
 pub use heads::QkvShifts;
-pub use shares::GroupShares;
+pub use shares::{GroupShares, numbers};
 pub use shifted::{ShiftedAttention, ShiftedAttentionConfig};
