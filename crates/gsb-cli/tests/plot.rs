@@ -56,6 +56,42 @@ fn tables_are_drawn_over_their_training_images() {
     std::fs::create_dir(path("run")).expect("a folder");
     let said = fails(gsb(folder.path()).args(["plot", "few", "run", "-o", "out.svg"]));
     assert!(said.contains("1 of tables among 2"), "{said}");
+    // More names than fit among the curves stand beside them, within the picture.
+    let rows: Vec<_> = (0..32)
+        .map(|index| {
+            let bit = |place: u32| index >> place & 1;
+            let student = json!({
+                "attention_groups": 1 + 2 * bit(0), "value_groups": 1 + 2 * bit(1), "distilled": bit(2) == 1,
+                "stages": 1 + bit(3), "scope": (["Row", "Batch"][bit(4)]), "initial_scales": "residual",
+            });
+            json!({ "variant": student, "top1": [60.0 + index as f64] })
+        })
+        .collect();
+    let long = json!({ "seeds": [0], "training_images": 20, "rows": rows });
+    std::fs::create_dir(path("long")).expect("a folder");
+    std::fs::write(path("long/table.json"), long.to_string()).expect("written");
+    succeeds(gsb(folder.path()).args(["plot", "long", "few", "-o", "long.svg"]));
+    let svg = std::fs::read_to_string(path("long.svg")).expect("a picture");
+    let height = svg
+        .split("height=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    let height: f64 = height
+        .and_then(|height| height.parse().ok())
+        .expect("a height");
+    let texts = svg
+        .split("<text ")
+        .skip(1)
+        .filter_map(|text| text.split("y=\"").nth(1)?.split('"').next());
+    let lowest = texts.filter_map(|y| y.parse().ok()).fold(0.0, f64::max);
+    assert!(
+        lowest > 32.0 * 18.0 && lowest < height,
+        "{lowest} of {height}"
+    );
+
+    let said = fails(gsb(folder.path()).args(["plot", "few", "few", "-o", "out.svg"]));
+    assert!(said.contains("got two of 50"), "{said}");
+
     for rows in [json!([]), json!([{ "variant": null, "top1": [] }])] {
         let empty = json!({ "seeds": [0], "training_images": 400, "rows": rows });
         std::fs::write(path("few/table.json"), empty.to_string()).expect("written");

@@ -30,8 +30,8 @@ pub struct BenchArgs {
 
     /// A model of random weights instead: a preset, a configuration (.json), or deit-tiny, deit-small,
     /// deit-base for DeiT with a distillation token at 224 pixels
-    #[arg(long, value_name = "MODEL")]
-    pub model: Option<String>,
+    #[arg(long, value_name = "MODEL", value_parser = path::option())]
+    pub model: Option<PathBuf>,
 
     /// Images in a batch, 1 if it is not given
     #[arg(long, value_name = "IMAGES", value_parser = few())]
@@ -122,7 +122,7 @@ pub fn run(args: &BenchArgs) -> Result<String, Error> {
     let start = Instant::now();
     let model = match (&args.file, &args.model) {
         (Some(file), _) => open_packed(file, |path| PackedModel::open(path))?,
-        (None, name) => random(name.as_deref().unwrap_or_default())?,
+        (None, name) => random(&name.as_deref().unwrap_or(Path::new("")).to_string_lossy())?,
     };
     let opened = milliseconds(start.elapsed());
     let mut random = Random::new(2);

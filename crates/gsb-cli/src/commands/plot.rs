@@ -64,6 +64,19 @@ fn of_tables(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
         .map(Table::open)
         .collect::<Result<Vec<_>, _>>()?;
     tables.sort_by_key(|table| table.training_images);
+    if let Some(same) = tables
+        .windows(2)
+        .find(|pair| pair[0].training_images == pair[1].training_images)
+    {
+        let reason = format!(
+            "expected tables of different numbers of training images, got two of {}",
+            same[0].training_images
+        );
+        return Err(Error::Option {
+            option: "RUN",
+            reason,
+        });
+    }
     let mut names = Vec::new();
     for row in tables.iter().flat_map(|table| &table.rows) {
         let name = row.name();
@@ -71,7 +84,8 @@ fn of_tables(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
             names.push(name);
         }
     }
-    let mut panel = Panel::new("Test images classified right", "top-1, %").over("training images");
+    let panel = Panel::new("Test images classified right", "top-1, %");
+    let mut panel = panel.over("training images").named_beside();
     for name in names {
         let row = |table: &Table| table.rows.iter().find(|row| row.name() == name).cloned();
         let rows = tables
@@ -97,8 +111,14 @@ fn of_tables(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
 /// The panels of runs, and what they are of.
 fn of_runs(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
     let mut runs = Vec::new();
+    let base = |folder: &PathBuf| folder.file_name().map(std::ffi::OsStr::to_os_string);
     for folder in folders {
-        let name = folder.file_name().unwrap_or(folder.as_os_str());
+        // Folders of one name are told apart by their paths.
+        let others = folders.iter().filter(|other| base(other) == base(folder));
+        let name = match (folder.file_name(), others.count()) {
+            (Some(name), 1) => name,
+            _ => folder.as_os_str(),
+        };
         let history = History::open(folder)?;
         if history.epochs.is_empty() {
             let reason = "expected the folder of a run that has finished an epoch";
@@ -123,10 +143,10 @@ fn panels(runs: &[(String, History)]) -> Vec<Panel> {
         Panel::new("Test images classified right", "top-1, %"),
         Panel::new("Training loss", "loss"),
         Panel::new(
-            "Scales of the attention matrix, mean of the blocks",
+            "Learned scales of the attention matrix, mean of the blocks",
             "scale",
         ),
-        Panel::new("Scales of the value, mean of the blocks", "scale"),
+        Panel::new("Learned scales of the value, mean of the blocks", "scale"),
         Panel::new("Elements of the attention matrix in each group", "%"),
         Panel::new("Elements of the value in each group", "%"),
         Panel::new("Signs of weights that flip in an epoch", "%"),

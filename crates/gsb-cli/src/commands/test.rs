@@ -31,11 +31,11 @@ pub struct TestArgs {
     #[arg(value_parser = path::argument())]
     pub checkpoint: PathBuf,
 
-    /// Images in a batch
+    /// Images in a batch, of a checkpoint; a packed model takes one after the other
     #[arg(long, value_name = "IMAGES", value_parser = numbers::positive())]
     pub batch_size: Option<usize>,
 
-    /// Where to compute
+    /// Where to compute, of a checkpoint; a packed model runs on the CPU
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceName,
 

@@ -28,7 +28,7 @@ pub struct DataArgs {
     )]
     pub data_path: Option<PathBuf>,
 
-    /// Category that is the class, of iNaturalist [default: name]
+    /// Category that is the class, of iNaturalist [default: name]; other data sets have none
     #[arg(long, value_name = "CATEGORY")]
     #[serde(rename = "category", skip_serializing_if = "Option::is_none")]
     pub inat_category: Option<Category>,

@@ -7,6 +7,9 @@ const WIDTH: u32 = 560;
 const HEIGHT: u32 = 340;
 const COLUMNS: usize = 2;
 
+/// Height of a name beside curves.
+const NAME: i32 = 18;
+
 /// A curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
@@ -49,6 +52,8 @@ pub struct Panel {
     over: String,
     unit: String,
     series: Vec<Series>,
+    /// Whether names stand beside the curves, not among them.
+    beside: bool,
 }
 
 impl Panel {
@@ -59,12 +64,19 @@ impl Panel {
             over: "epoch".into(),
             unit: unit.into(),
             series: Vec::new(),
+            beside: false,
         }
     }
 
     /// Over something else than epochs.
     pub fn over(mut self, over: &str) -> Self {
         self.over = over.into();
+        self
+    }
+
+    /// With the names of many curves beside them, if it is the only panel.
+    pub fn named_beside(mut self) -> Self {
+        self.beside = true;
         self
     }
 
@@ -83,6 +95,7 @@ impl Panel {
     fn draw(
         &self,
         area: &DrawingArea<SVGBackend, Shift>,
+        names: Option<&DrawingArea<SVGBackend, Shift>>,
     ) -> Result<(), Box<dyn std::error::Error>> {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let last = points().fold(1.0, |last, &(x, _)| f64::max(last, x));
@@ -137,6 +150,16 @@ impl Panel {
                 .label(&series.name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], style));
         }
+        if let Some(names) = names {
+            for (index, series) in self.series.iter().enumerate() {
+                let y = (index as i32 + 1) * NAME;
+                let style = Palette99::pick(index).stroke_width(2);
+                names.draw(&PathElement::new([(8, y), (22, y)], style))?;
+                let font = ("sans-serif", 12);
+                names.draw(&Text::new(series.name.clone(), (30, y - 6), font))?;
+            }
+            return Ok(());
+        }
         chart
             .configure_series_labels()
             .background_style(WHITE.mix(0.8))
@@ -166,12 +189,25 @@ fn label(y: f64, length: f64) -> String {
 pub fn draw(panels: &[Panel]) -> Result<String, String> {
     let rows = panels.len().div_ceil(COLUMNS).max(1);
     let mut svg = String::new();
-    let size = (COLUMNS as u32 * WIDTH, rows as u32 * HEIGHT);
+    let beside = match panels {
+        [panel] if panel.beside => Some(panel),
+        _ => None,
+    };
+    let height = match beside {
+        Some(panel) => HEIGHT.max((panel.series.len() as u32 + 1) * NAME as u32),
+        None => rows as u32 * HEIGHT,
+    };
+    let size = (COLUMNS as u32 * WIDTH, height);
     let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
     let drawn = || -> Result<(), Box<dyn std::error::Error>> {
         area.fill(&WHITE)?;
+        if let Some(panel) = beside {
+            let (curves, names) = area.split_horizontally(WIDTH);
+            panel.draw(&curves, Some(&names))?;
+            return Ok(area.present()?);
+        }
         for (panel, part) in panels.iter().zip(area.split_evenly((rows, COLUMNS))) {
-            panel.draw(&part)?;
+            panel.draw(&part, None)?;
         }
         Ok(area.present()?)
     };
