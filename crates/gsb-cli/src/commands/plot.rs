@@ -124,7 +124,8 @@ fn of_runs(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
             let reason = "expected the folder of a run that has finished an epoch";
             return Err(Error::file(folder, reason.to_string()));
         }
-        runs.push((name.to_string_lossy().into_owned(), history));
+        let name = name.to_string_lossy();
+        runs.push((output::name(&name).into_owned(), history));
     }
     let epochs: usize = runs.iter().map(|(_, run)| run.epochs.len()).sum();
     let count = match runs.len() {
