@@ -111,11 +111,12 @@ fn of_tables(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
 /// The panels of runs, and what they are of.
 fn of_runs(folders: &[PathBuf]) -> Result<(Vec<Panel>, String), Error> {
     let mut runs = Vec::new();
-    let base = |folder: &PathBuf| folder.file_name().map(std::ffi::OsStr::to_os_string);
     for folder in folders {
         // Folders of one name are told apart by their paths.
-        let others = folders.iter().filter(|other| base(other) == base(folder));
-        let name = match (folder.file_name(), others.count()) {
+        let same = folders
+            .iter()
+            .filter(|other| other.file_name() == folder.file_name());
+        let name = match (folder.file_name(), same.count()) {
             (Some(name), 1) => name,
             _ => folder.as_os_str(),
         };
