@@ -15,12 +15,15 @@ use serde::{Deserialize, Serialize};
 pub enum ThresholdScope {
     /// The whole tensor, the batch included, as the published code does: what an image gets
     /// depends on the other images of its batch.
+    #[serde(alias = "batch")]
     Batch,
     /// Each entry of the first dimension on its own. Equal to [`Batch`](Self::Batch) for a batch
     /// of one, and independent of what else is in the batch.
+    #[serde(alias = "sample")]
     #[default]
     Sample,
     /// Each row of the last dimension on its own: for an attention matrix, each query.
+    #[serde(alias = "row")]
     Row,
 }
 

@@ -25,8 +25,8 @@ pub enum FirstForward {
 
 /// How the initial scales of a superposition follow from the means of its groups.
 ///
-/// With `m1, m2, m3` the mean magnitudes of the elements in group 1 alone, in group 2 but not in 3,
-/// and in group 3:
+/// With `m1` the mean magnitude of the elements in group 1 alone (of an attention matrix: of all elements), `m2` of those
+/// in group 2 but not in 3, and `m3` of those in group 3:
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InitialScales {
@@ -35,7 +35,8 @@ pub enum InitialScales {
     #[default]
     Published,
     /// Each group adds what those below lack: `m1, m2 - m1, m3 - m2`, at least the guard. The levels
-    /// of the superposition start at the means of their groups.
+    /// of the superposition start at the means of their groups. The mean of a group without elements acts as the guard, so
+    /// what is above an empty one starts higher, by the mean of what is below it.
     Residual,
     /// The first group by its mean, the others at the guard: `m1`, [`SCALE_GUARD`], [`SCALE_GUARD`]. The superposition starts
     /// as the plain binarizer, and training grows what pays.
@@ -130,6 +131,9 @@ impl ScaleRule {
     }
 }
 
+/// Elements whose sum Burn's CPU backend shares among threads.
+const MANY: usize = 1 << 22;
+
 /// A scale measured on data, `[1]`, and where (`[1]`) there was nothing to measure.
 #[derive(Clone)]
 pub(crate) struct Measured {
@@ -161,7 +165,13 @@ impl Measured {
         let n = x.shape().num_elements().max(1) as f32;
         let empty = members.clone().equal_scalar(0.0);
         let share = members.mask_fill(empty.clone(), 1.0).div_scalar(n);
-        let scale = (x.div_scalar(n).sum() / share).mul_scalar(factor);
+        let x = x.div_scalar(n);
+        // Burn's CPU backend adds up so many elements on all threads, in another order each time, but each row on one.
+        let sum = match x.shape().num_elements() >= MANY {
+            true => x.sum_dim(D - 1).sum(),
+            false => x.sum(),
+        };
+        let scale = (sum / share).mul_scalar(factor);
         let scale = scale
             .clamp_max(f32::MAX)
             .mask_fill(empty.clone(), SCALE_GUARD);

@@ -14,10 +14,13 @@ use crate::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Distillation {
     /// Nothing: the loss is the base loss.
+    #[serde(alias = "none")]
     None,
     /// The teacher's distribution at a temperature.
+    #[serde(alias = "soft")]
     Soft,
     /// The teacher's decision.
+    #[serde(alias = "hard")]
     #[default]
     Hard,
 }

@@ -122,8 +122,9 @@ pub fn hidden_similarity_loss(student: Tensor<3>, teacher: Tensor<3>) -> Tensor<
 
 fn similarity(z: Tensor<4>) -> Tensor<4> {
     let products = z.clone().matmul(z.transpose());
-    let norm = products.clone().square().sum_dim(3).sum_dim(2).sqrt();
-    products / norm.clamp_min(1e-12)
+    // Before the root: its gradient at 0 is infinite.
+    let squares = products.clone().square().sum_dim(3).sum_dim(2);
+    products / squares.clamp_min(1e-24).sqrt()
 }
 
 /// The means over the heads, unless both have the same number of them.
@@ -192,5 +193,15 @@ mod tests {
             assert!(student.grad(&gradients).is_some());
             assert!(teacher.grad(&gradients).is_none());
         }
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn tokens_of_zeros_have_a_gradient_of_numbers() {
+        let device = Device::flex().autodiff();
+        let student = Tensor::<4>::zeros([1, 1, 3, 2], &device).require_grad();
+        let loss = similarity_loss(student.clone(), random([1, 1, 3, 2]).to_device(&device));
+        let gradient = student.grad(&loss.backward()).unwrap();
+        assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
     }
 }

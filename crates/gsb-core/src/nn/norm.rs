@@ -115,7 +115,8 @@ impl ModuleDisplay for LayerNorm {
 /// Layer normalization with the epsilon of the published networks.
 ///
 /// `y = (x - mean) / sqrt(var + 1e-12) * gamma + beta` over the last dimension, `var` the biased
-/// variance. A constant row gives `beta`; the gradient through it is scaled by `1e6`.
+/// variance. The gradient through a row of equal numbers is scaled by `1e6`; where their mean is rounded, so is what the
+/// row gives: at most `gamma` away from `beta`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

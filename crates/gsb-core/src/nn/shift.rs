@@ -99,7 +99,7 @@ fn eight_bits<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let shape = x.shape();
     let rows: Tensor<2> = x.reshape([shape[0] as i32, -1]);
     let step = rows.clone().abs().max_dim(1).div_scalar(127.0);
-    let step = high_digits(step, 257.0);
+    let step = high_digits(step, 8);
     // A row of zeros has no step: any other does for it.
     let divisor = step.clone().mask_fill(step.clone().equal_scalar(0.0), 1.0);
     ((rows / divisor).round() * step).reshape(shape)
@@ -111,12 +111,15 @@ fn sixteen_bits<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let small = x.clone().div_scalar(least).round().mul_scalar(least);
     let is_small = x.clone().abs().lower_scalar(f32::powi(2.0, -14));
     let x = x.clamp(-65504.0, 65504.0);
-    high_digits(x, 8193.0).mask_where(is_small, small)
+    high_digits(x, 13).mask_where(is_small, small)
 }
 
-/// The leading binary digits, by a split of `2^k + 1` all but the last `k` of 24 (Veltkamp).
-fn high_digits<const D: usize>(x: Tensor<D>, split: f32) -> Tensor<D> {
-    let high = x.clone().mul_scalar(split);
+/// The leading binary digits, all but the last `k` of 24: those that are left of `2^k x + x`, rounded, when what is beyond `x`
+/// is taken away (Veltkamp).
+fn high_digits<const D: usize>(x: Tensor<D>, k: i32) -> Tensor<D> {
+    // Times a power of two, which is exact: were it `2^k + 1`, a compiler for a GPU could round product and difference
+    // at once, and nothing would be rounded off.
+    let high = x.clone().mul_scalar(f32::powi(2.0, k)) + x.clone();
     high.clone() - (high - x)
 }
 

@@ -182,13 +182,14 @@ pub fn linear_levels<const D: usize>(
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
     let [inputs, outputs] = weight.dims();
-    let fits = |bias: &Tensor<1>| x.dims()[D - 1] == inputs && bias.dims() == [outputs];
-    match bias {
-        Some(bias) if D > 1 && fits(&bias) => Tensor::from_dispatch(Dispatch::affine_levels(
-            x.into_dispatch(),
-            weight.into_dispatch(),
-            bias.into_dispatch(),
-        )),
-        bias => linear(x, weight, bias),
+    let has_size = |bias: &Tensor<1>| bias.dims() == [outputs];
+    if D < 2 || x.dims()[D - 1] != inputs || !bias.as_ref().is_none_or(has_size) {
+        return linear(x, weight, bias);
     }
+    let bias = bias.unwrap_or_else(|| Tensor::zeros([outputs], (&weight.device(), weight.dtype())));
+    Tensor::from_dispatch(Dispatch::affine_levels(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+    ))
 }

@@ -14,6 +14,10 @@ type Mask<B> = burn::backend::tensor::BoolTensor<B>;
 
 pub(super) fn extrema<B: Backend>(x: Float<B>, scope: ThresholdScope) -> Float<B> {
     let (groups, len) = scope.split(x.shape().as_slice());
+    if len == 0 {
+        let shape = Shape::new([groups, 2]);
+        return B::float_zeros(shape, &x.device(), x.dtype().into());
+    }
     let x = B::float_reshape(x, Shape::new([groups, len]));
     let max = B::float_max_dim(x.clone(), 1);
     let min = B::float_min_dim(x, 1);

@@ -215,14 +215,19 @@ fn multiply_floats(a: Matrix, b: Matrix, bias: Option<&[f32]>, out: &mut [MaybeU
 
 /// The rows of a task, so many or more, for which `gemm` adds up as it does for all rows at once, so that a product has
 /// the same bits however many threads share it: it has another way for one row, and splits sums of more than 512 terms
-/// in another way where both sides of the product are at most 64.
+/// in another way where both sides of the product are at most 64. Products of at most 256 elements it may compute along
+/// the terms.
 fn task_rows(rows: usize, columns: usize, terms: usize, least: usize) -> usize {
     const SMALL: usize = 64;
     const UNSPLIT: usize = 512;
-    let fewest = match columns <= SMALL && terms > UNSPLIT && rows > SMALL {
+    const FEW_ELEMENTS: usize = 256;
+    let mut fewest = match columns <= SMALL && terms > UNSPLIT && rows > SMALL {
         true => SMALL + 1,
         false => 2,
     };
+    if rows * columns > FEW_ELEMENTS {
+        fewest = fewest.max(FEW_ELEMENTS / columns + 1);
+    }
     let fits = |&task: &usize| rows.is_multiple_of(task) || rows % task >= fewest;
     (least.max(fewest)..rows).find(fits).unwrap_or(rows)
 }

@@ -293,20 +293,22 @@ fn results_do_not_depend_on_the_number_of_threads() {
     assert_eq!(run(1), run(3));
 }
 
-/// Narrow products of many terms, and parts of one row, which the crate behind them adds up in other ways.
+/// Narrow products of many terms, parts of one row and of few elements, which the crate behind them adds up in other ways.
 #[test]
 fn products_do_not_depend_on_the_number_of_threads() {
     let (x, grad) = (data([32, 18, 256], 1), data([32, 18, 64], 2));
     let (row, weight) = (data([1, 49, 1024], 3), data([1024, 128], 4));
+    let (wide, narrow) = (data([17, 17, 256], 6), data([64, 256], 7));
     let run = |threads| {
         on_threads(threads, || {
             let gradient = Flex::affine_weight_backward(x.clone(), grad.clone());
             let product = Flex::affine(row.clone(), weight.clone(), data([128], 5));
-            [gradient, product].map(|x| floats(&x))
+            let input = Flex::affine_x_backward(narrow.clone(), wide.clone());
+            [gradient, product, input].map(|x| floats(&x))
         })
     };
     let expected = run(1);
-    for threads in 2..=8 {
+    for threads in (2..=8).chain([16]) {
         assert_eq!(run(threads), expected, "{threads} threads");
     }
 }

@@ -303,7 +303,8 @@ fn level(x: f32, q: f32, low: f32, high: f32, #[comptime] signs: bool) -> f32 {
 
 #[cube]
 fn is_within(q: f32, low: f32, high: f32) -> bool {
-    q >= low && q <= high
+    // What is no number is neither below nor above.
+    !(q < low || q > high)
 }
 
 /// Beyond the threshold's part of the maximum or, of signed values, of the minimum.

@@ -183,6 +183,8 @@ fn views_are_read_in_order() {
 #[test]
 fn nothing_is_fine() {
     let empty = tensor(vec![], [0, 3]);
+    let ends = CubeBackend::extrema(empty.clone(), ThresholdScope::Batch);
+    assert_eq!(ends.shape(), Shape::new([1, 2]));
     let scale = tensor(vec![0.25], [1, 1]);
     let y = CubeBackend::lsq(empty, scale, Levels::signed(1), true);
     assert_eq!(y.shape(), Shape::new([0, 3]));

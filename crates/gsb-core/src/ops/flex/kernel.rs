@@ -207,7 +207,8 @@ fn sign(x: f32) -> f32 {
 
 #[inline(always)]
 fn within(q: f32, (qn, qp): (f32, f32)) -> bool {
-    (q >= qn) & (q <= qp)
+    // What is no number is neither below nor above.
+    !((q < qn) | (q > qp))
 }
 
 /// `clamp(round(q), Qn, Qp)`, half to even.

@@ -62,6 +62,37 @@ fn quantizers_equal_the_primitive_ones() {
     }
 }
 
+/// Scales that act as they are, below 0 too; 0 as the guard.
+#[test]
+fn unguarded_quantizers_equal_the_primitive_ones() {
+    for levels in [Levels::signed(1), Levels::signed(8), Levels::unsigned(3)] {
+        for scale in [0.5, -1.0, 0.0] {
+            let (x, grad) = (data([3, 7, 33], 1), data([3, 7, 33], 100));
+            let scale = vector(vec![scale], Shape::new([1, 1, 1]));
+            equal(
+                &Flex::lsq(x.clone(), scale.clone(), levels, false),
+                &primitive::lsq::<Flex>(x.clone(), scale.clone(), levels, false),
+            );
+            let (dx, da) =
+                Flex::lsq_backward(x.clone(), scale.clone(), grad.clone(), levels, false);
+            let (dx_p, da_p) = primitive::lsq_backward::<Flex>(x, scale, grad, levels, false);
+            equal(&dx, &dx_p);
+            close(&da, &da_p, 3 * 7 * 33, 255.0 * 100.0);
+        }
+    }
+}
+
+#[test]
+fn signs_are_counted_without_a_bias_too() {
+    let device = burn::tensor::Device::flex();
+    let x = burn::Tensor::<2>::full([1, 6], 0.3, &device);
+    let column = [0.7, 0.7, 0.7, -0.7, -0.7, -0.7].map(|w| [w]);
+    let weight = burn::Tensor::<2>::from_floats(column, &device);
+    // Floats would be rounded after each addition.
+    let y = crate::ops::linear_levels(x, weight, None);
+    assert_eq!(y.into_scalar::<f32>(), 0.0);
+}
+
 /// A training whose values are no numbers any more has to notice.
 #[test]
 fn what_is_no_number_stays_none() {
@@ -73,6 +104,15 @@ fn what_is_no_number_stays_none() {
             assert!(y[0].is_nan() && y[2].is_nan(), "{y:?}");
             assert!(y[1].is_finite(), "{y:?}");
         }
+    }
+    // A sign is 0 then, but the gradient of its scale is none.
+    let x = || vector(vec![f32::NAN, 1.0], Shape::new([1, 1, 2]));
+    let scale = || vector(vec![1.0], Shape::new([1, 1, 1]));
+    let (dx, da) = Flex::lsq_backward(x(), scale(), x(), Levels::signed(1), true);
+    let (dx_p, da_p) = primitive::lsq_backward::<Flex>(x(), scale(), x(), Levels::signed(1), true);
+    assert!(floats(&da)[0].is_nan() && floats(&da_p)[0].is_nan());
+    for gradient in [dx, dx_p] {
+        assert!(floats(&gradient)[0].is_nan());
     }
 }
 
