@@ -2,7 +2,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-use std::fs::File;
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,12 +22,14 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
         Place::File(path) => path,
         Place::Other => return write(&mut File::options().write(true).open(path)?),
     };
-    let mut file = written_beside(&path, write)?;
-    if let Ok(before) = std::fs::metadata(&path)
-        && before.is_file()
-        && before.permissions() != file.as_file().metadata()?.permissions()
+    let before = std::fs::metadata(&path).ok().filter(Metadata::is_file);
+    let before = before.map(|before| before.permissions());
+    let mut file = written_beside(&path, before.as_ref(), write)?;
+    // Fewer than those until now, where the umask has taken some.
+    if let Some(before) = before
+        && before != file.as_file().metadata()?.permissions()
     {
-        file.as_file().set_permissions(before.permissions())?;
+        file.as_file().set_permissions(before)?;
     }
     file.as_file_mut().sync_all()?;
     file.persist(&path).map_err(|error| error.error)?;
@@ -47,7 +49,7 @@ pub fn check_replaceable(path: &Path) -> io::Result<()> {
     if path.exists() {
         File::options().append(true).open(&path)?;
     }
-    temporary(&path).map(drop)
+    temporary(&path, None).map(drop)
 }
 
 /// Writes a file that is not there yet, whole or not at all. Where a file system can neither rename nor
@@ -57,7 +59,7 @@ pub fn check_replaceable(path: &Path) -> io::Result<()> {
 /// Of the kind [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is one, whoever made it and
 /// when; else if it cannot be written.
 pub fn create(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let mut file = written_beside(path, write)?;
+    let mut file = written_beside(path, None, write)?;
     file.as_file_mut().sync_all()?;
     match file.persist_noclobber(path) {
         Ok(_) => {}
@@ -149,20 +151,29 @@ fn sync_folder(path: &Path) {
     let _ = File::open(folder(path)).and_then(|folder| folder.sync_all());
 }
 
-/// An empty file in the folder of another whose place it may take, readable as any new file is.
-fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+/// An empty file in the folder of another whose place it may take, readable as any new file is, or by nobody who may not
+/// read the one that was there before. It can be written to even if it is read-only: it is open already.
+fn temporary(path: &Path, before: Option<&Permissions>) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    {
+        use std::os::unix::fs::PermissionsExt;
+
+        let mode = before.map_or(0o666, |before| before.mode() & 0o777);
+        builder.permissions(Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = before;
     builder.tempfile_in(folder(path))
 }
 
 fn written_beside(
     path: &Path,
+    before: Option<&Permissions>,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
-    let mut file = temporary(path)?;
+    let mut file = temporary(path, before)?;
     write(file.as_file_mut())?;
     Ok(file)
 }
@@ -234,10 +245,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         std::fs::write(&path, "secret").unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        replace(&path, |file| file.write_all(b"new")).unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        for before in [0o600, 0o400, 0o666] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(before)).unwrap();
+            let text = format!("new, {before:o}");
+            let write = |file: &mut File| {
+                // Nobody reads meanwhile who may not read it before or after.
+                let meanwhile = file.metadata()?.permissions().mode();
+                assert_eq!(meanwhile & 0o777 & !before, 0, "{meanwhile:o}");
+                file.write_all(text.as_bytes())
+            };
+            replace(&path, write).unwrap();
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, before);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
     }
 
     #[test]
@@ -260,7 +281,10 @@ mod tests {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         // What a process leaves that is killed while it writes.
-        let (_, killed) = temporary(&folder.path().join("a")).unwrap().keep().unwrap();
+        let (_, killed) = temporary(&folder.path().join("a"), None)
+            .unwrap()
+            .keep()
+            .unwrap();
         remove_leftovers(folder.path());
         assert!(!killed.exists());
         for name in kept {

@@ -180,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn standard_preprocessing_is_the_published_transform() {
+        for size in [8, 32, 33, 112, 224] {
+            let standard = Preprocessing::standard(size, 3);
+            let published = EvalTransform::new(size, Normalization::imagenet());
+            assert_eq!(standard.resize.unwrap_or(size), published.resize);
+            assert_eq!(standard.mean, published.normalization.mean);
+            assert_eq!(standard.deviation, published.normalization.deviation);
+        }
+    }
+
+    #[test]
     fn preprocessing_goes_there_and_back() {
         let network = PackedNetwork::random(&PackedConfig::micro(), 1).unwrap();
         let mut packed = PackedFile::unnamed(network);

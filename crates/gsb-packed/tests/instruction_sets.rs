@@ -77,6 +77,32 @@ proptest! {
     }
 }
 
+/// Whole networks, each way to multiply in a process of its own, as it is chosen there.
+// Others have one way, and where they are emulated no process could be started.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[test]
+fn every_way_to_multiply_decides_alike() {
+    for product in ["plain", "threes", "tiles"] {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "all_decide_alike",
+                "sparse_and_dense_groups_agree",
+            ])
+            .args(["a_full_size_network_decides_alike", "--test-threads", "1"])
+            .env("GSB_FORCE_PRODUCT", product)
+            .env_remove("RUST_TEST_NOCAPTURE")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        let missing = product == "tiles" && told.contains("not available on this machine");
+        assert!(
+            missing || (output.status.success() && told.contains("3 passed")),
+            "{product}: {told}"
+        );
+    }
+}
+
 #[test]
 fn a_full_size_network_decides_alike() {
     let config = PackedConfig {

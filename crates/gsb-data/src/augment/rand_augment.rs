@@ -16,6 +16,8 @@ use crate::{Error, Image, bounds};
 const MAX_MAGNITUDE: f64 = 10.0;
 /// More operations than this leave nothing of a picture.
 const MAX_OPERATIONS: usize = 100;
+/// Deviations above this mean that no magnitude up to `m` is likelier than another, as in timm.
+const UNIFORM_ABOVE: f64 = 100.0;
 /// Probability that a chosen operation is applied, as in timm.
 const PROBABILITY: f64 = 0.5;
 
@@ -25,7 +27,7 @@ const PROBABILITY: f64 = 0.5;
 /// - `m9`: magnitude 9 of 10
 /// - `n2`: two operations (also without `n`)
 /// - `mstd0.5`: the magnitude of each is drawn from a normal distribution of this deviation
-///   around `m`, cut off at 0 and 10
+///   around `m`, cut off at 0 and 10; above 100, as `mstd101`, it is drawn evenly from 0 to `m`
 /// - `inc1`: operations that get stronger with the magnitude, the only ones there are here
 ///
 /// Each operation is drawn from [`RandAugment::OPERATIONS`], and applied with probability 1/2.
@@ -43,7 +45,7 @@ const PROBABILITY: f64 = 0.5;
 pub struct RandAugment {
     /// Mean strength, from 0 to 10.
     pub magnitude: f64,
-    /// Deviation of the strength.
+    /// Deviation of the strength; above 100, strengths are even from 0 to the magnitude.
     pub deviation: f64,
     /// Operations for a picture.
     pub operations: usize,
@@ -145,14 +147,21 @@ impl RandAugment {
             .collect();
         for operation in chosen {
             if rng.random::<f64>() < PROBABILITY {
-                let normal: f64 = rng.sample(StandardNormal);
-                let magnitude = self.magnitude + self.deviation * normal;
-                let magnitude = magnitude.clamp(0.0, MAX_MAGNITUDE);
+                let magnitude = self.draw(rng);
                 let negative = rng.random::<bool>();
                 let cubic = interpolation.cubic(rng);
                 operation.apply(image, magnitude / MAX_MAGNITUDE, negative, cubic, fill);
             }
         }
+    }
+
+    /// The magnitude of one operation.
+    fn draw(&self, rng: &mut ChaCha8Rng) -> f64 {
+        if self.deviation > UNIFORM_ABOVE {
+            return self.magnitude * rng.random::<f64>();
+        }
+        let normal: f64 = rng.sample(StandardNormal);
+        (self.magnitude + self.deviation * normal).clamp(0.0, MAX_MAGNITUDE)
     }
 }
 
@@ -356,6 +365,33 @@ mod tests {
         // 0.405 of 20 pixels: from 8.1 to the right, the last 8 or 9 are filled.
         let moved = done(O::TranslateX, &[50; 20]);
         assert_eq!(moved.iter().filter(|&&v| v == 7).count(), 8);
+    }
+
+    #[test]
+    fn a_deviation_above_100_makes_magnitudes_even() {
+        let mut rng = generator(0);
+        let n = 10_000;
+        let mut drawn = |text: &str| -> Vec<f64> {
+            let augment: RandAugment = text.parse().unwrap();
+            assert_eq!(augment.to_string(), text);
+            (0..n).map(|_| augment.draw(&mut rng)).collect()
+        };
+        let even = drawn("rand-m8-mstd101-inc1");
+        assert!(even.iter().all(|magnitude| (0.0..=8.0).contains(magnitude)));
+        // A tenth of them in each tenth of the range, up to five deviations of such a count.
+        for tenth in 0..10 {
+            let within = |&magnitude: &f64| (magnitude / 0.8) as usize == tenth;
+            let count = even.iter().copied().filter(within).count() as f64;
+            let expected = f64::from(n) / 10.0;
+            assert!(
+                (count - expected).abs() < 5.0 * (0.9 * expected).sqrt(),
+                "{tenth}: {count}"
+            );
+        }
+        // At 100 it is a normal distribution still, whose values are mostly cut off.
+        let normal = drawn("rand-m8-mstd100-inc1");
+        let cut = |&magnitude: &f64| magnitude == 0.0 || magnitude == MAX_MAGNITUDE;
+        assert!(normal.iter().copied().filter(cut).count() > 9000);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, PackedNetwork};
+use crate::{Error, PackedConfig, PackedNetwork};
 
 /// What the metadata entry `format` says.
 pub(super) const FORMAT: &str = "gsb-packed";
@@ -32,8 +32,7 @@ pub struct PackedFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
-    /// Size of the picture's shorter side before its centre is cropped; none: the picture is
-    /// resized to the image size.
+    /// Size of the picture's shorter side before its centre is cropped; none: the image size.
     pub resize: Option<usize>,
     /// Name of the filter that resizes, such as `bicubic`.
     pub interpolation: String,
@@ -56,14 +55,18 @@ pub enum ShiftStorage {
 }
 
 impl Preprocessing {
-    /// Mean and deviation of ImageNet for three channels, 0.5 otherwise; no resizing.
-    pub fn standard(channels: usize) -> Self {
+    /// As models of ImageNet have it: mean and deviation of ImageNet for three channels, 0.5 otherwise; above 32
+    /// pixels the shorter side is resized to 256/224 of the image size.
+    ///
+    /// A model that was trained on images normalized otherwise, such as one of digits, decides worse with it, and no error
+    /// says so.
+    pub fn standard(image_size: usize, channels: usize) -> Self {
         let (mean, deviation) = match channels {
             3 => (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]),
             _ => (vec![0.5; channels], vec![0.5; channels]),
         };
         Self {
-            resize: None,
+            resize: (image_size > 32).then(|| (256.0 / 224.0 * image_size as f64) as usize),
             interpolation: "bicubic".into(),
             mean,
             deviation,
@@ -75,11 +78,15 @@ impl PackedFile {
     /// A network with classes named by their numbers and [standard](Preprocessing::standard)
     /// preprocessing.
     pub fn unnamed(network: PackedNetwork) -> Self {
+        let PackedConfig {
+            image_size,
+            channels,
+            classes,
+            ..
+        } = network.config;
         Self {
-            class_names: (0..network.config.classes)
-                .map(|class| class.to_string())
-                .collect(),
-            preprocessing: Preprocessing::standard(network.config.channels),
+            class_names: (0..classes).map(|class| class.to_string()).collect(),
+            preprocessing: Preprocessing::standard(image_size, channels),
             provenance: BTreeMap::new(),
             network,
         }

@@ -7,7 +7,7 @@ use super::{guarded, norm, sign};
 
 /// Normalized values, `[channels, height, width]`.
 fn normalized(config: &PackedConfig, image: &[u8]) -> Vec<f32> {
-    let preprocessing = gsb_packed::Preprocessing::standard(config.channels);
+    let preprocessing = gsb_packed::Preprocessing::standard(config.image_size, config.channels);
     let (size, channels) = (config.image_size, config.channels);
     let mut values = Vec::with_capacity(image.len());
     for channel in 0..channels {
