@@ -180,7 +180,7 @@ fn impossible_options_are_named() {
     };
     assert!(refused(options).contains("1 names for 10 classes"));
     let options = PackOptions {
-        preprocessing: Some(Preprocessing::standard(3)),
+        preprocessing: Some(Preprocessing::standard(8, 3)),
         ..PackOptions::default()
     };
     assert!(refused(options).contains("each of 1 channels"));

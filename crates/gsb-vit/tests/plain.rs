@@ -233,17 +233,197 @@ fn names_of_hugging_face_since_version_5() {
     }
 }
 
+/// The names of layer scale that the authors of DeiT III gave it, and timm's models with rotary positions have.
+fn gamma(name: &str) -> Option<String> {
+    let renamed = name.replace("ls1.gamma", "gamma_1");
+    Some(renamed.replace("ls2.gamma", "gamma_2"))
+}
+
 #[test]
 fn deit_3_as_its_authors_name_it() {
-    let renamed = |name: &str| {
-        Some(
-            name.replace("ls1.gamma", "gamma_1")
-                .replace("ls2.gamma", "gamma_2"),
-        )
+    let alike = "taken for DeiT III: a model of rotary positions has the same names, and timm's config.json beside \
+                 it would say so";
+    let hints = Hints {
+        heads: Some(3),
+        ..hints()
     };
-    let changed = changed("timm_deit3", Some(config("timm_deit3")), renamed);
-    let (model, report) = read(&changed.path().join("model.safetensors"), &hints());
-    agrees(&model, &report, &Expected::of(&golden("timm_deit3")));
+    for (config, doubt) in [(Some(config("timm_deit3")), false), (None, true)] {
+        let changed = changed("timm_deit3", config, gamma);
+        let (model, report) = read(&changed.path().join("model.safetensors"), &hints);
+        agrees(&model, &report, &Expected::of(&golden("timm_deit3")));
+        assert_eq!(notes(&report).contains(&alike), doubt);
+    }
+}
+
+/// Positions that are computed have no tensors: the configuration alone tells of them.
+#[test]
+fn rotary_positions_that_a_configuration_tells_of_are_refused() {
+    let mut by_name = config("timm_deit3");
+    by_name["architecture"] = json!("vit_small_patch16_rope_ape_224");
+    let mut by_option = config("timm_deit3");
+    by_option["model_args"]["use_rot_pos_emb"] = json!(true);
+    for config in [by_name, by_option] {
+        let message = refusal(&changed("timm_deit3", Some(config), gamma));
+        assert!(
+            message.ends_with(
+                "the config.json beside it says that the positions are rotary ones, expected learned ones alone"
+            ),
+            "{message}"
+        );
+    }
+    let mut none = config("timm_deit3");
+    none["architecture"] = json!("vit_europe_patch4_16");
+    none["model_args"]["use_rot_pos_emb"] = json!(false);
+    let none = changed("timm_deit3", Some(none), gamma);
+    read(&none.path().join("model.safetensors"), &hints());
+}
+
+/// What the images were normalized by is no part of a model here.
+#[test]
+fn another_normalization_of_the_images_is_said() {
+    let notes_beside = |config: Option<Value>, preprocessor: Option<Value>| {
+        let folder = changed("timm_vit", config, same);
+        if let Some(preprocessor) = preprocessor {
+            let path = folder.path().join("preprocessor_config.json");
+            std::fs::write(path, preprocessor.to_string()).unwrap();
+        }
+        let hints = Hints {
+            heads: Some(3),
+            ..hints()
+        };
+        let (_, report) = read(&folder.path().join("model.safetensors"), &hints);
+        let said = report.assumed.into_iter();
+        said.filter(|note| note.starts_with("trained on images"))
+            .collect::<Vec<_>>()
+    };
+    let note = |mean: &str, deviation: &str, file: &str| {
+        [format!(
+            "trained on images normalized by mean {mean} and deviation {deviation}, as the {file} beside it says, \
+             not by ImageNet's: set them in a file for --config, as recipe.augmentation.normalization and \
+             recipe.evaluation.normalization"
+        )]
+    };
+    let imagenet: ([f64; 3], [f64; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let half: ([f64; 3], [f64; 3]) = ([0.5; 3], [0.5; 3]);
+    let timm = |(mean, std): ([f64; 3], [f64; 3])| {
+        let mut config = config("timm_vit");
+        config["pretrained_cfg"] = json!({"mean": mean, "std": std});
+        Some(config)
+    };
+    let face =
+        |(mean, std): ([f64; 3], [f64; 3])| Some(json!({"image_mean": mean, "image_std": std}));
+    let halves = "0.5, 0.5, 0.5";
+    assert_eq!(
+        notes_beside(timm(half), None),
+        note(halves, halves, "config.json")
+    );
+    let mut old = config("timm_vit");
+    (old["mean"], old["std"]) = (json!(half.0), json!(half.1));
+    assert_eq!(
+        notes_beside(Some(old), None),
+        note(halves, halves, "config.json")
+    );
+    // Doubles of single precision, as the library writes them.
+    let single = ([f64::from(0.481f32); 3], [f64::from(0.26f32); 3]);
+    assert_eq!(
+        notes_beside(None, face(single)),
+        note(
+            "0.481, 0.481, 0.481",
+            "0.26, 0.26, 0.26",
+            "preprocessor_config.json"
+        )
+    );
+    let rounded = imagenet.0.map(|mean| f64::from(mean as f32));
+    let mut other = config("timm_vit");
+    other["num_features"] = json!(24);
+    let gray = json!({"image_mean": [0.1307], "image_std": [0.3081]});
+    for (config, preprocessor) in [
+        (None, None),
+        (timm(imagenet), None),
+        (None, face((rounded, imagenet.1))),
+        // Of another model.
+        (Some(other), face(half)),
+        (None, Some(gray)),
+        (None, Some(json!({"image_mean": 0.5, "image_std": 0.5}))),
+    ] {
+        let said = notes_beside(config, preprocessor);
+        assert!(said.is_empty(), "{said:?}");
+    }
+}
+
+/// No shape tells them, and not every model of these sizes has heads of 64 channels.
+#[test]
+fn assumed_heads_are_said_to_be_assumed() {
+    let assumed = |width: usize| {
+        let config = VitConfig::new(12, 5)
+            .with_patch_size(4)
+            .with_width(width)
+            .with_depth(12)
+            .with_heads(width / 64)
+            .with_mlp_width(24)
+            .with_distillation_token(false);
+        let tensors = Published::of(&config.init_teacher(&Device::flex()).unwrap());
+        let bare = tensors
+            .names()
+            .map(|name| (name.to_string(), tensors.get(name).unwrap().clone()));
+        let description = Published::new(bare).describe_with(&Hints::default());
+        let description = description.unwrap();
+        assert_eq!(description.config, config);
+        description.assumed
+    };
+    assert_eq!(
+        assumed(192),
+        [
+            "3 heads of 64 channels assumed, as DeiT and ViT of width 192 have: --heads (Hints::heads) says otherwise"
+        ]
+    );
+    assert_eq!(
+        assumed(384),
+        [
+            "6 heads of 64 channels assumed, as DeiT and ViT of width 384 have (MoCo v3's small model has 12): \
+             --heads (Hints::heads) says otherwise"
+        ]
+    );
+}
+
+/// DINO saves its projection head with the backbone.
+#[test]
+fn a_projection_head_is_no_head_for_classes() {
+    let projection: [(&str, &[usize]); 4] = [
+        ("head.last_layer.weight_g", &[5, 1]),
+        ("head.last_layer.weight_v", &[5, 4]),
+        ("head.mlp.0.bias", &[4]),
+        ("head.mlp.0.weight", &[4, 12]),
+    ];
+    let folder = with_tensors(
+        "timm_dinov2",
+        Some(config("timm_dinov2")),
+        same,
+        &projection,
+    );
+    let published = Published::read(folder.path().join("model.safetensors")).unwrap();
+    assert!(!published.has_heads());
+    let message = published.describe().unwrap_err().to_string();
+    assert!(
+        message.contains("for how many classes, as it has no head"),
+        "{message}"
+    );
+    let config = published.describe_with(&hints()).unwrap().config;
+    let load = |strictness| {
+        published
+            .clone()
+            .into_model::<VisionTransformer>(&config, strictness, &Device::flex())
+    };
+    let message = load(Strictness::Strict).unwrap_err().to_string();
+    assert!(
+        message.contains(
+            "4 unexpected: head.last_layer.weight_g, head.last_layer.weight_v, head.mlp.0.bias, head.mlp.0.weight;"
+        ),
+        "{message}"
+    );
+    let (model, report) = load(Strictness::Lenient).unwrap();
+    assert_eq!(report.reinitialized, ["head.weight", "head.bias"]);
+    agrees(&model, &report, &Expected::of(&golden("timm_dinov2")));
 }
 
 /// Without a `config.json` the epsilon is that of the library, and goes wherever the model goes.
@@ -318,6 +498,18 @@ fn what_no_model_here_computes_is_refused_by_name() {
             "blocks.1.attn.q_norm.weight",
             &[4],
             "a normalization of query and key",
+        ),
+        (
+            "timm_vit_without_qkv_bias",
+            "blocks.0.attn.q_bias",
+            &[12],
+            "biases of query and value alone",
+        ),
+        (
+            "timm_vit_without_qkv_bias",
+            "blocks.1.attn.v_bias",
+            &[12],
+            "biases of query and value alone",
         ),
         (
             "timm_vit",
@@ -425,6 +617,30 @@ fn what_is_missing_of_a_layer_is_named() {
         message.ends_with("blocks.1.attn has no weight of the key"),
         "{message}"
     );
+    // A head of the mean of the patches, and rotary positions.
+    for folder in ["timm_vit", "hf_vit"] {
+        let message = without(folder, "cls_token");
+        assert!(
+            message.ends_with(
+                "there is no cls_token: the head reads the mean of the patches, expected a class token"
+            ),
+            "{message}"
+        );
+        let message = without(folder, "pos");
+        assert!(
+            message.ends_with(
+                "there is no pos_embed: the positions are rotary ones, or there are none, expected learned ones"
+            ),
+            "{message}"
+        );
+    }
+    let token = |name: &str| (!["cls_token", "pos_embed"].contains(&name)).then(|| name.into());
+    let patches: [(&str, &[usize]); 1] = [("pos_embed", &[1, 16, 12])];
+    let message = refusal(&with_tensors("timm_vit", None, token, &patches));
+    assert!(message.contains("there is no cls_token"), "{message}");
+    // Half a head is none to start anew.
+    let message = without("timm_vit", "head.weight");
+    assert!(message.ends_with("there is no head.weight"), "{message}");
     let message = without("timm_deit3", "blocks.1.ls2.gamma");
     assert!(
         message.ends_with("there is no blocks.1.ls2.gamma, as in other blocks"),

@@ -3,15 +3,17 @@
 use gsb_core::binarize::ThresholdScope;
 
 use super::Format;
-use super::beside::{Beside, beside};
+use super::beside::{Beside, beside, normalization};
 use super::justified::justified;
 use super::names::HEADS;
 use super::published::Published;
 use crate::float_block::EPSILON;
 use crate::{Error, Phase, Stage2Config, VitConfig};
 
-/// Channels of a head of every DeiT and ViT of these widths and depths.
+/// Channels of a head of DeiT and ViT of these widths and depths.
 const HEAD_CHANNELS: usize = 64;
+/// The width of MoCo v3's small model, whose 12 heads have half as many.
+const MOCO_WIDTH: usize = 384;
 const PUBLISHED: [(usize, usize); 5] = [(192, 12), (384, 12), (512, 12), (768, 12), (1024, 24)];
 
 /// What is known of a model besides its tensors, which do not tell everything.
@@ -51,11 +53,13 @@ impl Published {
     /// shapes.
     ///
     /// What shapes do not tell is taken from the hints, else from a `config.json` beside the file: of
-    /// this library, of Hugging Face or of timm. Two things are assumed, and said: heads of 64 channels
-    /// for a teacher of the width and depth of a published DeiT or ViT, and the scope of a batch for a
-    /// student of a `.pth` file, which the published code trains. What the normalizations of a teacher of another
-    /// library add to the variance is said too, where it is not what DeiT's do. Dropout is 0, and the bits of patch
-    /// embedding and heads are the published 8.
+    /// this library, of Hugging Face or of timm. Three things are assumed, and said: heads of 64 channels
+    /// for a teacher of the width and depth of a published DeiT or ViT, which a few models of these sizes do not
+    /// have; learned positions alone for one with the names of DeiT III, which models of rotary positions have too;
+    /// and the scope of a batch for a student of a `.pth` file, which the published code trains. What the
+    /// normalizations of a teacher of another library add to the variance is said too, where it is not what DeiT's do,
+    /// and what its images were normalized by, where a file beside it names another mean and deviation than
+    /// ImageNet's. Dropout is 0, and the bits of patch embedding and heads are the published 8.
     ///
     /// # Errors
     /// [`Error::Foreign`] if these are not the tensors of a model known here, [`Error::Unsaid`] if
@@ -103,11 +107,13 @@ impl Published {
         })
     }
 
-    /// Whether there is a head for classes.
+    /// Whether there is a head for classes. Layers of another kind under its name, such as DINO's `head.mlp.0`, are
+    /// none.
     pub fn has_heads(&self) -> bool {
-        self.tensors
-            .keys()
-            .any(|name| HEADS.iter().any(|(head, _)| name.starts_with(head)))
+        let mut parameters = HEADS
+            .into_iter()
+            .flat_map(|(head, _)| ["weight", "bias"].map(|parameter| format!("{head}{parameter}")));
+        parameters.any(|name| self.tensors.contains_key(&name))
     }
 
     /// The number of classes of a file without heads.
@@ -159,8 +165,12 @@ impl Published {
         }
         if PUBLISHED.contains(&(config.width, config.depth)) {
             let heads = config.width / HEAD_CHANNELS;
+            let except = match config.width {
+                MOCO_WIDTH => " (MoCo v3's small model has 12)",
+                _ => "",
+            };
             assumed.push(format!(
-                "{heads} heads of {HEAD_CHANNELS} channels, as every DeiT and ViT of width {} has; --heads (Hints::heads) says another number",
+                "{heads} heads of {HEAD_CHANNELS} channels assumed, as DeiT and ViT of width {} have{except}: --heads (Hints::heads) says otherwise",
                 config.width
             ));
             return Ok(heads);
@@ -236,6 +246,7 @@ impl Published {
     ) -> Result<VitConfig, Error> {
         let foreign = |reason: String| self.foreign(reason);
         let [width, channels, patch_size, _] = self.dims("patch_embed.proj.weight")?;
+        self.check_tokens()?;
         let [_, positions, _] = self.dims("pos_embed")?;
         let classes = match self.has_heads() {
             true => self.dims::<2>("head.weight")?[0],
@@ -278,6 +289,14 @@ impl Published {
         config.heads = self.heads(&config, hints, beside.as_ref(), assumed)?;
         if phase == Phase::Teacher {
             config.norm_epsilon = self.epsilon(beside.as_ref(), assumed);
+            let named = beside.as_ref().is_some_and(|beside| beside.names_model);
+            if self.translation.rotary_alike && !named {
+                assumed.push(
+                    "taken for DeiT III: a model of rotary positions has the same names, and timm's config.json beside it would say so".into(),
+                );
+            }
+            let path = self.path.as_deref();
+            assumed.extend(path.and_then(|path| normalization(path, width)));
         }
         let own = beside.as_ref().and_then(|beside| beside.config.as_ref());
         if let Some(own) = own {
@@ -308,6 +327,29 @@ impl Published {
             .with_value_groups(groups("clip_value"))
             .with_attention_groups(groups("clip_attn"));
         self.scoped(config, hints, beside, assumed)
+    }
+
+    /// Fails if a Vision Transformer of another library lacks the tokens that every model here has.
+    fn check_tokens(&self) -> Result<(), Error> {
+        // Names of no such library are not explained.
+        if self.translation.epsilon.is_none() {
+            return Ok(());
+        }
+        for (name, reason) in [
+            (
+                "cls_token",
+                "the head reads the mean of the patches, expected a class token",
+            ),
+            (
+                "pos_embed",
+                "the positions are rotary ones, or there are none, expected learned ones",
+            ),
+        ] {
+            if !self.tensors.contains_key(name) {
+                return Err(self.foreign(format!("there is no {name}: {reason}")));
+            }
+        }
+        Ok(())
     }
 
     /// The shape of a tensor that every model has.

@@ -86,7 +86,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<(Phase, VitConfig), Error> {
     Ok(open(path)?.described)
 }
 
-/// Loads a model that [`save`] has written.
+/// Loads a model that [`save`] has written. [`load_any`](super::load_any) reads files with the published names as well.
 ///
 /// # Errors
 /// [`Error::Read`] if the file cannot be read, is damaged, is not such a checkpoint, is of a model of

@@ -134,7 +134,7 @@ impl Published {
     /// is damaged, [`Error::Foreign`] if an export holds a wrong configuration, the file is a packed
     /// model, the tensors share so much data that they are far larger than the file, or the model has
     /// parts that none here has: register tokens, relative or rotary positions, gated MLPs, normalizations
-    /// at other places, another head than one of the class token.
+    /// at other places, biases of query and value alone, another head than one of the class token.
     pub fn read_as(path: impl AsRef<Path>, take: Take) -> Result<Self, Error> {
         let path = path.as_ref();
         // What cannot be read at all is for who opens it.

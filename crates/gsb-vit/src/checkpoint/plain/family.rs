@@ -148,6 +148,12 @@ impl Family {
         self.name == TIMM.name
     }
 
+    /// Whether timm's models with rotary positions have these names too: they call layer scale as the authors
+    /// of DeiT III do, and positions that are computed are no tensors.
+    pub fn is_rotary_alike<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
+        self.is_published() && names.any(|name| name.ends_with(".gamma_1"))
+    }
+
     /// The published name of a tensor; its own if it has none.
     pub fn published(&self, name: &str) -> String {
         let in_block = self.blocks.iter().find_map(|blocks| {

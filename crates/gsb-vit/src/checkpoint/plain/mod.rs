@@ -35,6 +35,7 @@ pub(super) fn translate(tensors: Tensors) -> Result<(Tensors, Translation), Stri
     let prefix = prefix.to_string();
     let mut translation = Translation {
         epsilon: Some((family.epsilon, family.name)),
+        rotary_alike: family.is_rotary_alike(tensors.keys().map(String::as_str)),
         ..Translation::default()
     };
     if !family.is_published() {

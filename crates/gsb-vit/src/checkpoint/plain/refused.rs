@@ -3,12 +3,14 @@
 use serde_json::Value;
 
 /// Parts of names, and what they are of.
-const PARTS: [(&[&str], &str); 10] = [
+const PARTS: [(&[&str], &str); 11] = [
     (&["reg_token", "register_tokens"], "register tokens"),
     (
         &["q_norm", "k_norm", "query_norm", "key_norm"],
         "a normalization of query and key",
     ),
+    // Not to be taken for none: a bias of 0 would be another function.
+    (&["q_bias", "v_bias"], "biases of query and value alone"),
     (
         &[
             "w12",
@@ -99,6 +101,14 @@ pub(in super::super) fn by_config(config: &Value) -> Option<String> {
         return Some(format!(
             "the head reads the tokens pooled by {pool:?}, expected the class token"
         ));
+    }
+    // Rotary positions have no tensor: of timm's models with layer scale, nothing else tells them from DeiT III.
+    let is_rotary = |name: &str| name.split(['_', '.', '-']).any(|part| part == "rope");
+    let rotates = config.pointer("/model_args/use_rot_pos_emb");
+    if text("/architecture").is_some_and(is_rotary)
+        || rotates.and_then(Value::as_bool) == Some(true)
+    {
+        return Some("the positions are rotary ones, expected learned ones alone".into());
     }
     None
 }

@@ -16,4 +16,6 @@ pub(in crate::checkpoint) struct Translation {
     pub ignored: Vec<String>,
     /// What the library's normalizations add to the variance, and the library.
     pub epsilon: Option<(f64, &'static str)>,
+    /// Whether a model with rotary positions, which have no tensors, has the same names.
+    pub rotary_alike: bool,
 }
