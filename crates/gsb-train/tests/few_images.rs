@@ -4,6 +4,7 @@
 mod digits;
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use digits::{data, tiny, turn};
@@ -13,8 +14,8 @@ use gsb_train::{
     Ablation, Callbacks, History, Init, Recipe, Report, Run, RunConfig, ScheduleRecipe, Start,
     TeacherLogits, Variant,
 };
-use gsb_vit::checkpoint::load;
-use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer};
+use gsb_vit::checkpoint::{Published, load, save};
+use gsb_vit::{Phase, Stage1Student, Stage2Student, VisionTransformer, VitConfig};
 
 /// Steps too small to move anything: what is trained is what it started from.
 fn still(phases: &[Phase]) -> RunConfig {
@@ -325,16 +326,22 @@ fn hidden_states_are_learned_from_a_teacher_of_another_width_by_a_map_that_is_no
     assert!(named(b"tokens.position") && !named(b"hidden_map"));
 }
 
+/// A run of stage 2 whose student has another width than its teacher, which is trained.
+fn of_another_width(folder: &Path) -> RunConfig {
+    let first = folder.join("teacher");
+    train(&first, still(&[Phase::Teacher]));
+    let mut config = still(&[Phase::Stage2]);
+    config.recipe.model = config.recipe.model.with_width(32);
+    config.start.teacher = Some(first.join("teacher.bpk"));
+    config
+}
+
 #[test]
 fn a_teacher_of_other_patches_is_refused_before_the_run_begins() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
-    let first = folder.path().join("teacher");
-    train(&first, still(&[Phase::Teacher]));
-    let mut config = still(&[Phase::Stage2]);
-    config.recipe.model = config.recipe.model.with_width(32);
+    let mut config = of_another_width(folder.path());
     config.recipe.stage2.distillation.attention = 1.0;
-    config.start.teacher = Some(first.join("teacher.bpk"));
     // Attention matrices have no width.
     train(&folder.path().join("attention"), config.clone());
     config.recipe.model = config.recipe.model.with_patch_size(2);
@@ -343,6 +350,18 @@ fn a_teacher_of_other_patches_is_refused_before_the_run_begins() {
         error.to_string(),
         "stage2.distillation.attention: the teacher has patches of 4, the student 2"
     );
+}
+
+#[test]
+fn a_student_that_cannot_start_from_its_teacher_does_not_begin() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = of_another_width(folder.path());
+    config.start.init = Init::Teacher;
+    let run = folder.path().join("run");
+    let error = Run::new(&run, config).unwrap_err().to_string();
+    assert!(error.contains("width"), "{error}");
+    assert!(!run.exists());
 }
 
 #[test]
@@ -399,6 +418,10 @@ fn what_a_phase_cannot_do_is_named() {
             "stage1.binarization.gradual: stage 2 alone binarizes activations",
         ),
         (
+            |recipe| recipe.stage2.smoothing = -0.1,
+            "label smoothing must be at least 0 and below 1, got -0.1",
+        ),
+        (
             |recipe| recipe.stage2.binarization.gradual = 1.5,
             "stage2.binarization.gradual: must be between 0 and 1, got 1.5",
         ),
@@ -441,15 +464,27 @@ fn students_of_a_table_start_from_their_teacher_where_that_is_asked_for() {
         variants: variants.clone(),
         seeds: vec![4],
     };
+    let mut given = ablation.clone();
+    given.base.start.teacher = Some("teacher.bpk".into());
     let devices = ablation.base.open_devices().unwrap();
     let callbacks = Callbacks::default();
     let path = folder.path();
     let data = data();
-    let trained =
-        |ablation: &Ablation| ablation.train(path, &data, &devices, &callbacks, |_, _, _| {});
+    let begun = std::cell::RefCell::new(Vec::new());
+    let trained = |ablation: &Ablation| {
+        begun.borrow_mut().clear();
+        ablation.train(path, &data, &devices, &callbacks, |all, done, _| {
+            begun.borrow_mut().push((all, done));
+        })
+    };
+    let error = trained(&given).unwrap_err().to_string();
+    assert!(error.starts_with("start.teacher: "), "{error}");
     let table = trained(&ablation).unwrap();
+    // A teacher, a stage 1 and two students.
+    assert_eq!(*begun.borrow(), [(4, 0), (4, 1), (4, 2), (4, 3)]);
     // What is there counts, but not for students that start from something else.
     assert_eq!(trained(&ablation).unwrap(), table);
+    assert_eq!(*begun.borrow(), [(3, 0), (3, 1), (3, 2)]);
     let mut other = ablation.clone();
     other.base.start.init = Init::Fresh;
     let error = trained(&other).unwrap_err().to_string();
@@ -484,4 +519,59 @@ fn students_of_a_table_start_from_their_teacher_where_that_is_asked_for() {
     let teacher = ablation.run_config(None, 4);
     assert_eq!(teacher.recipe.phases, [Phase::Teacher]);
     assert_eq!(teacher.start.init, Init::Fresh);
+}
+
+/// No tensor tells what normalizations add to the variance: with new heads too, it stays with the weights.
+#[test]
+fn a_teacher_keeps_the_epsilon_of_the_float_model_that_it_starts_from() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let float = VitConfig {
+        classes: 7,
+        ..tiny().with_norm_epsilon(Some(1e-3))
+    };
+    let float = float.init_teacher(&device).unwrap();
+    let own = folder.path().join("float.bpk");
+    save(&float, &own).unwrap();
+    // As others save it: tensors alone, and a description beside them.
+    let other = folder.path().join("model.safetensors");
+    let tensors = Published::of(&float);
+    let bare = tensors
+        .names()
+        .map(|name| (name.to_string(), tensors.get(name).unwrap().clone()));
+    Published::new(bare).write(&other).unwrap();
+    let json = r#"{"hidden_size": 16, "num_attention_heads": 2, "layer_norm_eps": 1e-3}"#;
+    std::fs::write(folder.path().join("config.json"), json).unwrap();
+
+    for (kind, file) in [("own", own), ("other", other)] {
+        let trained = |epsilon: Option<f64>| {
+            let path = folder.path().join(format!("{kind} {}", epsilon.is_some()));
+            // The student learns from the file of the teacher, which no configuration contradicts.
+            let mut config = still(&[Phase::Teacher, Phase::Stage2]);
+            config.recipe.model.norm_epsilon = epsilon;
+            config.start.finetune = Some(file.clone());
+            let said = Arc::new(Mutex::new(Vec::new()));
+            let kept = Arc::clone(&said);
+            let callbacks = Callbacks {
+                note: Box::new(move |text| kept.lock().unwrap().push(text.to_string())),
+                ..Callbacks::default()
+            };
+            let mut run = Run::new(&path, config).unwrap();
+            run.train(&data(), &callbacks).unwrap();
+            let teacher: VisionTransformer = load(path.join("teacher.bpk"), &device).unwrap();
+            let said = said.lock().unwrap().join("\n");
+            (teacher.config().norm_epsilon, said)
+        };
+        let (epsilon, said) = trained(None);
+        assert_eq!(epsilon, Some(1e-3), "{kind}");
+        let by_file = "normalizations add 1e-3 to the variance, as the config.json beside it says";
+        assert_eq!(said.contains(by_file), kind == "other", "{said}");
+        assert!(!said.contains("instead"), "{said}");
+        // What the run says counts more, and is said.
+        let (epsilon, said) = trained(Some(1e-4));
+        assert_eq!(epsilon, Some(1e-4), "{kind}");
+        let by_run = "normalizations add 1e-4 to the variance instead, as norm_epsilon of the run's model says";
+        assert_eq!(said.contains(by_run), kind == "other", "{said}");
+    }
 }

@@ -852,6 +852,37 @@ fn damaged_checkpoints_are_left_out_and_said() {
     }
 }
 
+/// They may be whole: another day, for another user.
+#[test]
+fn checkpoints_that_cannot_be_read_stay() {
+    let _turn = turn();
+    // With checksums, and from before there were any.
+    for sealed in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        stopped(folder.path());
+        let log = || std::fs::read(folder.path().join("log.jsonl")).unwrap();
+        let before = log();
+        let checkpoints = folder.path().join("teacher/checkpoint");
+        if !sealed {
+            for epoch in [1, 2] {
+                std::fs::remove_file(checkpoints.join(format!("epoch-{epoch}.json"))).unwrap();
+            }
+        }
+        let [unreadable, aside] = ["model-2.bpk", "aside"].map(|name| checkpoints.join(name));
+        std::fs::rename(&unreadable, &aside).unwrap();
+        std::fs::create_dir(&unreadable).unwrap();
+        let mut run = Run::resume(folder.path()).unwrap();
+        let error = run.train(&data(), &Callbacks::default()).unwrap_err();
+        assert!(error.to_string().contains("model-2.bpk"), "{error}");
+        assert_eq!(log(), before);
+        std::fs::remove_dir(&unreadable).unwrap();
+        std::fs::rename(&aside, &unreadable).unwrap();
+        assert_eq!(resumed(folder.path()), [""; 0]);
+        // Lines of epochs that were trained again would have other seconds.
+        assert!(log().starts_with(&before), "sealed: {sealed}");
+    }
+}
+
 #[test]
 fn checkpoints_from_before_there_were_checksums_are_gone_on_from() {
     let _turn = turn();
@@ -974,6 +1005,22 @@ fn a_run_goes_on_where_its_folder_and_files_are_now() {
     run.set_data(config.data.clone(), None);
     run.train(&data(), &Callbacks::default()).unwrap();
     assert_eq!(Run::resume(path("moved")).unwrap().config(), &config);
+}
+
+/// Who reproduces the paper relies on each of its numbers.
+#[test]
+fn the_published_recipe_is_as_it_was() {
+    let model = gsb_vit::VitConfig::preset("deit_small_distilled_patch16_224", 100).unwrap();
+    let recipe = Recipe::published(model, Normalization::imagenet(), 128);
+    let found = serde_json::to_value(&recipe).unwrap();
+    let expected: serde_json::Value =
+        serde_json::from_str(include_str!("data/published.json")).unwrap();
+    assert_eq!(
+        found,
+        expected,
+        "{}",
+        serde_json::to_string_pretty(&found).unwrap()
+    );
 }
 
 /// A `config.json` from before options that came since, which may be absent.

@@ -57,7 +57,18 @@ impl Ablation {
             self.check_files()?;
         }
         let shared: HashSet<bool> = self.first_stages().collect();
-        let all = self.seeds.len() * (1 + shared.len() + self.variants.len());
+        // Those stages that are there are not trained again.
+        let first_stages = |&seed: &u64| {
+            let missing = shared.iter().filter(move |&&distilled| {
+                !seed_folder(seed)
+                    .join(first_stage(distilled))
+                    .join("stage1.bpk")
+                    .exists()
+            });
+            missing.count()
+        };
+        let all = self.seeds.len() * (1 + self.variants.len())
+            + self.seeds.iter().map(first_stages).sum::<usize>();
         let mut done = 0;
         let mut rows = vec![Row {
             variant: None,
@@ -113,11 +124,7 @@ impl Ablation {
             ..self.student_start()
         };
         if variant.stages == 2 {
-            let name = if variant.distilled {
-                "stage1-distilled"
-            } else {
-                "stage1-labels"
-            };
+            let name = first_stage(variant.distilled);
             let recipe = variant.recipe(&self.base.recipe, Phase::Stage1, seed);
             let path = folder.join(name).join("stage1.bpk");
             if !path.exists() {
@@ -212,6 +219,16 @@ impl Ablation {
                 "expected at least one, and at least one variant",
             ));
         }
+        let start = &self.base.start;
+        for (option, given) in [
+            ("start.teacher", start.teacher.is_some()),
+            ("start.stage1", start.stage1.is_some()),
+        ] {
+            if given {
+                let reason = "an ablation trains teachers and stage 1: expected none";
+                return Err(Error::option(option, reason));
+            }
+        }
         let taught = |phase: &PhaseRecipe| phase.distillation.distils();
         if self.variants.iter().any(|variant| variant.distilled)
             && !(taught(&self.base.recipe.stage1) && taught(&self.base.recipe.stage2))
@@ -243,6 +260,14 @@ impl Ablation {
     fn first_stages(&self) -> impl Iterator<Item = bool> {
         let staged = self.variants.iter().filter(|variant| variant.stages == 2);
         staged.map(|variant| variant.distilled)
+    }
+}
+
+/// The folder of a stage 1.
+fn first_stage(distilled: bool) -> &'static str {
+    match distilled {
+        true => "stage1-distilled",
+        false => "stage1-labels",
     }
 }
 

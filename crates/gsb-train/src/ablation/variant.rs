@@ -18,7 +18,8 @@ pub struct Variant {
     pub value_groups: usize,
     /// Whether it learns from the teacher as well.
     pub distilled: bool,
-    /// 2 if it starts from a stage-1 student; 1 if it starts fresh, and trains for the epochs of both.
+    /// 2 if it starts from a stage-1 student; 1 if it starts as the base says, and trains for the epochs of both stages, or
+    /// for those of stage 2 alone if the base trains no stage 1.
     pub stages: u8,
     /// The elements that share thresholds.
     pub scope: ThresholdScope,
@@ -76,7 +77,7 @@ impl Variant {
             recipe.stage1.distillation.kind = Distillation::None;
             recipe.stage2.distillation.kind = Distillation::None;
         }
-        if self.stages == 1 {
+        if self.stages == 1 && base.trains(Phase::Stage1) {
             recipe.stage2.epochs += recipe.stage1.epochs;
         }
         recipe

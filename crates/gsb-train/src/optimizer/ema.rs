@@ -75,6 +75,8 @@ impl ModuleMapper for Moved {
         };
         let decay = self.decay;
         param.map(|average| {
+            // What all devices have in common may be on any of them.
+            let target = target.to_device(&average.device());
             let target = target.reshape(average.shape());
             (average.mul_scalar(decay) + target.mul_scalar(1.0 - decay)).detach()
         })

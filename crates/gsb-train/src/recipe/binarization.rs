@@ -15,7 +15,7 @@ pub struct BinarizationRecipe {
     /// 0 for binary ones from the first step on. See [`Blend`](gsb_core::binarize::Blend).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub gradual: f64,
-    /// Students: how much latent weights count in the last step that are off their scale; rises evenly from 0 in the
+    /// Students: how much latent weights that are off their scale count towards the end; rises evenly from 0 in the
     /// middle of the phase. See [`weight_pull`](gsb_core::binarize::weight_pull).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub weight_pull: f64,
@@ -25,6 +25,12 @@ impl BinarizationRecipe {
     /// Whether it is that of recipes from before it could be chosen, which say nothing of it.
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The epochs out of so many before binarization is complete, a begun one included.
+    pub(crate) fn unsettled(&self, epochs: usize) -> usize {
+        // Not one more for what rounding adds, as to 0.28 * 300.
+        (self.gradual * epochs as f64 - 1e-9).ceil() as usize
     }
 
     pub(super) fn validate(&self, phase: Phase) -> Result<(), Error> {
@@ -42,5 +48,26 @@ impl BinarizationRecipe {
             return Err(Error::option("weight_pull", reason));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn begun_epochs_are_unsettled_and_rounding_begins_none() {
+        let unsettled = |gradual, epochs| {
+            let recipe = BinarizationRecipe {
+                gradual,
+                ..BinarizationRecipe::default()
+            };
+            recipe.unsettled(epochs)
+        };
+        assert_eq!(unsettled(0.0, 300), 0);
+        assert_eq!(unsettled(0.28, 300), 84);
+        assert_eq!(unsettled(0.07, 100), 7);
+        assert_eq!(unsettled(0.35, 28), 10);
+        assert_eq!(unsettled(1.0, 5), 5);
     }
 }

@@ -62,7 +62,7 @@ impl PhaseRecipe {
     pub(crate) fn loss(&self, mixed: bool) -> Result<DistillationLoss, Error> {
         self.distillation.loss(if mixed {
             BaseLoss::SoftTarget
-        } else if self.smoothing > 0.0 {
+        } else if self.smoothing != 0.0 {
             BaseLoss::LabelSmoothing(self.smoothing)
         } else {
             BaseLoss::CrossEntropy

@@ -14,7 +14,7 @@ use burn_train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use gsb_files::remove_leftovers;
 
 use crate::error::Error;
-use crate::files::{create_folder, read, write_json};
+use crate::files::{create_folder, write_json};
 
 /// What is kept of an epoch: model and average, optimizer, schedule.
 const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
@@ -36,6 +36,9 @@ impl Checkpoints {
 
     /// The epochs that can be gone on from, ascending. Whatever else there is goes; what is damaged is
     /// told to `note`.
+    ///
+    /// # Errors
+    /// If a file cannot be read, which may be whole: then nothing is removed.
     pub fn usable(&self, note: impl Fn(&str)) -> Result<Vec<usize>, Error> {
         remove_leftovers(&self.0);
         let names = self.names()?;
@@ -43,27 +46,27 @@ impl Checkpoints {
         if sealed.is_empty() {
             sealed = self.adopt(&numbered(&names, "model-", ".bpk"))?;
         }
-        sealed.retain(|&epoch| match self.verify(epoch) {
-            Ok(()) => true,
-            Err(error) => {
-                note(&format!(
+        let mut usable = Vec::new();
+        for epoch in sealed {
+            match self.damage(epoch)? {
+                None => usable.push(epoch),
+                Some(error) => note(&format!(
                     "{error}; the checkpoint of epoch {epoch} is left out"
-                ));
-                false
+                )),
             }
-        });
-        sealed.sort_unstable();
+        }
+        usable.sort_unstable();
         let mut found = numbered(&names, "epoch-", ".json");
         for part in PARTS {
             found.extend(numbered(&names, &format!("{part}-"), ".bpk"));
         }
-        found.retain(|epoch| !sealed.contains(epoch));
+        found.retain(|epoch| !usable.contains(epoch));
         for epoch in found {
             for part in PARTS {
                 self.remove(epoch, part)?;
             }
         }
-        Ok(sealed)
+        Ok(usable)
     }
 
     /// What saves the files of an epoch.
@@ -90,8 +93,18 @@ impl Checkpoints {
 
     /// Epochs of a version that wrote no checksums: what can be read there is taken as it is.
     fn adopt(&self, epochs: &[usize]) -> Result<Vec<usize>, Error> {
-        let mut adopted = Vec::new();
+        // Of all before the first of them is sealed: who finds a seal does not come here again.
+        let mut whole = Vec::new();
         for &epoch in epochs {
+            let mut parts = PARTS.into_iter();
+            match parts.try_for_each(|part| contents(&self.file(part, epoch)).map(drop)) {
+                Ok(()) => whole.push(epoch),
+                Err(Unreadable::Damaged(_)) => {}
+                Err(Unreadable::Now(error)) => return Err(error),
+            }
+        }
+        let mut adopted = Vec::new();
+        for epoch in whole {
             let file = |part| self.file(part, epoch);
             let readable = ModuleRecord::load(file("model")).is_ok()
                 && OptimizerRecord::load(file("optim")).is_ok()
@@ -110,24 +123,36 @@ impl Checkpoints {
         Ok(adopted)
     }
 
-    fn verify(&self, epoch: usize) -> Result<(), Error> {
-        PARTS
-            .into_iter()
-            .try_for_each(|part| self.read(part, epoch).map(drop))
+    /// What is wrong with the files of an epoch, if anything is.
+    fn damage(&self, epoch: usize) -> Result<Option<Error>, Error> {
+        let mut parts = PARTS.into_iter().map(|part| self.intact(part, epoch));
+        match parts.try_for_each(|part| part.map(drop)) {
+            Ok(()) => Ok(None),
+            Err(Unreadable::Damaged(error)) => Ok(Some(error)),
+            Err(Unreadable::Now(error)) => Err(error),
+        }
     }
 
     /// The bytes of a file as they were written.
     fn read(&self, part: &str, epoch: usize) -> Result<Bytes, Error> {
+        self.intact(part, epoch)
+            .map_err(|unreadable| match unreadable {
+                Unreadable::Damaged(error) | Unreadable::Now(error) => error,
+            })
+    }
+
+    fn intact(&self, part: &str, epoch: usize) -> Result<Bytes, Unreadable> {
         let (path, seal) = (self.file(part, epoch), self.seal(epoch));
-        let sums: Sums = serde_json::from_str(&read(&seal)?)
-            .map_err(|error| Error::file(&seal, format!("damaged: {error}")))?;
-        let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
+        let damaged = |path, reason| Unreadable::Damaged(Error::file(path, reason));
+        let sums: Sums = serde_json::from_slice(&contents(&seal)?)
+            .map_err(|error| damaged(&seal, format!("damaged: {error}")))?;
+        let bytes = contents(&path)?;
         if sums.get(&name(part, epoch)) != Some(&sum(&bytes)) {
             let reason = format!(
                 "damaged: it does not match its checksum in {}",
                 seal.display()
             );
-            return Err(Error::file(&path, reason));
+            return Err(damaged(&path, reason));
         }
         Ok(Bytes::from_bytes_vec(bytes))
     }
@@ -159,6 +184,25 @@ impl Checkpoints {
         let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         names.collect::<Result<_, _>>().map_err(failed)
     }
+}
+
+/// Why there is nothing to be had from a file.
+enum Unreadable {
+    /// It is not there, or not as it was written.
+    Damaged(Error),
+    /// It cannot be read, for now at least.
+    Now(Error),
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    std::fs::read(path).map_err(|error| {
+        let is_gone = error.kind() == std::io::ErrorKind::NotFound;
+        let error = Error::file(path, error);
+        match is_gone {
+            true => Unreadable::Damaged(error),
+            false => Unreadable::Now(error),
+        }
+    })
 }
 
 fn name(part: &str, epoch: usize) -> String {

@@ -93,7 +93,10 @@ impl DeviceName {
     /// of that number, or the program was not built for the device.
     pub fn open_all(self, count: usize, strategy: Strategy) -> Result<Devices, Error> {
         match (count, strategy) {
-            (0, _) => Err(Error::option("devices", "must be at least 1, got 0")),
+            (0 | 1025.., _) => {
+                let reason = format!("must be between 1 and 1024, got {count}");
+                Err(Error::option("devices", reason))
+            }
             (1, Strategy::Multi) => Ok(Devices::Single(self.open()?)),
             (1, Strategy::Ddp) => Err(Error::option(
                 "strategy",
@@ -160,7 +163,14 @@ mod tests {
         };
         assert_eq!(
             complaint(0, Strategy::Multi),
-            "devices: must be at least 1, got 0"
+            "devices: must be between 1 and 1024, got 0"
+        );
+        assert_eq!(
+            complaint(usize::MAX / 4, Strategy::Multi),
+            format!(
+                "devices: must be between 1 and 1024, got {}",
+                usize::MAX / 4
+            )
         );
         assert_eq!(
             complaint(1, Strategy::Ddp),

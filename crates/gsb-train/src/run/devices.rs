@@ -9,8 +9,9 @@ use crate::error::Error;
 /// The devices of a run.
 ///
 /// Several devices share each batch, and their gradients are put together before each step: what
-/// they compute is what one device computes with the whole batch, but for rounding and for batch
-/// normalization (stage 1), whose statistics are those of a device's own share.
+/// they compute is what one device computes with the whole batch, but for rounding and for what sees a device's own share
+/// alone: the statistics of batch normalization (stage 1), thresholds of the whole batch, dropout and drop path. Which
+/// device is first decides about the running variance of stage 1, so such runs cannot be repeated bit for bit.
 #[derive(Debug, Clone)]
 pub enum Devices {
     /// One device.

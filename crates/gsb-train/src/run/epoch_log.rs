@@ -20,11 +20,11 @@ pub struct Epoch {
     pub epoch: usize,
     /// The learning rate of its steps.
     pub lr: f64,
-    /// Mean loss of the training steps.
+    /// Mean loss of the training steps, without the pull of the weights.
     #[serde(deserialize_with = "number")]
     pub train_loss: f64,
     /// Training images classified right, augmented as they are and while the weights move, in
-    /// percent.
+    /// percent: by the head for classes alone, and by the label of the first of two that are mixed.
     pub train_top1: f64,
     /// Mean cross-entropy of the test images.
     #[serde(deserialize_with = "number")]

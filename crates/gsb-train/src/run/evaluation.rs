@@ -102,19 +102,22 @@ impl Tally {
             self.confusion = vec![vec![0; logits.len()]; logits.len()];
         }
         let own = logits[label];
-        // Logits that are not numbers rank before all others: they are never right.
+        // Logits that are not numbers rank before all others: an image that has one is never right.
         let before = logits.iter().enumerate().filter(|&(class, &logit)| {
-            logit > own || (logit == own && class < label) || own.is_nan()
+            logit > own || (logit == own && class < label) || logit.is_nan() || own.is_nan()
         });
         let rank = before.count();
         self.right += usize::from(rank == 0);
         self.among_five += usize::from(rank < 5);
-        let mut decision = 0;
-        for (class, &logit) in logits.iter().enumerate() {
-            if logit > logits[decision] {
-                decision = class;
-            }
-        }
+        let decision = match logits.iter().position(|logit| logit.is_nan()) {
+            // Nor is one whose own logit is none.
+            Some(class) if class == label => (class + 1) % logits.len(),
+            Some(class) => class,
+            None => (0..logits.len()).fold(0, |first, class| match logits[class] > logits[first] {
+                true => class,
+                false => first,
+            }),
+        };
         self.confusion[label][decision] += 1;
     }
 
@@ -165,7 +168,12 @@ mod tests {
     fn a_logit_that_is_no_number_is_wrong() {
         let mut tally = Tally::default();
         tally.count(&[f32::NAN; 7], 0);
+        // Neither where it is the only one, another's or its own.
+        tally.count(&[f32::NAN, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0], 1);
+        tally.count(&[3.0, 2.0, f32::NAN, 0.0, 0.0, 0.0, 0.0], 2);
         let evaluation = tally.finish().unwrap();
-        assert_eq!((evaluation.top1, evaluation.top5), (0.0, 0.0));
+        assert_eq!((evaluation.top1, evaluation.top5), (0.0, 100.0 / 3.0));
+        assert!(evaluation.per_class().all(|(right, _)| right == 0));
+        assert_eq!(evaluation.confusion[1][0], 1);
     }
 }

@@ -141,7 +141,8 @@ impl InitialModels<'_> {
         let mut all = Vec::with_capacity(images * classes);
         for batch in super::loaders::evaluation_loader(Arc::clone(&data.train), recipe)?.epoch(0) {
             if callbacks.interrupter.should_stop() {
-                return Err(Error::Stopped { phase, epoch: 1 });
+                let epoch = self.trainer.next_epoch(phase);
+                return Err(Error::Stopped { phase, epoch });
             }
             let batch = batch?;
             let images = Tensor::<4>::from_data(TensorData::new(batch.images, batch.shape), device);

@@ -121,13 +121,14 @@ impl Run {
         config.start.check_average(&reports)?;
         config.start = config.start.absolute();
         folder.begin(&config, &devices)?;
+        let notes = notes(&reports, config.start.ema);
         Ok(Self {
             folder,
             config,
             devices,
             report: Report::default(),
             is_changed: false,
-            notes: notes(&reports),
+            notes,
         })
     }
 
@@ -203,7 +204,7 @@ impl Run {
             let new = new.filter(is_other).map(|path| absolute(&path));
             *moved = new.filter(is_other);
         }
-        self.notes = notes(&moved.check(&self.config.recipe)?);
+        self.notes = notes(&moved.check(&self.config.recipe)?, moved.ema);
         self.is_changed |= moved != unmoved;
         old.teacher = moved.teacher.or(old.teacher.take());
         old.finetune = moved.finetune.or(old.finetune.take());

@@ -166,7 +166,7 @@ impl PhaseTrainer<'_> {
             epochs: settings.epochs,
             every: settings.checkpoint_every,
             patience: settings.patience,
-            unsettled: (settings.binarization.gradual * settings.epochs as f64).ceil() as usize,
+            unsettled: settings.binarization.unsettled(settings.epochs),
             log: Arc::clone(&self.log),
             inspector,
             inspections: Arc::clone(&self.inspections),
@@ -273,7 +273,7 @@ impl PhaseTrainer<'_> {
         // A renderer may have taken back the stop, as burn-train's own does: the epochs tell as well.
         let is_whole = last >= logger.epochs || logger.is_exhausted(last);
         if result.interrupted.is_some() || !is_whole {
-            let epoch = last + 1;
+            let epoch = self.next_epoch(phase);
             return Err(Error::Stopped { phase, epoch });
         }
         let best = self.log().best(phase).map_or(last, |best| best.epoch);
@@ -311,6 +311,12 @@ impl PhaseTrainer<'_> {
             });
         }
         Ok(saved)
+    }
+
+    /// The first epoch of a phase that is not finished: the last one if all are, and its checkpoint is not yet written.
+    pub fn next_epoch(&self, phase: Phase) -> usize {
+        let last = self.log().of(phase).last().map_or(0, |epoch| epoch.epoch);
+        (last + 1).min(self.recipe.phase(phase).epochs)
     }
 
     fn log(&self) -> MutexGuard<'_, EpochLog> {

@@ -43,8 +43,9 @@ pub struct Start {
 /// `.safetensors`).
 ///
 /// Where the heads are kept it is the model of the file. Where they are replaced it is one of the
-/// configuration: heads for another number of classes start fresh, and positions of another image size
-/// are interpolated.
+/// configuration: heads for another number of classes start fresh, positions of another image size are
+/// interpolated, and where the configuration does not say what a teacher's normalizations add to the
+/// variance, that of the file stays.
 ///
 /// # Errors
 /// [`Error::Model`] if the file cannot be read or is of another model, [`Error::File`] if it is for
@@ -88,13 +89,15 @@ impl Start {
             same_heads(model.config(), config).map_err(wrong)?;
             // By the published names, which know how to change heads and positions.
             let tensors = Published::of(&model);
-            let model = tensors.into_model(config, Strictness::Strict, device)?.0;
+            let config = with_epsilon::<M>(config, model.config());
+            let model = tensors.into_model(&config, Strictness::Strict, device)?.0;
             return Ok((model, None));
         }
         let (published, found) = self.describe(path, config)?;
         if found.phase != M::PHASE {
             return Err(wrong(of_phase(found.phase, M::PHASE)));
         }
+        let mut assumed = found.assumed;
         let config = match heads {
             Heads::Kept => {
                 fits(&found.config, config).map_err(wrong)?;
@@ -102,15 +105,17 @@ impl Start {
                     let reason = "it has no head for classes, and nothing trains one".into();
                     return Err(wrong(reason));
                 }
-                &found.config
+                found.config
             }
             Heads::Replaced => {
                 same_heads(&found.config, config).map_err(wrong)?;
-                config
+                let replaced = with_epsilon::<M>(config, &found.config);
+                assumed.extend(other_epsilon(&found.config, &replaced));
+                replaced
             }
         };
-        let (model, mut report) = published.into_model(config, Strictness::Strict, device)?;
-        report.assumed = found.assumed;
+        let (model, mut report) = published.into_model(&config, Strictness::Strict, device)?;
+        report.assumed = assumed;
         Ok((model, Some(report)))
     }
 
@@ -137,7 +142,7 @@ impl Start {
     }
 
     /// The float model that the teacher's training starts from: as the student's configuration has it,
-    /// with a distillation token if the file has one.
+    /// with a distillation token if the file has one, and the epsilon of the file.
     pub(crate) fn load_finetune(
         &self,
         path: &Path,
@@ -166,6 +171,9 @@ impl Start {
             let (teacher, report) =
                 self.load::<VisionTransformer>(path, model, Heads::Kept, &device)?;
             recipe.validate_inside(teacher.config())?;
+            if self.init == Init::Teacher {
+                Stage2Student::from_teacher(&teacher, model)?;
+            }
             reports.push((path, report));
         }
         if let Some(path) = &self.finetune {
@@ -202,11 +210,14 @@ impl Start {
     }
 }
 
-/// What was made of the files that a run starts from, a line each.
-pub(crate) fn notes(reports: &[(PathBuf, ImportReport)]) -> Vec<String> {
+/// What was made of the files that a run starts from, a line each, and which of them lack the average that is asked for.
+pub(crate) fn notes(reports: &[(PathBuf, ImportReport)], ema: bool) -> Vec<String> {
     let line = |(path, report): &(PathBuf, ImportReport)| {
-        let notes = report.notes().into_iter();
-        let all: Vec<String> = std::iter::once(report.to_string()).chain(notes).collect();
+        let mut all = vec![report.to_string()];
+        all.extend(report.notes());
+        if ema && !report.file.average {
+            all.push("it holds no average of the weights, so they are taken as they are".into());
+        }
         format!("{}: {}", path.display(), all.join("; "))
     };
     reports.iter().map(line).collect()
@@ -251,6 +262,30 @@ fn fits(found: &VitConfig, expected: &VitConfig) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The configuration of a model with the weights of another: what the normalizations of a teacher add to the variance
+/// belongs to the weights, unless the configuration says it.
+fn with_epsilon<M: Model>(config: &VitConfig, found: &VitConfig) -> VitConfig {
+    let norm_epsilon = match M::PHASE {
+        Phase::Teacher => config.norm_epsilon.or(found.norm_epsilon),
+        // Those of students have no choice.
+        Phase::Stage1 | Phase::Stage2 => config.norm_epsilon,
+    };
+    VitConfig {
+        norm_epsilon,
+        ..config.clone()
+    }
+}
+
+/// A note that normalizations do not add what a file says, if its weights are taken for a model that says otherwise.
+fn other_epsilon(found: &VitConfig, taken: &VitConfig) -> Option<String> {
+    let (found, taken) = (found.norm_epsilon?, taken.norm_epsilon?);
+    (found != taken).then(|| {
+        format!(
+            "normalizations add {taken:e} to the variance instead, as norm_epsilon of the run's model says"
+        )
+    })
 }
 
 /// Whether the weights of a model mean the same in another: their shapes do not tell the number of

@@ -101,6 +101,11 @@ impl DataLoader<TrainBatch> for BatchLoader {
         Arc::new(Self {
             loader: Arc::new(self.loader.shard(shard, self.shards)),
             of: self.shards,
+            // What layers draw for the images of one device is not what they draw for those of the next.
+            seed: self.seed.map(|seed| match shard {
+                0 => seed,
+                shard => epoch_seed(!seed, shard),
+            }),
             passes: Arc::default(),
             ..self.clone()
         })
