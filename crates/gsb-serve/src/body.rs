@@ -32,7 +32,8 @@ impl Incoming {
     }
 }
 
-/// Reads a body; memory is taken for what has come, not for what is announced.
+/// Reads a body; memory is taken for what has come, not for what is announced. Where there is none left, `purge` is to
+/// give back what nobody needs any more.
 ///
 /// # Errors
 /// 413 for a body that is too large, 503 if there is no memory for it, 408 if it takes too long, and 400 if it is
@@ -41,6 +42,7 @@ pub async fn read(
     incoming: &mut Incoming,
     options: &Options,
     memory: &Arc<Semaphore>,
+    purge: impl Fn(),
 ) -> Result<(Vec<u8>, Share), Refusal> {
     let most = options.max_body;
     let too_large = || {
@@ -53,7 +55,7 @@ pub async fn read(
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    let mut share = take(memory, 0)?;
+    let mut share = take(memory, 0, &purge)?;
     *begun = true;
     let read = async {
         while let Some(frame) = body.frame().await {
@@ -65,7 +67,7 @@ pub async fn read(
             if data.len() > most - bytes.len() {
                 return Err(too_large());
             }
-            share.merge(take(memory, data.len() as u32)?);
+            share.merge(take(memory, data.len() as u32, &purge)?);
             bytes.extend_from_slice(&data);
         }
         Ok(())
@@ -79,9 +81,17 @@ pub async fn read(
     Ok((bytes, Arc::new(share)))
 }
 
-fn take(memory: &Arc<Semaphore>, bytes: u32) -> Result<OwnedSemaphorePermit, Refusal> {
-    let share = memory.clone().try_acquire_many_owned(bytes);
-    share.map_err(|_| {
+fn take(
+    memory: &Arc<Semaphore>,
+    bytes: u32,
+    purge: impl Fn(),
+) -> Result<OwnedSemaphorePermit, Refusal> {
+    let share = || memory.clone().try_acquire_many_owned(bytes);
+    let purged = |_| {
+        purge();
+        share()
+    };
+    share().or_else(purged).map_err(|_| {
         Refusal::busy("the bodies of other requests take all memory that there is for them")
     })
 }

@@ -28,9 +28,11 @@
 //! # What clients can do
 //!
 //! Nothing of a request is trusted: bodies, pictures, their number, the requests that wait and the memory that all
-//! of them take are bounded by [`Options`], and so is the time that a client may take to send, and to read the next
-//! part of an answer. A prediction that panics is answered by status 500, the worker is replaced, and what was in the
-//! same batch is classified nevertheless.
+//! of their bodies take are bounded by [`Options`], and so is the time that a client may take to send, to read the
+//! next part of an answer, and to read all of it. What decoding takes follows from them: up to about 16 bytes for each
+//! pixel, of one picture of more than 4,194,304 pixels ([`Options::max_pixels`]; 0.5 GB by default) and one smaller one
+//! in each thread ([`Options::threads`]; 64 MB each, and 32 MB more for the colour profile of a PNG). A prediction that
+//! panics is answered by status 500, the worker is replaced, and what was in the same batch is classified nevertheless.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -45,6 +47,7 @@ mod queue;
 mod refusal;
 mod request;
 mod routes;
+mod sending;
 mod server;
 mod worker;
 

@@ -27,6 +27,17 @@ impl Job {
     fn is_forsaken(&self) -> bool {
         self.answer.is_closed()
     }
+
+    /// Whether to go on with it.
+    ///
+    /// # Errors
+    /// A refusal that nobody reads, if nobody waits any more.
+    pub fn wanted(&self) -> Result<(), Refusal> {
+        match self.is_forsaken() {
+            true => Err(Refusal::internal("nobody waits for it any more")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Pictures in the order of their coming, of a bounded number.
@@ -65,6 +76,11 @@ impl Queue {
     /// Whether a number of pictures more would find room.
     pub fn has_room(&self, count: usize) -> bool {
         self.state().room(self.most, count)
+    }
+
+    /// Forgets pictures that nobody waits for any more, which gives back the memory of their bytes.
+    pub fn purge(&self) {
+        self.state().purge();
     }
 
     /// Adds the pictures of a request, all of them or none.
@@ -120,16 +136,21 @@ impl Queue {
 impl State {
     fn room(&mut self, most: usize, count: usize) -> bool {
         if self.jobs.len() + count > most {
-            self.jobs.retain(|job| !job.is_forsaken());
+            self.purge();
         }
         self.jobs.len() + count <= most
+    }
+
+    fn purge(&mut self) {
+        self.jobs.retain(|job| !job.is_forsaken());
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::sync::Arc;
 
+    use axum::body::Bytes;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -137,12 +158,17 @@ mod tests {
     type Waiting = oneshot::Receiver<Result<Answer, Refusal>>;
 
     fn job(name: &str) -> (Job, Waiting) {
+        job_of(name, b"")
+    }
+
+    /// A picture of these bytes, and who waits for it.
+    pub fn job_of(name: &str, bytes: &[u8]) -> (Job, Waiting) {
         let (answer, waiting) = oneshot::channel();
         let share = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let job = Job {
             picture: Picture {
                 name: name.into(),
-                bytes: Default::default(),
+                bytes: Bytes::copy_from_slice(bytes),
             },
             attention: Wanted::None,
             orientation: Turn::Upright,
@@ -172,6 +198,18 @@ mod tests {
         assert_eq!(queue.len(), 3);
         assert_eq!(names(queue.batch(2)), ["a", "c"]);
         assert_eq!(names(queue.batch(2)), ["d"]);
+    }
+
+    #[test]
+    fn those_who_left_are_forgotten() {
+        let queue = Queue::new(3);
+        let (jobs, mut waiting): (Vec<_>, Vec<_>) = ["a", "b"].map(job).into_iter().unzip();
+        let share = jobs[0]._share.clone();
+        queue.push(jobs).unwrap();
+        waiting.remove(0);
+        queue.purge();
+        assert_eq!((queue.len(), Arc::strong_count(&share)), (1, 1));
+        assert_eq!(names(queue.batch(3)), ["b"]);
     }
 
     #[test]

@@ -178,7 +178,8 @@ async fn answer(
             "as many pictures wait for model {name:?} as may"
         )));
     }
-    let (bytes, share) = body::read(body, &service.options, &service.memory).await?;
+    let purge = || service.purge();
+    let (bytes, share) = body::read(body, &service.options, &service.memory, purge).await?;
     let pictures = form.pictures(bytes, max_pictures).await?;
     let names: Vec<String> = pictures
         .iter()
@@ -222,6 +223,13 @@ async fn answer(
 }
 
 impl Service {
+    /// Forgets pictures that nobody waits for any more.
+    fn purge(&self) {
+        for worker in &self.workers {
+            worker.queue.purge();
+        }
+    }
+
     fn worker(&self, name: Option<&str>) -> Result<&Worker, Refusal> {
         let Some(name) = name else {
             return Ok(&self.workers[0]);

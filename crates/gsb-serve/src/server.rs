@@ -21,6 +21,7 @@ use tokio_io_timeout::TimeoutStream;
 use crate::metrics::Metrics;
 use crate::page::INDEX;
 use crate::routes::{Service, router};
+use crate::sending::Sending;
 use crate::worker::Worker;
 use crate::{Error, Options, PageFile, Served};
 
@@ -110,8 +111,17 @@ impl Server {
             .build()
             .map_err(|error| Error::Threads(error.into()))?;
         let (pool, metrics) = (Arc::new(pool), Arc::new(Metrics::new()));
-        let worker =
-            |served| Arc::new(Worker::new(served, &options, pool.clone(), metrics.clone()));
+        let large = Arc::default();
+        let worker = |served| {
+            let (pool, metrics) = (pool.clone(), metrics.clone());
+            Arc::new(Worker::new(
+                served,
+                &options,
+                pool,
+                metrics,
+                Arc::clone(&large),
+            ))
+        };
         let service = Arc::new(Service {
             workers: models.into_iter().map(worker).collect(),
             memory: Arc::new(Semaphore::new(options.memory)),
@@ -212,6 +222,7 @@ fn take(service: &Arc<Service>, stream: TcpStream, router: &Router, graceful: &G
     let Options {
         header_timeout,
         write_timeout,
+        send_timeout,
         ..
     } = service.options;
     let Ok(permit) = service.connections.clone().try_acquire_owned() else {
@@ -223,12 +234,13 @@ fn take(service: &Arc<Service>, stream: TcpStream, router: &Router, graceful: &G
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(write_timeout));
+    let stream = Sending::new(stream, send_timeout);
     let service = TowerToHyperService::new(router.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         // What ends a connection early is its client's affair.

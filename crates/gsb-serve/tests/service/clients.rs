@@ -117,6 +117,26 @@ fn slow_headers_are_cut_off() {
 #[test]
 fn answers_that_nobody_reads_hold_nobody_up() {
     let (running, _) = impatient();
+    is_cut_off_if_deaf(&running);
+}
+
+#[test]
+fn answers_have_a_time_to_be_read_in() {
+    let long = Duration::from_secs(600);
+    let options = Options {
+        header_timeout: long,
+        body_timeout: long,
+        answer_timeout: long,
+        write_timeout: long,
+        send_timeout: SHORT,
+        ..Options::default()
+    };
+    let models = vec![Served::new("light", Brightness::new()), micro("one", 1)];
+    is_cut_off_if_deaf(&Running::of(models, options));
+}
+
+/// A client that reads none of its answers.
+fn is_cut_off_if_deaf(running: &Running) {
     let file = picture(1).1;
     let names: Vec<String> = (0..64).map(|index| index.to_string()).collect();
     let files: Vec<(&str, &[u8])> = names.iter().map(|name| (&name[..], &file[..])).collect();
@@ -131,8 +151,8 @@ fn answers_that_nobody_reads_hold_nobody_up() {
     // Until answers fill what lies between, which is megabytes, and the connection is cut.
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(40) && deaf.write_all(&request).is_ok() {}
-    others_are_served(&running);
+    others_are_served(running);
     until("it is cut off", || {
-        counted(&running, "gsb_connections") == 1.0
+        counted(running, "gsb_connections") == 1.0
     });
 }

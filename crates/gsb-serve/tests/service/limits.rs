@@ -1,10 +1,14 @@
 //! Room, memory and time, and the end.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gsb_serve::{Error, Options, Served};
+use gsb_explain::AttentionMaps;
+use gsb_image::Image;
+use gsb_serve::{AttentionShape, Card, Error, Options, Predictor, Served};
 
 use crate::fixture::*;
 
@@ -63,25 +67,25 @@ fn a_request_of_more_pictures_than_there_is_room_for_is_refused_whole() {
     let file = gray(1);
     let (kind, two) = multipart(&[("a", &file), ("b", &file)]);
     thread::scope(|scope| {
-        let first = scope.spawn(|| running.post("", &kind, &two));
-        until("one is at work, one waits", || {
-            brightness.batches().len() == 1
-        });
+        let first = scope.spawn(|| running.post("", "image/png", &file));
+        until("the first is at work", || brightness.batches().len() == 1);
         let second = scope.spawn(|| running.post("", &kind, &two));
+        until("two wait", || {
+            counted(&running, "gsb_queued_pictures") == 2.0
+        });
+        // One of them would find room.
+        let refused = running.post("", &kind, &two);
+        assert_eq!(refused.status, 503);
+        assert!(refused.message().contains("2 pictures wait already, 3 may"));
+        assert_eq!(counted(&running, "gsb_queued_pictures"), 2.0);
+        let third = scope.spawn(|| running.post("", "image/png", &file));
         until("three wait", || {
             counted(&running, "gsb_queued_pictures") == 3.0
         });
-        let refused = running.post("", "image/png", &file);
-        assert_eq!(refused.status, 503);
         brightness.hold(false);
-        for answer in [first, second] {
-            assert_eq!(
-                answer.join().unwrap().json()["predictions"]
-                    .as_array()
-                    .unwrap()
-                    .len(),
-                2
-            );
+        for (answer, pictures) in [(first, 1), (second, 2), (third, 1)] {
+            let answer = answer.join().unwrap().json();
+            assert_eq!(answer["predictions"].as_array().unwrap().len(), pictures);
         }
     });
 }
@@ -165,6 +169,91 @@ fn bodies_take_no_more_memory_than_there_is() {
         counted(&running, "gsb_body_bytes") == 0.0
     });
     assert_eq!(running.post("", "image/png", &[0; 2000]).status, 422);
+}
+
+/// What waits for nobody gives its memory to those who come.
+#[test]
+fn bodies_of_those_who_left_take_no_memory() {
+    let options = Options {
+        memory: 4000,
+        max_body: 3000,
+        max_batch: 1,
+        answer_timeout: Duration::from_millis(500),
+        ..Options::default()
+    };
+    let (running, brightness) = held(options);
+    let small = gray(1);
+    assert!(small.len() < 500);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| running.post("", "image/png", &small));
+        until("the first is at work", || brightness.batches().len() == 1);
+        // Each takes most of the memory, and none is decoded.
+        for _ in 0..3 {
+            assert_eq!(running.post("", "image/png", &[0; 2900]).status, 504);
+            assert_eq!(counted(&running, "gsb_queued_pictures"), 1.0);
+            assert!(counted(&running, "gsb_body_bytes") >= 2900.0);
+        }
+        assert_eq!(first.join().unwrap().status, 504);
+    });
+    brightness.hold(false);
+    until("all memory is given back", || {
+        counted(&running, "gsb_body_bytes") == 0.0
+    });
+}
+
+/// A model that counts how often it is asked for attention, of which it has none to show.
+struct Asked {
+    brightness: Brightness,
+    card: Card,
+    times: Arc<AtomicUsize>,
+}
+
+impl Predictor for Asked {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    fn logits(&self, images: &[Image]) -> Result<Vec<Vec<f32>>, String> {
+        self.brightness.logits(images)
+    }
+
+    fn attention(&self, _: &Image) -> Result<AttentionMaps, String> {
+        self.times.fetch_add(1, Ordering::Relaxed);
+        Err("none to show".into())
+    }
+}
+
+#[test]
+fn those_who_left_in_the_middle_of_a_batch_are_not_worked_for() {
+    let (brightness, times) = (Brightness::new(), Arc::new(AtomicUsize::new(0)));
+    let attention = AttentionShape {
+        layers: 1,
+        heads: 1,
+        grid: 1,
+    };
+    let asked = Asked {
+        brightness: brightness.clone(),
+        card: Card {
+            attention: Some(attention),
+            ..brightness.card().clone()
+        },
+        times: times.clone(),
+    };
+    let options = Options {
+        answer_timeout: Duration::from_millis(500),
+        ..Options::default()
+    };
+    let running = Running::of(vec![Served::new("asked", asked)], options);
+    brightness.hold(true);
+    let query = "?attention=rollout";
+    assert_eq!(running.post(query, "image/png", &gray(1)).status, 504);
+    assert_eq!(brightness.batches(), [1]);
+    brightness.hold(false);
+    // The next comes after all of the first.
+    until("others are served", || {
+        running.post("", "image/png", &gray(2)).status == 200
+    });
+    assert_eq!(times.load(Ordering::Relaxed), 0);
 }
 
 #[test]
