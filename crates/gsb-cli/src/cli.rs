@@ -50,10 +50,10 @@ pub enum Command {
     /// Train a float teacher, a stage-1 and a stage-2 GSB student
     ///
     /// Prints a table with the held-out accuracy of each. Without options it trains on the embedded
-    /// digits, a few minutes on two cores.
+    /// digits, one or two minutes on two cores.
     #[command(
         allow_negative_numbers = true,
-        after_help = "Examples:\n  gsb train --data-set cifar10 --data-path data --download\n  \
+        after_help = "Examples:\n  gsb train --data-set mnist --data-path mnist --per-class 20\n  \
                       gsb train --config runs/digits-1/config.json --seed 1\n  \
                       gsb train --resume runs/digits-1"
     )]

@@ -112,6 +112,15 @@ fn a_summary_of_a_preset_a_file_and_json() {
     assert!(succeeds(&["summary", preset, "--phase", "teacher"]).contains("22,436,432"));
     assert!(succeeds(&["summary", preset, "--layers"]).contains("attention_shift"));
     assert!(succeeds(&["summary", PUBLISHED]).contains("11,456"));
+    assert_eq!(succeeds(&["summary", "deit-small"]), small);
+    let presets = succeeds(&["summary", "--list"]);
+    assert!(presets.lines().any(|name| name == preset), "{presets}");
+    let config = succeeds(&["summary", "micro", "--config", "--classes", "3"]);
+    let config = gsb_vit::VitConfig::from_json(&config).unwrap();
+    assert_eq!(
+        (config.width, config.patch_size, config.classes),
+        (64, 2, 3)
+    );
     let json = succeeds(&["summary", "micro", "--json", "--classes", "3"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["config"]["classes"], 3);

@@ -208,6 +208,7 @@ fn what_cannot_be_served_is_named() {
         ("--queue", "0"),
         ("--host", "nowhere"),
         ("--timeout", "0"),
+        ("--send-timeout", "0"),
         ("--port", "65536"),
     ] {
         let text = misused(gsb(folder.path()).args(["serve", "m.st", option, value]));

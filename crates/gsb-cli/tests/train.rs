@@ -441,6 +441,43 @@ fn a_table_compares_variants_and_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_table_of_a_recipe_without_stage_1_trains_none() {
+    let folder = folder();
+    let file = folder.path().join("two.toml");
+    // Spelled as the options are.
+    let text = "[recipe]\nphases = [\"teacher\", \"stage2\"]\n[recipe.model]\nscope = \"row\"\n\
+                [recipe.stage2.distillation]\ntype = \"hard\"\n";
+    std::fs::write(&file, text).expect("a file");
+    let table = |arguments: &[&str]| {
+        let mut command = gsb(folder.path());
+        command.args(["table", "--short", "--seeds", "1", "--epochs", "1"]);
+        command.args(["--per-class", "2", "--config"]).arg(&file);
+        let output = command.args(arguments).output().expect("it runs");
+        let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{warnings}");
+        warnings
+    };
+    let warnings = table(&["--table-dir", "t"]);
+    assert!(!warnings.contains("recipe.phases"), "{warnings}");
+    let rows = folder.path().join("t/rows");
+    let row = read_json(&rows.join("a3-v3-distilled-1stage-row-residual.json"));
+    assert_eq!(
+        row["recipe"]["phases"],
+        serde_json::json!(["teacher", "stage2"])
+    );
+    assert_eq!(row["recipe"]["stage2"]["epochs"], 1);
+    let seed = std::fs::read_dir(folder.path().join("t/seed-0")).expect("a folder");
+    let names = seed.map(|entry| entry.expect("an entry").file_name().into_string().unwrap());
+    assert!(!names.into_iter().any(|name| name.contains("stage1-")));
+    // Beside students of two stages, those of one train as long.
+    let warnings = table(&["--table-dir", "both", "--stages", "1,2"]);
+    assert!(warnings.contains("recipe.phases"), "{warnings}");
+    let rows = folder.path().join("both/rows");
+    let row = read_json(&rows.join("a3-v3-distilled-1stage-row-residual.json"));
+    assert_eq!(row["recipe"]["stage2"]["epochs"], 2);
+}
+
+#[test]
 fn rounded_products_are_for_one_device() {
     let folder = folder();
     let mut command = gsb(folder.path());

@@ -21,7 +21,7 @@ pub use gsb_core::{Calibrate, uncalibrated};
 #[cfg(feature = "data")]
 pub use gsb_data::{DataSet, EvalTransform};
 #[cfg(feature = "packed")]
-pub use gsb_packed::{Image, PackedConfig, PackedFile, PackedModel, Prediction};
+pub use gsb_packed::{PackedConfig, PackedFile, PackedModel, Prediction};
 #[cfg(feature = "train")]
 pub use gsb_train::{Recipe, Run, RunConfig};
 #[cfg(feature = "vit")]

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gsb_packed::{Image, PackedFile, PackedModel, PackedNetwork, Random, Scratch, Stage};
-use gsb_vit::VitConfig;
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
@@ -162,19 +161,7 @@ fn pool(threads: usize) -> Result<rayon::ThreadPool, Error> {
 
 /// A model of random weights.
 fn random(name: &str) -> Result<PackedModel, Error> {
-    let name = match name {
-        "deit-tiny" => "deit_tiny_distilled_patch16_224",
-        "deit-small" => "deit_small_distilled_patch16_224",
-        "deit-base" => "deit_base_distilled_patch16_224",
-        name => name,
-    };
-    let config = match ModelName::new(Path::new(name))? {
-        ModelName::Config(config) => *config,
-        ModelName::Preset(name) => {
-            let classes = if name == "micro" { 10 } else { 1000 };
-            VitConfig::preset(&name, classes)?
-        }
-    };
+    let config = ModelName::new(Path::new(name))?.config()?;
     if config.token_shifts {
         let reason = "packed networks add no copies of neighbouring tokens (token_shifts)".into();
         let option = "--model";

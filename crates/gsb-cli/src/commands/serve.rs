@@ -24,6 +24,7 @@ use crate::options::numbers::{above_zero, few, positive};
 use crate::options::path;
 use crate::output::stdout;
 use crate::packed;
+use crate::panic;
 use crate::signals::on_signals;
 
 /// Options of `gsb serve`.
@@ -66,6 +67,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = above_zero)]
     pub timeout: f64,
 
+    /// Seconds that a client may take to read an answer to its end, before its connection is closed
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = above_zero)]
+    pub send_timeout: f64,
+
     /// The page to show: a folder with index.html, such as web/dist after `just web` [default: the one that is built in]
     #[arg(long, value_name = "FOLDER", value_parser = path::option())]
     pub page: Option<PathBuf>,
@@ -99,7 +104,8 @@ pub fn run(args: &ServeArgs) -> Result<String, Error> {
         max_pictures: usual.max_pictures.min(args.queue),
         max_body,
         memory: usual.memory.max(max_body.saturating_mul(4).min(MAX_MEMORY)),
-        answer_timeout: Duration::from_secs_f64(args.timeout.min(MAX_TIMEOUT)),
+        answer_timeout: duration(args.timeout),
+        send_timeout: duration(args.send_timeout),
         ..usual
     };
     let models = args.models.iter().map(|model| served(model, args.device));
@@ -110,6 +116,8 @@ pub fn run(args: &ServeArgs) -> Result<String, Error> {
         server = server.with_page(packed::page(folder)?);
     }
     let bound = server.bind(SocketAddr::new(args.host, args.port))?;
+    // A prediction that panics ends nothing.
+    panic::go_on();
     let stopper = bound.stopper();
     on_signals(
         "answering what was accepted; once more stops at once",
@@ -124,6 +132,10 @@ pub fn run(args: &ServeArgs) -> Result<String, Error> {
     stdout::print(line.as_bytes())?;
     bound.run()?;
     Ok(String::new())
+}
+
+fn duration(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds.min(MAX_TIMEOUT))
 }
 
 fn described(model: &Served) -> String {

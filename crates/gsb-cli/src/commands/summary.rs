@@ -14,12 +14,16 @@ use crate::options::path;
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     after_help = "Examples:\n  gsb summary deit_small_distilled_patch16_224\n  \
-                  gsb summary runs/digits-1/stage2.bpk --layers"
+                  gsb summary runs/digits-1/stage2.bpk --layers\n  gsb summary deit-small --config > model.json\n  gsb summary --list"
 )]
 pub struct SummaryArgs {
     /// A preset, a configuration (.json) or a checkpoint
-    #[arg(value_parser = path::argument())]
-    pub model: PathBuf,
+    #[arg(value_parser = path::argument(), required_unless_present = "list")]
+    pub model: Option<PathBuf>,
+
+    /// The names of the presets
+    #[arg(long, exclusive = true)]
+    pub list: bool,
 
     /// The phase of the model: teacher, stage1 or stage2 [default: that of the checkpoint, else
     /// stage2]
@@ -41,6 +45,10 @@ pub struct SummaryArgs {
     /// Everything as JSON
     #[arg(long, conflicts_with = "layers")]
     pub json: bool,
+
+    /// The configuration as JSON instead: what --model of other commands reads, to be changed by hand
+    #[arg(long, conflicts_with_all = ["layers", "json", "phase"])]
+    pub config: bool,
 }
 
 /// The text that `gsb summary` prints.
@@ -48,13 +56,21 @@ pub struct SummaryArgs {
 /// # Errors
 /// If there is no such preset, configuration or checkpoint, or the model is impossible.
 pub fn run(args: &SummaryArgs) -> Result<String, Error> {
-    let (found, config) = model(&args.model)?;
+    let Some(path) = &args.model else {
+        let names: Vec<String> = VitConfig::presets().collect();
+        return Ok(format!("{}\n", names.join("\n")));
+    };
+    let (found, config) = model(path)?;
     let phase = args.phase.or(found).unwrap_or(Phase::Stage2);
     let config = VitConfig {
         classes: args.classes.unwrap_or(config.classes),
         image_size: args.image_size.unwrap_or(config.image_size),
         ..config
     };
+    if args.config {
+        config.validate()?;
+        return Ok(format!("{}\n", config.to_json()));
+    }
     let cost = config.cost(phase)?;
     let text = if args.json {
         cost.to_json()
@@ -77,13 +93,5 @@ fn model(path: &Path) -> Result<(Option<Phase>, VitConfig), Error> {
         let (phase, config) = describe(path)?;
         return Ok((Some(phase), config));
     }
-    let config = match ModelName::new(path)? {
-        ModelName::Config(config) => *config,
-        // The error lists the presets.
-        ModelName::Preset(name) => {
-            let classes = if name == "micro" { 10 } else { 1000 };
-            VitConfig::preset(&name, classes)?
-        }
-    };
-    Ok((None, config))
+    Ok((None, ModelName::new(path)?.config()?))
 }

@@ -33,11 +33,12 @@ pub struct TableArgs {
     #[arg(long, value_enum, value_delimiter = ',', help_heading = "Table")]
     pub initials: Vec<InitialName>,
 
-    /// Only the students that learn from the teacher, in two stages unless --stages says otherwise
+    /// Only the students that learn from the teacher, in two stages unless --stages or the recipe says otherwise
     #[arg(long, help_heading = "Table")]
     pub short: bool,
 
-    /// Stages of the students: 2, through one of stage 1; 1, at once and for the epochs of both [default: both; 2 with --short]
+    /// Stages of the students: 2, through one of stage 1; 1, at once and for the epochs of both [default: both; 2 with --short].
+    /// If the recipe has no stage 1, the default is 1, for the epochs of stage 2
     #[arg(long, value_name = "STAGES", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=2), help_heading = "Table")]
     pub stages: Vec<u8>,
 
@@ -65,7 +66,7 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
     if let Some(json) = &args.train.json {
         output::check_json(json)?;
     }
-    let (config, splits) = config::of_options(&args.train)?;
+    let (mut config, splits) = config::of_options(&args.train)?;
     let start = &config.start;
     if start.teacher.is_some() || start.stage1.is_some() {
         let reason = "the table trains teachers and stage 1: expected neither in [start]".into();
@@ -80,9 +81,13 @@ pub fn run(args: &TableArgs) -> Result<String, Error> {
             reason: reason.into(),
         });
     }
-    ignored(&config.recipe);
-    let devices = open_devices(&config)?;
     let variants = variants(args, &config.recipe);
+    ignored(&config.recipe, &variants);
+    if !is_of_one_stage(&config.recipe, &variants) {
+        // Students of one stage train as long as those of two.
+        config.recipe.phases = Phase::ALL.to_vec();
+    }
+    let devices = open_devices(&config)?;
     let ablation = Ablation {
         base: config,
         variants,
@@ -172,7 +177,8 @@ fn variants(args: &TableArgs, recipe: &Recipe) -> Vec<Variant> {
         }
     }
     let stages = match (&args.stages[..], args.short) {
-        ([], true) => &[2][..],
+        ([], _) if !has_stage1(recipe) => &[1][..],
+        ([], true) => &[2],
         ([], false) => &[1, 2],
         (given, _) => given,
     };
@@ -181,11 +187,24 @@ fn variants(args: &TableArgs, recipe: &Recipe) -> Vec<Variant> {
     fewer(variants)
 }
 
+/// Whether the students of a recipe start from one of stage 1, as far as it trains any.
+fn has_stage1(recipe: &Recipe) -> bool {
+    recipe.trains(Phase::Stage1) || !recipe.trains(Phase::Stage2)
+}
+
+/// Whether students train for the epochs of stage 2 alone: the recipe has no stage 1, and none is asked for.
+fn is_of_one_stage(recipe: &Recipe, variants: &[Variant]) -> bool {
+    !has_stage1(recipe) && variants.iter().all(|variant| variant.stages == 1)
+}
+
 /// Says what of a configuration file does not count.
-fn ignored(recipe: &Recipe) {
+fn ignored(recipe: &Recipe, variants: &[Variant]) {
     let stage2 = &recipe.model.stage2;
     for (entry, given) in [
-        ("recipe.phases", recipe.phases != Phase::ALL),
+        (
+            "recipe.phases",
+            recipe.phases != Phase::ALL && !is_of_one_stage(recipe, variants),
+        ),
         ("recipe.seed", recipe.seed != 0),
         (
             "recipe.model.attention_groups",

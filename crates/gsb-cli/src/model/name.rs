@@ -16,7 +16,8 @@ pub enum ModelName {
 }
 
 impl ModelName {
-    /// The name of a preset, or that of a JSON file with a configuration.
+    /// The name of a preset, or that of a JSON file with a configuration. `deit-tiny`, `deit-small` and `deit-base` are
+    /// those with a distillation token for images of 224 pixels.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -27,10 +28,30 @@ impl ModelName {
             return Err(Error::file(path, "is not there"));
         }
         if !extension.eq_ignore_ascii_case("json") {
-            return Ok(Self::Preset(path.display().to_string()));
+            let name = match path.display().to_string().as_str() {
+                "deit-tiny" => "deit_tiny_distilled_patch16_224".into(),
+                "deit-small" => "deit_small_distilled_patch16_224".into(),
+                "deit-base" => "deit_base_distilled_patch16_224".into(),
+                name => name.into(),
+            };
+            return Ok(Self::Preset(name));
         }
         let text = read_text(path, "a configuration of a model")?;
         let config = VitConfig::from_json(&text).map_err(|error| Error::file(path, error))?;
         Ok(Self::Config(Box::new(config)))
+    }
+
+    /// The configuration, for as many classes as a preset usually has.
+    ///
+    /// # Errors
+    /// If there is no such preset: the message lists those there are.
+    pub fn config(self) -> Result<VitConfig, Error> {
+        match self {
+            Self::Config(config) => Ok(*config),
+            Self::Preset(name) => {
+                let classes = if name == "micro" { 10 } else { 1000 };
+                Ok(VitConfig::preset(&name, classes)?)
+            }
+        }
     }
 }

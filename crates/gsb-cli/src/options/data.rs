@@ -33,7 +33,7 @@ pub struct DataArgs {
     #[serde(rename = "category", skip_serializing_if = "Option::is_none")]
     pub inat_category: Option<Category>,
 
-    /// Fetch the data set into its folder if it is not there (where this is built in)
+    /// Fetch MNIST or CIFAR into its folder if it is not there (if gsb was built with the feature download)
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub download: bool,

@@ -42,12 +42,12 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER", value_parser = path::option(), help_heading = "Run")]
     pub output_dir: Option<PathBuf>,
 
-    /// Go on with the run in a folder, as if it had not been interrupted; with --json, --quiet
-    /// and --dashboard, and where moved data and files are now
+    /// Continue an interrupted run. Besides this, only --json, --quiet, --dashboard, --skip-broken, --changed-data
+    /// and the new paths of files that have moved are accepted
     #[arg(long, value_name = "FOLDER", value_parser = path::option(), help_heading = "Run")]
     pub resume: Option<PathBuf>,
 
-    /// Go on with --resume although the images are not those that the run began with
+    /// Continue with --resume although the images are not those that the run began with
     #[arg(long, requires = "resume", help_heading = "Run")]
     pub changed_data: bool,
 
@@ -70,7 +70,7 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub data: DataArgs,
 
-    /// The student: a preset ("gsb summary help" lists them) or a configuration (.json)
+    /// The student: a preset ("gsb summary --list" shows them) or a configuration (.json)
     #[arg(long, value_name = "MODEL", value_parser = path::option(), help_heading = "Model")]
     pub model: Option<PathBuf>,
 

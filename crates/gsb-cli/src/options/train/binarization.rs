@@ -8,7 +8,8 @@ use crate::options::numbers::{fraction, not_negative};
 /// How students become binary.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
 pub struct BinarizationArgs {
-    /// How much latent weights count in the end that are off their scale; rises from the middle of a phase on
+    /// Weight of a penalty that pulls each latent weight towards plus or minus its scale; grows from 0 in the
+    /// middle of the phase
     #[arg(long, value_name = "WEIGHT", value_parser = not_negative, help_heading = "Recipe")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_pull: Option<f64>,

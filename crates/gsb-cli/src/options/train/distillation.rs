@@ -25,17 +25,18 @@ pub struct DistillationArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
 
-    /// How much hidden states count that differ from the teacher's, after each block
+    /// Weight in the loss of the difference between the student's and the teacher's hidden states, after each block
     #[arg(id = "distillation_hidden", long = "distillation-hidden", value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<f64>,
 
-    /// How much attention matrices count that differ from the teacher's, in each block
+    /// Weight in the loss of the difference between the student's and the teacher's attention matrices, in each block
     #[arg(id = "distillation_attention", long = "distillation-attention", value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<f64>,
 
-    /// How much similarities of tokens count that differ from the teacher's, after each block; widths may differ
+    /// Weight in the loss of the difference between the similarities of the student's tokens to each other and of the
+    /// teacher's, after each block; widths may differ
     #[arg(id = "distillation_similarity", long = "distillation-similarity", value_name = "WEIGHT", value_parser = not_negative, help_heading = "Distillation")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub similarity: Option<f64>,
