@@ -130,6 +130,7 @@ export class AttentionView {
   }
 
   #click(event) {
+    if (!this.#student) return;
     const { left, top, width, height } = this.element.overlay.getBoundingClientRect();
     const { learned, patches } = this.#sizes();
     const place = (value, side) => Math.min(patches - 1, Math.max(0, Math.floor((value / side) * patches)));

@@ -20,13 +20,15 @@ function defined(file, name, what) {
     const loading = new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.src = file;
-      script.onload = () => resolve(globalThis[name]);
-      script.onerror = () => {
+      const failed = () => {
         // Another attempt may have more luck.
         scripts.delete(file);
         script.remove();
         reject(new Error(`${file}, ${what}, cannot be loaded; it belongs beside this page`));
       };
+      script.onerror = failed;
+      // What was loaded may be something else, or only a part.
+      script.onload = () => (globalThis[name] ? resolve(globalThis[name]) : failed());
       document.head.append(script);
     });
     scripts.set(file, loading);
@@ -47,7 +49,10 @@ function unpacked({ sizes, text }) {
 const engines = new Map();
 function loaded(simd) {
   if (!engines.has(simd)) {
-    const packed = simd ? globalThis.gsbModern : defined("fallback.js", "gsbFallback", "the engine without SIMD128");
+    // The page itself loads the modern one, and may have failed to.
+    const packed = simd
+      ? (globalThis.gsbModern ?? defined("modern.js", "gsbModern", "the engine with its students"))
+      : defined("fallback.js", "gsbFallback", "the engine without SIMD128");
     const loading = Promise.resolve(packed).then((packed) => {
       const [module, ...models] = unpacked(packed);
       return { module, models };

@@ -58,6 +58,15 @@ export class Pad {
     this.#draw();
   }
 
+  /** The strokes as a picture, without the pen of the keyboard. */
+  image() {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [this.#canvas.width, this.#canvas.height];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    this.#drawStrokes(context);
+    return context.getImageData(0, 0, canvas.width, canvas.height);
+  }
+
   #begin(stroke, id) {
     if (this.#picture) this.clear();
     this.strokes.push(stroke);
@@ -99,7 +108,7 @@ export class Pad {
   }
 
   #draw() {
-    const [context, scale] = [this.#context, this.#canvas.width / SIDE];
+    const context = this.#context;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     if (this.#picture) {
@@ -110,6 +119,19 @@ export class Pad {
       context.drawImage(this.#picture, left, top, width * fit, height * fit);
       return;
     }
+    this.#drawStrokes(context);
+    // Where the pen of the keyboard is.
+    if (document.activeElement === this.#canvas && this.#canvas.matches(":focus-visible")) {
+      context.beginPath();
+      context.arc(...this.#pen, PEN / 2, 0, 2 * Math.PI);
+      context.lineWidth = 2;
+      context.strokeStyle = this.#down ? "#f39a45" : "#58b6c9";
+      context.stroke();
+    }
+  }
+
+  #drawStrokes(context) {
+    const scale = this.#canvas.width / SIDE;
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.lineWidth = PEN;
     context.lineCap = context.lineJoin = "round";
@@ -118,14 +140,6 @@ export class Pad {
       context.beginPath();
       context.moveTo(...stroke[0]);
       for (const point of stroke) context.lineTo(...point);
-      context.stroke();
-    }
-    // Where the pen of the keyboard is.
-    if (document.activeElement === this.#canvas && this.#canvas.matches(":focus-visible")) {
-      context.beginPath();
-      context.arc(...this.#pen, PEN / 2, 0, 2 * Math.PI);
-      context.lineWidth = 2;
-      context.strokeStyle = this.#down ? "#f39a45" : "#58b6c9";
       context.stroke();
     }
   }

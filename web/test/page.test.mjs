@@ -122,6 +122,8 @@ for (const digit of [2, 3]) {
 }
 
 test("any photograph is looked at, and what is none is refused", async () => {
+  await page.click("#clear");
+  await saying("–");
   await page.setInputFiles("#upload", FLOWER);
   await page.waitForFunction(() => document.querySelector(".student .class").textContent !== "–");
   await page.setInputFiles("#upload", { name: "x.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
@@ -251,6 +253,26 @@ test("impossible thresholds are refused with the reason", async () => {
   });
   assert.match(reasons[0], /1\.5 for the second group, expected a number from 0\.001 to 1/);
   assert.match(reasons[1], /expected a threshold for each of three groups/);
+});
+
+test("a prediction that is refused leaves attention as it was", async () => {
+  const [reason, same, others] = await page.evaluate(async () => {
+    const { students, samples } = globalThis.gsb;
+    const { model } = students[0];
+    const pixels = Uint8Array.from(samples[11].pixels);
+    const thresholds = [0.9, 0.4, 0.6];
+    await model.predict(pixels);
+    const { groups } = await model.attention(3, 0);
+    const equal = async () => (await model.attention(3, 0)).groups.every((value, index) => value === groups[index]);
+    await model.predict(pixels);
+    const reason = await model.predict(new Uint8Array(9), { thresholds }).catch((error) => error.message);
+    const same = await equal();
+    await model.predict(pixels, { thresholds });
+    return [reason, same, await equal()];
+  });
+  assert.match(reason, /an image of 9 values, expected 64/);
+  assert.ok(same);
+  assert.ok(!others);
 });
 
 test("groups at given thresholds are the engine's, of all layers and heads", async () => {

@@ -34,7 +34,10 @@ export class PackedModel {
    * whole network decides by them: what a layer attends to changes what the next one sees.
    */
   predict(pixels: Uint8Array | Uint8ClampedArray, options?: { thresholds?: Thresholds }): Promise<Prediction>;
-  /** The attention of a head for what was predicted last, at its thresholds. Both are counted from 0. */
+  /**
+   * The attention of a head for what was predicted last, at its thresholds; what `predict` refused is not. Both are
+   * counted from 0.
+   */
   attention(layer: number, head: number): Promise<Attention>;
   /** The weights of a layer that has some of few bits. */
   weights(layer: string): Promise<Weights>;

@@ -10,7 +10,7 @@ export const TRAINED_THRESHOLDS = [0.5, 0.7, 0.9];
 const SIMD128 = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11];
 
 export function hasSimd() {
-  return WebAssembly.validate(new Uint8Array(SIMD128));
+  return typeof WebAssembly !== "undefined" && WebAssembly.validate(new Uint8Array(SIMD128));
 }
 
 const modules = new Map();

@@ -3,8 +3,10 @@ import { initSync, OpenModel, panicMessage } from "./gsb_web.js";
 
 let model;
 let description;
-let pixels;
+/** The picture that was predicted last, and by which thresholds. */
+let predicted;
 let followed = false;
+/** Those that the engine has. */
 let thresholds;
 
 const calls = {
@@ -29,15 +31,17 @@ const calls = {
   predict(question) {
     decide(question.thresholds);
     const logits = model.predict(question.pixels);
-    pixels = question.pixels;
+    // Only now, since one that is refused leaves no trace.
+    predicted = question;
     followed = false;
     return logits;
   },
 
   // All heads are followed at once, and only for a picture that is looked at.
   attention({ layer, head }) {
-    if (pixels && !followed) {
-      model.look(pixels);
+    if (predicted && !followed) {
+      decide(predicted.thresholds);
+      model.look(predicted.pixels);
       followed = true;
     }
     const attention = model.attention(layer, head);
@@ -54,7 +58,8 @@ const calls = {
   },
 
   bench({ milliseconds }) {
-    const picture = pixels ?? model.randomPixels(2);
+    if (predicted) decide(predicted.thresholds);
+    const picture = predicted?.pixels ?? model.randomPixels(2);
     const once = (repeats) => {
       const start = performance.now();
       for (let repeat = 0; repeat < repeats; repeat++) model.predict(picture);
