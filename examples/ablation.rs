@@ -1,11 +1,13 @@
 //! Compare the plain binarizer with GSB over two seeds, on few digits and for few epochs.
 //!
 //! `cargo run --release -p gsb-examples --example ablation`. `gsb table` does the same from a shell.
+//!
+//! In a project of your own: `gsb = { version = "0.1", features = ["train"] }`.
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use gsb::binarize::{InitialScales, ThresholdScope};
+use gsb::burn::tensor::Device;
 use gsb::data::{TrainTransform, per_class};
 use gsb::train::{Ablation, Callbacks, Devices, Recipe, RunConfig, Variant};
 use gsb::vit::{Phase, VitConfig};

@@ -1,9 +1,11 @@
 //! Binarize a tensor; look at the levels and at the gradients that come back.
 //!
 //! `cargo run -p gsb-examples --example binarize`
+//!
+//! In a project of your own: `gsb = "0.1"`.
 
-use burn::tensor::{Device, Tensor};
 use gsb::binarize::{AttentionBinarizerConfig, SignedBinarizerConfig};
+use gsb::burn::tensor::{Device, Tensor};
 
 fn main() {
     let device = Device::flex().autodiff();

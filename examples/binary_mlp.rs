@@ -1,13 +1,16 @@
 //! Put a binary layer into an ordinary Burn model and train it on handwritten digits.
 //!
 //! `cargo run --release -p gsb-examples --example binary_mlp`
+//!
+//! In a project of your own: `gsb = { version = "0.1", features = ["data"] }`.
 
-use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::activation::relu;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use gsb::burn; // the derive macro looks for a crate of this name
+use gsb::burn::module::Module;
+use gsb::burn::nn::loss::CrossEntropyLossConfig;
+use gsb::burn::nn::{Linear, LinearConfig};
+use gsb::burn::optim::{AdamWConfig, GradientsParams};
+use gsb::burn::tensor::activation::relu;
+use gsb::burn::tensor::{Device, Int, Tensor, TensorData};
 use gsb::data::{DataSet, Error};
 use gsb::nn::{BinaryLinear, BinaryLinearConfig};
 

@@ -7,10 +7,17 @@
 //!
 //! Without arguments: a tiny student that the published code has saved, of random weights and
 //! opinion, and a photograph by vultilion, CC BY 2.0.
+//!
+//! In a project of your own, where `image` resizes the photograph:
+//!
+//! ```toml
+//! gsb = { version = "0.1", features = ["data"] }
+//! image = { version = "0.25", default-features = false }
+//! ```
 
-use burn::Tensor;
-use burn::tensor::activation::softmax;
-use burn::tensor::{Device, TensorData};
+use gsb::burn::Tensor;
+use gsb::burn::tensor::activation::softmax;
+use gsb::burn::tensor::{Device, TensorData};
 use gsb::data::{Orientation, read_image_as};
 use gsb::vit::checkpoint::{Published, Strictness};
 use gsb::vit::{Phase, Stage2Student, VitConfig};

@@ -8,15 +8,17 @@
 //! CHECKPOINT is a `.safetensors` or `.pth` file of a plain ViT under the names of timm, Hugging Face or
 //! torchvision, FOLDER a data set as `train/CLASS/*.jpg` and `test/CLASS/*.jpg`, PIXELS the height and width
 //! of an image, 224 by default. Without arguments: a tiny ViT of random weights on the embedded digits.
+//!
+//! In a project of your own: `gsb = { version = "0.1", features = ["data"] }`.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, Int, Tensor, TensorData, s};
+use gsb::burn::module::Module;
+use gsb::burn::nn::loss::CrossEntropyLossConfig;
+use gsb::burn::nn::{Linear, LinearConfig};
+use gsb::burn::optim::{AdamWConfig, GradientsParams};
+use gsb::burn::tensor::{Device, Int, Tensor, TensorData, s};
 use gsb::data::{
     DataSet, DataSplits, EvalTransform, Loader, LoaderConfig, Normalization, image_folder,
 };

@@ -154,9 +154,11 @@ fn cases(device: &Device, settings: &Settings) -> Vec<(String, f64)> {
     for (name, config, batch) in [("micro", VitConfig::micro(), 32), ("DeiT-S", small, batch)] {
         let images = [batch, config.channels, config.image_size, config.image_size];
         let images = normal(images, device);
+        let name = |stage: u8| format!("{name}, batch {batch}, step of stage {stage}");
+        let student = config.init_stage1(device).expect("a student");
+        step(&mut times, &name(1), student, &images);
         let student = config.init_stage2(device).expect("a student");
-        let name = format!("{name}, batch {batch}, step of stage 2");
-        step(&mut times, &name, student.calibrate(&images), &images);
+        step(&mut times, &name(2), student.calibrate(&images), &images);
     }
     times.rows
 }

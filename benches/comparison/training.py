@@ -1,7 +1,7 @@
 """Milliseconds of a training step of both students in PyTorch: forward pass and hard distillation with given teacher
 logits, backward pass, AdamW. DeiT-S, as `cargo bench -p gsb-benches --bench training` times it here.
 
-    python3 training.py [--threads 2] [--batch 8] [--steps 9] [--autocast]
+    python3 training.py [--threads 2] [--batch 8] [--steps 9] [--autocast] [--device cuda]
 
 Binarizers are custom autograd functions, written from the equations of the book, where PyTorch's own operations would
 record many more.
@@ -195,31 +195,36 @@ def main():
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=9)
     parser.add_argument("--autocast", action="store_true")
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    images = torch.randn(options.batch, 3, 224, 224)
-    labels = torch.arange(options.batch)
-    taught = torch.randn(options.batch, 1000).argmax(1)
+    device = torch.device(options.device)
+    images = torch.randn(options.batch, 3, 224, 224, device=device)
+    labels = torch.arange(options.batch, device=device)
+    taught = torch.randn(options.batch, 1000, device=device).argmax(1)
     for stage in (1, 2):
-        model = Student(stage)
+        model = Student(stage).to(device)
         # A fresh tensor in one pass each, as the program's own optimizer.
         optimizer = torch.optim.AdamW(model.parameters(), 5e-4, weight_decay=0.05, fused=True)
         times = []
         for _ in range(options.steps + 1):
             start = time.perf_counter()
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=options.autocast):
+            with torch.autocast(device.type, torch.bfloat16, enabled=options.autocast):
                 of_class, of_distillation = model(images)
                 loss = functional.cross_entropy(of_class, labels) + functional.cross_entropy(of_distillation, taught)
             (loss / 2).backward()
             optimizer.step()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
             times.append(1e3 * (time.perf_counter() - start))
         times = sorted(times[1:])
         middle, best = times[len(times) // 2], times[0]
-        name = f"PyTorch {torch.__version__}, stage {stage}, batch {options.batch}, {options.threads} threads"
+        where = torch.cuda.get_device_name() if device.type == "cuda" else f"{options.threads} threads"
+        name = f"PyTorch {torch.__version__}, stage {stage}, batch {options.batch}, {where}"
         name += ", autocast" * options.autocast
-        print(f"{name}: {middle:.0f} ms a step, best {best:.0f}")
+        print(f"{name}: {middle:.1f} ms a step, best {best:.1f}")
 
 
 main()
