@@ -249,14 +249,13 @@ mod tests {
             .init(&device)
             .calibrate(&x);
         assert_eq!(scales(&binarizer), [0.5, 0.25, 0.25]);
-        // Nothing between the thresholds: the third adds all of its mean, but for what acts as the mean of the second.
+        // Nothing between the thresholds: the third adds what the first lacks.
         let x = Tensor::<2>::from_floats([[0.0, 0.25, 0.25, 1.0]], &device);
         let binarizer = AttentionBinarizerConfig::new()
             .with_initial(InitialScales::Residual)
             .init(&device)
             .calibrate(&x);
-        let third = 1.0 - ops::SCALE_GUARD / Levels::unsigned(1).initial_factor();
-        assert_eq!(scales(&binarizer), [0.375, ops::SCALE_GUARD, third]);
+        assert_eq!(scales(&binarizer), [0.375, ops::SCALE_GUARD, 0.625]);
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub enum InitialScales {
     #[default]
     Published,
     /// Each group adds what those below lack: `m1, m2 - m1, m3 - m2`, at least the guard. The levels
-    /// of the superposition start at the means of their groups. The mean of a group without elements acts as the guard, so
-    /// what is above an empty one starts higher, by the mean of what is below it.
+    /// of the superposition start at the means of their groups. A group without elements starts at the guard, and the one above
+    /// it adds what the nearest one below that has elements lacks: `m1, guard, m3 - m1`.
     Residual,
     /// The first group by its mean, the others at the guard: `m1`, [`SCALE_GUARD`], [`SCALE_GUARD`]. The superposition starts
     /// as the plain binarizer, and training grows what pays.
@@ -53,11 +53,16 @@ impl InitialScales {
         let means = measured.scale.div_scalar(levels.initial_factor());
         let mean = |k: usize| means.clone().slice(s![k..k + 1]);
         let mut scales = vec![mean(0)];
+        // Where the groups below start that have elements.
+        let mut below = mean(0);
         for k in 1..groups {
-            scales.push(match self {
-                Self::Plain => mean(k).full_like(SCALE_GUARD),
-                _ => (mean(k) - mean(k - 1)).clamp_min(SCALE_GUARD),
-            });
+            if self == Self::Plain {
+                scales.push(below.full_like(SCALE_GUARD));
+                continue;
+            }
+            scales.push((mean(k) - below.clone()).clamp_min(SCALE_GUARD));
+            let empty = measured.empty.clone().slice(s![k..k + 1]);
+            below = mean(k).mask_where(empty, below);
         }
         Measured {
             scale: Tensor::cat(scales, 0),
