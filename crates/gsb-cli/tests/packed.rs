@@ -133,12 +133,20 @@ fn packing_gives_the_same_file_and_says_what_it_did() {
         text.contains("those of the run's digits") && text.contains(" bytes"),
         "{text}"
     );
+    assert!(
+        text.contains("196,608 weights of 1 bit, 1,536 of 8, 12,808 of 32 bits"),
+        "{text}"
+    );
     let text = succeeds(&["pack", &checkpoint, "-o", &small, "--shift", "i8"]);
     assert!(
         text.contains("attention shift as i8: logits of random images change by"),
         "{text}"
     );
-    // 4 blocks of 4 heads of 18 x 18.
+    // 4 blocks of 4 heads of 18 x 18, and a step for each head.
+    assert!(
+        text.contains("196,608 weights of 1 bit, 6,720 of 8, 7,640 of 32 bits"),
+        "{text}"
+    );
     let saved = size(&exact) - size(&small);
     assert!(
         (3 * 4 * 4 * 18 * 18 - 1000..=3 * 4 * 4 * 18 * 18).contains(&saved),

@@ -102,7 +102,8 @@ pub fn run(args: &PackArgs) -> Result<String, Error> {
         config.depth, config.width, config.heads, config.classes
     );
     let _ = writeln!(text, "class names and preprocessing {}", input.source);
-    let cost = config.cost(Phase::Stage2)?.total;
+    let stored = config.with_shift_bits(storage.bits());
+    let cost = stored.cost(Phase::Stage2)?.total;
     let widths = cost.parameters.iter().map(|(bits, count)| match bits {
         1 => format!("{} weights of 1 bit", HumanCount(*count)),
         _ => format!("{} of {bits}", HumanCount(*count)),

@@ -54,6 +54,17 @@ pub enum ShiftStorage {
     I8,
 }
 
+impl ShiftStorage {
+    /// The bits that an attention shift takes.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::F32 => 32,
+            Self::F16 => 16,
+            Self::I8 => 8,
+        }
+    }
+}
+
 impl Preprocessing {
     /// As models of ImageNet have it: mean and deviation of ImageNet for three channels, 0.5 otherwise; above 32
     /// pixels the shorter side is resized to 256/224 of the image size.
